@@ -1,0 +1,59 @@
+//! Every limit that is not a setting, in one place, with the relations that must hold between them.
+//!
+//! Limits an operator may change are rows of `config::SETTINGS`. Everything here is a property of the
+//! protocol (Redis's own numbers) or of this implementation.
+
+/// Longest inline request or `*count` line, bytes (Redis: `PROTO_INLINE_MAX_SIZE`).
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Arguments a request may announce before AUTH (Redis 6.2 and later).
+pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
+/// Bytes an argument may announce before AUTH (Redis 6.2 and later).
+pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
+/// Arguments a request may announce (Redis: `INT_MAX`).
+pub const REQUEST_ARGS_MAX: i64 = i32::MAX as i64;
+
+/// Requests decoded and run as one batch before the next are cut out of the read buffer.
+pub const BATCH_REQUESTS_MAX: usize = 64;
+/// Bytes read from a socket in one system call, shared by all connections of a worker.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Replies waiting beyond this pause reading from that connection until they drain, bytes.
+pub const REPLY_BYTES_PAUSE: usize = 64 * 1024 * 1024;
+/// An idle connection keeps at most this much buffer, bytes.
+pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// Lock stripes of the keyspace; a power of two.
+pub const SHARDS: usize = 256;
+/// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
+pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
+/// Expired entries reclaimed under one hold of a shard's lock.
+pub const SWEEP_ENTRIES_MAX: usize = 256;
+/// The sweeper looks at its shards at least this often, milliseconds.
+pub const SWEEP_PERIOD_MS: u64 = 100;
+
+/// Replies that may queue behind a parked reply slot before the slot is answered WAIT.
+pub const SLOT_REPLIES_MAX: usize = 1024;
+/// Reply bytes that may queue behind a parked reply slot before the slot is answered WAIT.
+pub const SLOT_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time a caller may be parked, milliseconds.
+pub const WAIT_MS_MAX: u64 = 60_000;
+/// Shortest lease, milliseconds.
+pub const LEASE_MS_MIN: u64 = 10;
+/// Longest lease, milliseconds.
+pub const LEASE_MS_MAX: u64 = 600_000;
+/// Failed leaders in a row, within `FAILURES_WINDOW_MS`, after which a failure is shared as if with RETRY.
+pub const FAILURES_IN_A_ROW_MAX: u8 = 3;
+/// Window in which failed leaders count as "in a row", and the RETRY they then imply, milliseconds.
+pub const FAILURES_WINDOW_MS: u64 = 1_000;
+/// Longest RETRY, GRACE or STALE, milliseconds (100 years, so that sums cannot overflow).
+pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
+/// Waiters woken before a worker looks at its other connections again.
+pub const WAKE_PORTION: usize = 256;
+/// Bytes of a FILL.FAIL message or an AS nonce.
+pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Keys one FILL.MGET or triples one FILL.MPUT may name.
+pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
+
+const _: () = assert!(SHARDS.is_power_of_two());
+const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
+const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
+const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);

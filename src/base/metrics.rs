@@ -1,0 +1,130 @@
+//! What the server counts: one table of counters, from which INFO, the docs and the tests are made.
+//!
+//! Each worker owns a `Counters` and is its only writer, so counting touches no shared cache line;
+//! readers add the workers up.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// One row: the name INFO shows, the section it stands in, its unit and what it means.
+#[derive(Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub section: &'static str,
+    pub unit: &'static str,
+    pub help: &'static str,
+}
+
+macro_rules! counters {
+    ($($variant:ident, $name:literal, $section:literal, $unit:literal, $help:literal;)*) => {
+        /// A counter; `METRICS[counter as usize]` describes it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Counter { $($variant),* }
+
+        /// Every counter, in the order in which INFO shows them.
+        pub static METRICS: &[Metric] = &[
+            $(Metric { name: $name, section: $section, unit: $unit, help: $help }),*
+        ];
+
+        impl Counter {
+            /// Every counter, in the order of `METRICS`.
+            pub const ALL: &[Counter] = &[$(Counter::$variant),*];
+        }
+    };
+}
+
+counters! {
+    ConnectionsReceived, "total_connections_received", "stats", "connections", "connections accepted";
+    Commands, "total_commands_processed", "stats", "commands", "commands run, also those that failed";
+    InputBytes, "total_net_input_bytes", "stats", "bytes", "bytes read from clients";
+    OutputBytes, "total_net_output_bytes", "stats", "bytes", "bytes written to clients";
+    ConnectionsRejected, "rejected_connections", "stats", "connections", "connections refused because of maxclients";
+    ErrorReplies, "total_error_replies", "stats", "replies", "error replies sent";
+    OutputLimitDisconnects, "client_output_buffer_limit_disconnections", "stats", "connections", "clients closed by an output buffer limit";
+    QueryLimitDisconnects, "client_query_buffer_limit_disconnections", "stats", "connections", "clients closed by the query buffer limit";
+    ProtocolErrors, "protocol_errors", "stats", "connections", "connections closed because of malformed input";
+    Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
+    Batches, "batches", "stats", "batches", "runs of requests that arrived together";
+    ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";
+    KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
+    KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";
+    FillGets, "fill_gets", "fill", "answers", "FILL.GET keys answered; the sum of the nine statuses";
+    FillHits, "fill_hits", "fill", "answers", "HIT: a fresh value, at once or after waiting";
+    FillLeads, "fill_leads", "fill", "answers", "LEAD: callers elected to compute a missing value";
+    FillRefreshes, "fill_refreshes", "fill", "answers", "REFRESH: callers elected to renew a usable value";
+    FillStale, "fill_stale", "fill", "answers", "STALE: old values served while another caller refreshes";
+    FillNone, "fill_none", "fill", "answers", "NONE: known not to exist";
+    FillFail, "fill_fail", "fill", "answers", "FAIL: a leader's failure, shared";
+    FillPass, "fill_pass", "fill", "answers", "PASS: uncacheable";
+    FillWait, "fill_wait", "fill", "answers", "WAIT: still in flight when the caller's time ended, or shed";
+    FillSelf, "fill_self", "fill", "answers", "SELF: the connection leads this key already";
+    FillCoalesced, "fill_coalesced", "fill", "answers", "parked callers answered from another caller's fill: fills saved";
+    FillWaitExpired, "fill_wait_expired", "fill", "answers", "parked callers whose WAIT ended";
+    FillShedWaiters, "fill_shed_waiters", "fill", "answers", "callers not parked because of fill-waiters-per-key";
+    FillShedFlights, "fill_shed_flights", "fill", "answers", "callers answered WAIT because of fill-flights";
+    FillShedSlots, "fill_shed_slots", "fill", "answers", "callers answered WAIT because of fill-slots-per-connection or the replies behind a slot";
+    FillYields, "fill_yields", "fill", "answers", "parked callers answered WAIT so that a lease could be delivered behind them";
+    FillHandoverFail, "fill_handover_fail", "fill", "hand-overs", "leases handed on after FAIL";
+    FillHandoverLeaseEnd, "fill_handover_lease_end", "fill", "hand-overs", "leases handed on after their time";
+    FillHandoverDisconnect, "fill_handover_disconnect", "fill", "hand-overs", "leases handed on after their leader's connection closed";
+    FillVoidWrite, "fill_void_write", "fill", "leases", "leases voided by a write";
+    FillVoidDelete, "fill_void_delete", "fill", "leases", "leases voided by a deletion or FILL.STALE";
+    FillVoidFlush, "fill_void_flush", "fill", "leases", "leases voided by FLUSHALL, FLUSHDB or SWAPDB";
+    FillPutsOk, "fill_puts_ok", "fill", "answers", "PUT, NONE, PASS and FAIL accepted";
+    FillPutsDup, "fill_puts_dup", "fill", "answers", "resent answers, recognised and ignored";
+    FillPutsVoid, "fill_puts_void", "fill", "answers", "answers refused because their token was void";
+    FillPutsLate, "fill_puts_late", "fill", "answers", "of those accepted: after the lease's end";
+}
+
+/// One worker's counters.
+#[derive(Debug)]
+pub struct Counters([AtomicU64; Counter::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Counters {
+    /// Adds to a counter. Only the owning worker may call this: it is a plain load and store.
+    #[inline]
+    pub fn add(&self, counter: Counter, more: u64) {
+        let cell = &self.0[counter as usize];
+        cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize].load(Relaxed)
+    }
+}
+
+/// The figure of a counter over all workers, less what it was at the last CONFIG RESETSTAT.
+#[must_use]
+pub fn total<'a>(all: impl Iterator<Item = &'a Counters>, counter: Counter) -> u64 {
+    all.map(|counters| counters.get(counter)).fold(0, u64::wrapping_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_described_once() {
+        let mut names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Counter::ALL.len());
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, index);
+        }
+    }
+
+    #[test]
+    fn totals_add_the_workers_up() {
+        let (one, two) = (Counters::default(), Counters::default());
+        one.add(Counter::Commands, 2);
+        two.add(Counter::Commands, 3);
+        assert_eq!(total([&one, &two].into_iter(), Counter::Commands), 5);
+    }
+}

@@ -1,0 +1,11 @@
+//! L0: the ground everything stands on: time, hashing, limits, metrics and small pure functions.
+//!
+//! Knows nothing of keys, requests or sockets. Imports only itself.
+
+pub mod clock;
+pub mod glob;
+pub mod hash;
+pub mod int;
+pub mod limits;
+pub mod memory;
+pub mod metrics;

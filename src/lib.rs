@@ -1,0 +1,16 @@
+//! Onefill: a cache server that speaks the Redis protocol and fills each miss once.
+//!
+//! The layers, lowest first: `base`; `storage`, `fill`, `protocol` and `config`; `keyspace` and
+//! `clients`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
+
+pub mod base;
+pub mod clients;
+pub mod commands;
+pub mod config;
+pub mod fill;
+pub mod keyspace;
+pub mod log;
+pub mod net;
+pub mod protocol;
+pub mod server;
+pub mod storage;
