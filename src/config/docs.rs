@@ -1,0 +1,138 @@
+//! The table of settings as text: docs/config.md, `--help` and `--version`.
+//!
+//! Knows nothing beyond the rows. Invariant: no fact about a setting is written here.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::kind::{Kind, Setting};
+use super::meaningless::{MEANINGLESS, REFUSED};
+use super::table::SETTINGS;
+use super::units;
+
+const HEAD: &str = "\
+# Settings
+
+This page is generated from the table in `src/config/table.rs`; a test fails when it is stale. Write it again with
+`UPDATE_DOCS=1 cargo test --test config_docs`.
+
+Settings come from a file in the syntax of redis.conf, from standard input (`-`) and from flags, in this order; the last
+one wins:
+
+    onefill [FILE] [--directive value ...] [-]
+
+A line is a directive and its arguments; `#` begins a comment line; arguments may stand in `\"...\"` (with `\\xHH`, `\\n`,
+`\\r`, `\\t`, `\\b`, `\\a`) or `'...'`; `include path` reads another file, and a path with `*`, `?` or `[...]` reads all
+that match. Names are case-insensitive. Memory sizes take the units `b`, `k` (1000), `kb` (1024), `m`, `mb`, `g` and `gb`.
+A bad value, an unknown directive or an unreadable file stops the start with one line that names it.
+
+`CONFIG GET pattern ...` shows settings, `CONFIG SET` changes those marked \"yes\" under *live*, and `CONFIG REWRITE` writes
+the running settings back to the file.
+
+";
+
+/// The text of docs/config.md.
+#[must_use]
+pub fn render_docs() -> String {
+    let mut page = HEAD.to_owned();
+    page.push_str("| directive | default | values | live | meaning |\n|---|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let default = if setting.default.is_empty() { "\"\"" } else { setting.default };
+        let live = if setting.live { "yes" } else { "no" };
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | `{default}` | {} | {live} | {} |",
+            setting.name,
+            values(setting).replace('|', "\\|"),
+            setting.doc
+        );
+    }
+    page.push_str("\n## Directives of Redis without effect\n\n");
+    page.push_str("A file or flag that uses one of these gives one warning line; CONFIG GET and SET don't know them.\n\n");
+    page.push_str(&by_reason(MEANINGLESS));
+    page.push_str("\n## Directives of Redis that stop the start\n\n");
+    page.push_str(&by_reason(REFUSED));
+    page
+}
+
+/// The text of `--help`.
+#[must_use]
+pub fn render_help() -> String {
+    let mut text = format!(
+        "{}: a cache server that speaks the Redis protocol and fills each miss once
+
+Usage: onefill [FILE] [--directive value ...] [-]
+  FILE   configuration in the syntax of redis.conf
+  -      read more configuration from standard input (first or last argument)
+  -h, --help, -v, --version
+
+Examples:
+  onefill                                    listen on 127.0.0.1:6379
+  onefill --port 7000 --bind 127.0.0.1 ::1
+  onefill /etc/onefill.conf --loglevel verbose
+  echo 'maxmemory 1gb' | onefill -
+
+Settings, with their defaults (in a file without the --):
+",
+        version()
+    );
+    for setting in SETTINGS {
+        let default = if setting.default.is_empty() { "\"\"" } else { setting.default };
+        let _ = writeln!(text, "\n  --{} {default}\n      values: {}", setting.name, values(setting));
+        for line in wrap(setting.doc, 90) {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    text
+}
+
+/// The text of `--version`.
+pub(super) fn version() -> String {
+    concat!("onefill ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// What a setting accepts, in words.
+fn values(setting: &Setting) -> String {
+    match &setting.kind {
+        Kind::Number { min, max, unit: "", .. } => format!("{min} to {max}"),
+        Kind::Number { min, max, unit, .. } => format!("{min} to {max} {unit}"),
+        Kind::Octal { max, .. } => format!("0 to {max:o}, octal"),
+        Kind::Memory { min: 0, .. } => "memory".to_owned(),
+        Kind::Memory { min, .. } => format!("memory, at least {}", units::file_text(*min)),
+        Kind::Fraction { min, max, .. } => format!("{min} to {max}, with a fraction"),
+        Kind::YesNo { .. } => "yes, no".to_owned(),
+        Kind::Word { words, .. } => words.join(", "),
+        Kind::Text { what, .. } => (*what).to_owned(),
+        Kind::Seed { .. } => "1 to 32 hexadecimal digits".to_owned(),
+        Kind::Addresses { .. } => "addresses".to_owned(),
+        Kind::OutputLimits { .. } => "(normal, replica or pubsub) hard soft seconds, repeated".to_owned(),
+        Kind::Off { shown: "", .. } => "only \"\"".to_owned(),
+        Kind::Off { shown, .. } => format!("only {shown}"),
+    }
+}
+
+/// One list line per reason, with the names it holds for.
+fn by_reason(rows: &[(&str, &str)]) -> String {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, reason) in rows {
+        names.entry(reason).or_default().push(format!("`{name}`"));
+    }
+    names.into_iter().map(|(reason, names)| format!("- *{reason}*: {}\n", names.join(", "))).collect()
+}
+
+/// The text in lines of at most `width` characters, cut at blanks.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,210 @@
+//! The command line: `onefill [FILE] [--directive value …] [-]`, as redis-server reads it.
+//!
+//! Owns the order (file, standard input, flags: the last one wins) and what a flag means as a line of a file.
+//! Knows nothing of what the settings are for. Invariant: an error names the place and the offending text.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::docs::{render_help, version};
+use super::file::{Loader, read_bounded};
+use super::settings::Settings;
+use super::syntax::{quote_if_needed, split_args};
+
+/// The most of an offending line that an error shows, bytes.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Launch {
+    /// Run a server.
+    Serve(Box<Loaded>),
+    /// Print this and stop.
+    Help(String),
+    /// Print this and stop.
+    Version(String),
+}
+
+/// Everything a start needs to know.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The configuration file as an absolute path: what CONFIG REWRITE writes to.
+    pub file: Option<PathBuf>,
+    /// One line each, for the log.
+    pub warnings: Vec<String>,
+}
+
+/// Why the server can't start. `Display` is one line.
+#[derive(Debug)]
+pub enum LaunchError {
+    /// A configuration file, or standard input (`-`), can't be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A line or flag can't be taken.
+    Rejected {
+        /// Where it stands.
+        place: Place,
+        /// The line, printable and shortened.
+        text: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a line stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name, `standard input` or `command line`.
+    pub source: Arc<str>,
+    /// The line's number, from 1; 0 where lines are not counted.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.source),
+            line => write!(f, "{}:{line}", self.source),
+        }
+    }
+}
+
+impl LaunchError {
+    pub(super) fn rejected(place: &Place, text: &[u8], reason: &str) -> LaunchError {
+        let cut = &text[..text.len().min(SHOWN_BYTES_MAX)];
+        let dots = if cut.len() < text.len() { "…" } else { "" };
+        LaunchError::Rejected {
+            place: place.clone(),
+            text: format!("{}{dots}", printable(cut)),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The text on one line, whatever it contains.
+fn printable(text: &[u8]) -> String {
+    let mut shown = String::new();
+    for char in String::from_utf8_lossy(text).chars() {
+        match char {
+            '"' | '\'' | '\\' => shown.push(char),
+            _ => shown.extend(char.escape_debug()),
+        }
+    }
+    shown
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LaunchError::Unreadable { path, error } => {
+                let path = printable(path.as_os_str().as_bytes());
+                write!(f, "can't read the configuration file '{path}': {error}")
+            }
+            LaunchError::Rejected { place, text, reason } => write!(f, "{place}: '{text}': {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+/// Reads the command line (without the program's name), the configuration file and, if asked to, standard input.
+pub fn launch(args: &[OsString]) -> Result<Launch, LaunchError> {
+    launch_from(args, &mut io::stdin())
+}
+
+/// As `launch`, with `stdin` in the place of standard input.
+pub fn launch_from(args: &[OsString], stdin: &mut dyn Read) -> Result<Launch, LaunchError> {
+    let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+    match args.first().copied() {
+        Some(b"-h") => return Ok(Launch::Help(render_help())),
+        Some(b"-v") => return Ok(Launch::Version(version())),
+        _ => {}
+    }
+    let (file, flags) = match args.split_first() {
+        Some((first, rest)) if !first.starts_with(b"-") => {
+            (Some(PathBuf::from(OsStr::from_bytes(first))), rest)
+        }
+        _ => (None, args.as_slice()),
+    };
+    let lines = flag_lines(flags);
+    if lines.has(b"help") {
+        return Ok(Launch::Help(render_help()));
+    }
+    if lines.has(b"version") {
+        return Ok(Launch::Version(version()));
+    }
+    let mut loader = Loader::default();
+    if let Some(path) = &file {
+        loader.load_file(path)?;
+    }
+    if lines.stdin {
+        let text =
+            read_bounded(stdin).map_err(|error| LaunchError::Unreadable { path: "-".into(), error })?;
+        loader.load_text("standard input", text)?;
+    }
+    for line in lines.lines {
+        loader.load_flag(&line)?;
+    }
+    let (settings, warnings) = loader.finish()?;
+    // Without a current folder there is nothing better than the path as it was given.
+    let file = file.map(|path| std::path::absolute(&path).unwrap_or(path));
+    Ok(Launch::Serve(Box::new(Loaded { settings, file, warnings })))
+}
+
+/// The flags as lines of a configuration file.
+#[derive(Default)]
+struct FlagLines {
+    lines: Vec<Vec<u8>>,
+    stdin: bool,
+}
+
+impl FlagLines {
+    /// Whether there is a flag that is just this word.
+    fn has(&self, word: &[u8]) -> bool {
+        self.lines.iter().any(|line| line == word)
+    }
+}
+
+/// Turns `--name value …` into lines, with redis-server's rules: a flag takes at least one argument, even one that
+/// begins with `--`; then everything up to the next `--`. `--save` alone means `save ""`. `"--name value"` in one
+/// argument is a whole line. A lone `-` at either end is standard input.
+fn flag_lines(flags: &[&[u8]]) -> FlagLines {
+    let mut parsed = FlagLines::default();
+    let mut wants_value = false;
+    for (index, &flag) in flags.iter().enumerate() {
+        let next = flags.get(index + 1);
+        if flag == b"-" && (index == 0 || next.is_none()) {
+            parsed.stdin = true;
+        } else if let Some(name) = flag.strip_prefix(b"--").filter(|_| !wants_value) {
+            let mut line = name.to_vec();
+            wants_value = split_args(name).is_some_and(|words| words.len() == 1);
+            let valueless = next.is_none_or(|next| next.starts_with(b"--"));
+            if wants_value && valueless && name.eq_ignore_ascii_case(b"save") {
+                line.extend(b" \"\"");
+                wants_value = false;
+            }
+            parsed.lines.push(line);
+        } else {
+            let argument = quote_if_needed(flag);
+            match parsed.lines.last_mut() {
+                Some(line) => {
+                    line.push(b' ');
+                    line.extend(argument);
+                }
+                None => parsed.lines.push(argument),
+            }
+            wants_value = false;
+        }
+    }
+    parsed
+}

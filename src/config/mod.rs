@@ -1,0 +1,31 @@
+//! L1: configuration. One table of settings feeds the file, the flags, CONFIG GET/SET/REWRITE, `--help` and
+//! docs/config.md.
+//!
+//! Knows nothing of sockets, commands or who uses a setting. Invariant: every way in goes through
+//! `Setting::set`, so that no `Settings` holds a value outside its row's range.
+//! Where to read next: `table` (the rows), `kind` (how a value is read and shown), `launch` (start-up).
+
+mod docs;
+mod file;
+mod kind;
+mod launch;
+mod meaningless;
+mod output_limits;
+mod rewrite;
+mod runtime;
+mod settings;
+mod syntax;
+mod table;
+mod units;
+
+pub use docs::{render_docs, render_help};
+pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX};
+pub use kind::{AtStart, Kind, Setting, ValueError};
+pub use launch::{Launch, LaunchError, Loaded, Place, launch, launch_from};
+pub use meaningless::{MEANINGLESS, REFUSED};
+pub use output_limits::{ClientClass, OutputLimit};
+pub use rewrite::{rewrite, rewrite_file};
+pub use runtime::{SetError, get, set_many};
+pub use settings::{DebugAccess, EvictionPolicy, LogLevel, Settings};
+pub use syntax::{quote, split_args};
+pub use table::{SETTINGS, find};

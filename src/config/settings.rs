@@ -1,0 +1,203 @@
+//! The values of a running server: plain data, one field per setting, units last in the names.
+//!
+//! Knows nothing of texts: names, ranges and the way from text to field are the rows of `table`.
+//! Invariant: `Settings::default()` is what the rows' default texts say (a test compares them).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::base::hash::HashSeed;
+
+use super::output_limits::OutputLimit;
+use super::table::SETTINGS;
+
+/// An enum whose variants are words of the configuration.
+macro_rules! words {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All variants, in the order of `WORDS`.
+            pub const ALL: &[$name] = &[$($name::$variant,)+];
+            /// The words of the configuration, in the order in which error texts list them.
+            pub const WORDS: &[&str] = &[$($word,)+];
+
+            /// The word of the configuration that stands for this variant.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
+        }
+    };
+}
+
+words! {
+    /// How much the log says; each level includes those below it in this list.
+    pub enum LogLevel {
+        /// Everything, for development.
+        Debug = "debug",
+        /// Much that is rarely useful.
+        Verbose = "verbose",
+        /// What an operator wants to know.
+        Notice = "notice",
+        /// Only what needs attention.
+        Warning = "warning",
+    }
+}
+
+words! {
+    /// Which entries make room when `maxmemory` is reached.
+    pub enum EvictionPolicy {
+        /// The least recently used among entries with a TTL.
+        VolatileLru = "volatile-lru",
+        /// The least frequently used among entries with a TTL.
+        VolatileLfu = "volatile-lfu",
+        /// Any entry with a TTL.
+        VolatileRandom = "volatile-random",
+        /// The entry whose TTL ends next.
+        VolatileTtl = "volatile-ttl",
+        /// The least recently used entry.
+        AllkeysLru = "allkeys-lru",
+        /// The least frequently used entry.
+        AllkeysLfu = "allkeys-lfu",
+        /// Any entry.
+        AllkeysRandom = "allkeys-random",
+        /// None: writes are refused.
+        NoEviction = "noeviction",
+    }
+}
+
+words! {
+    /// Who may use the DEBUG command.
+    pub enum DebugAccess {
+        /// Nobody.
+        No = "no",
+        /// Everybody.
+        Yes = "yes",
+        /// Connections from this machine.
+        Local = "local",
+    }
+}
+
+/// All settings of a server. A change makes a new value (`config::set_many`), never half of one.
+#[derive(Clone, PartialEq)]
+pub struct Settings {
+    /// TCP port; 0 lets the system choose.
+    pub port: u16,
+    /// Addresses to listen on; a leading `-` means "if this machine has it"; empty: no TCP.
+    pub bind: Vec<String>,
+    /// Unix socket to listen on as well.
+    pub unixsocket: Option<PathBuf>,
+    /// Permissions of the Unix socket; 0 leaves what the umask gives.
+    pub unixsocketperm: u32,
+    /// Idle connections are closed after this long; 0 = never.
+    pub timeout_s: u64,
+    /// Period of TCP keep-alive probes; 0 = none.
+    pub tcp_keepalive_s: u32,
+    /// Length of the kernel's queue of connections not yet accepted.
+    pub tcp_backlog: u32,
+    /// Connections at a time; more are refused with an error.
+    pub maxclients: u32,
+    /// Number of databases that SELECT can choose from.
+    pub databases: u32,
+    /// Worker threads; 0 = one per core.
+    pub io_threads: u32,
+    /// Password of AUTH; `None`: no password.
+    pub requirepass: Option<Vec<u8>>,
+    /// Without a password, refuse connections from other machines.
+    pub protected_mode: bool,
+    /// How much the log says.
+    pub loglevel: LogLevel,
+    /// File of the log; `None`: standard output.
+    pub logfile: Option<PathBuf>,
+    /// Limit on memory; 0 = none.
+    pub maxmemory_bytes: u64,
+    /// Which entries make room at that limit.
+    pub maxmemory_policy: EvictionPolicy,
+    /// Entries looked at per eviction by the sampling policies.
+    pub maxmemory_samples: u32,
+    /// Limits on replies that wait for a slow reader, indexed by `ClientClass`.
+    pub output_limits: [OutputLimit; 3],
+    /// Most bytes of unread requests one connection may pile up.
+    pub query_buffer_bytes_max: usize,
+    /// Longest argument of a request.
+    pub bulk_bytes_max: usize,
+    /// Longest graceful stop.
+    pub shutdown_timeout_s: u32,
+    /// Seed of the key hashes; `None`: drawn at start.
+    pub hash_seed: Option<HashSeed>,
+    /// FILL: how long a caller is parked if it does not say.
+    pub fill_wait_ms: u64,
+    /// FILL: how long a leader may take if it does not say.
+    pub fill_lease_ms: u64,
+    /// FILL: early refresh factor; 0 = off.
+    pub fill_beta: f64,
+    /// FILL: how long past its TTL a value may be served stale, if its PUT does not say.
+    pub fill_grace_ms: u64,
+    /// FILL: how long a lease outlives its leader's connection.
+    pub fill_orphan_grace_ms: u64,
+    /// FILL: how long an overdue token without waiters is remembered.
+    pub fill_late_ms: u64,
+    /// FILL: parked callers per key.
+    pub fill_waiters_per_key: usize,
+    /// FILL: flights at a time.
+    pub fill_flights: usize,
+    /// FILL: parked replies per connection.
+    pub fill_slots_per_connection: usize,
+    /// Who may use DEBUG.
+    pub enable_debug_command: DebugAccess,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            port: 6379,
+            bind: vec!["127.0.0.1".to_owned(), "-::1".to_owned()],
+            unixsocket: None,
+            unixsocketperm: 0,
+            timeout_s: 0,
+            tcp_keepalive_s: 300,
+            tcp_backlog: 511,
+            maxclients: 10_000,
+            databases: 16,
+            io_threads: 0,
+            requirepass: None,
+            protected_mode: true,
+            loglevel: LogLevel::Notice,
+            logfile: None,
+            maxmemory_bytes: 0,
+            maxmemory_policy: EvictionPolicy::NoEviction,
+            maxmemory_samples: 5,
+            output_limits: OutputLimit::DEFAULTS,
+            query_buffer_bytes_max: 1024 * 1024 * 1024,
+            bulk_bytes_max: 512 * 1024 * 1024,
+            shutdown_timeout_s: 5,
+            hash_seed: None,
+            fill_wait_ms: 200,
+            fill_lease_ms: 5_000,
+            fill_beta: 1.0,
+            fill_grace_ms: 0,
+            fill_orphan_grace_ms: 50,
+            fill_late_ms: 60_000,
+            fill_waiters_per_key: 10_000,
+            fill_flights: 100_000,
+            fill_slots_per_connection: 64,
+            enable_debug_command: DebugAccess::No,
+        }
+    }
+}
+
+/// As CONFIG GET shows them, with secrets hidden: settings end up in logs and panics.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for setting in SETTINGS {
+            let value = setting.get(self);
+            let shown = if setting.secret && !value.is_empty() { b"(hidden)".to_vec() } else { value };
+            map.entry(&setting.name, &String::from_utf8_lossy(&shown));
+        }
+        map.finish()
+    }
+}

@@ -1,0 +1,222 @@
+//! The table of settings: one row each, sorted by name. Adding a setting is a field in `settings` and a row here.
+//!
+//! Everything else follows from the row: file, flags, CONFIG GET/SET/REWRITE, ranges, `--help`, docs/config.md.
+//! Tests over the table are in tests/config_table.rs.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use crate::base::limits::{FILL_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
+
+use super::kind::{AtStart, Kind, Setting, ValueError, parse_yes_no};
+use super::settings::{DebugAccess, EvictionPolicy, LogLevel};
+
+const INT_MAX: i64 = i32::MAX as i64;
+
+/// A whole number in the field `$field`. The row's range must lie within the field's type (tested).
+macro_rules! number {
+    ($field:ident: $type:ty, $min:expr, $max:expr $(, $unit:literal)?) => {
+        Kind::Number {
+            min: $min as i64,
+            max: $max as i64,
+            unit: concat!($($unit)?),
+            get: |settings| settings.$field as i64,
+            set: |settings, value| settings.$field = value as $type,
+        }
+    };
+}
+
+/// A memory size in the field `$field`.
+macro_rules! memory {
+    ($field:ident: $type:ty, $min:expr, $max:expr) => {
+        Kind::Memory {
+            min: $min,
+            max: $max,
+            get: |settings| settings.$field as u64,
+            set: |settings, value| settings.$field = value as $type,
+        }
+    };
+}
+
+/// One of the words of the enum `$type` in the field `$field`.
+macro_rules! word {
+    ($field:ident: $type:ty) => {
+        Kind::Word {
+            words: <$type>::WORDS,
+            get: |settings| settings.$field as usize,
+            set: |settings, index| settings.$field = <$type>::ALL[index],
+        }
+    };
+}
+
+/// A path in the field `$field`, `None` when empty.
+macro_rules! path {
+    ($field:ident) => {
+        Kind::Text {
+            what: "path",
+            get: |settings| path_bytes(settings.$field.as_ref()),
+            set: |settings, bytes| settings.$field = path_from(bytes),
+        }
+    };
+}
+
+/// A row that CONFIG SET may change.
+const fn live(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind, default, live: true, secret: false, doc }
+}
+
+/// A row that is fixed once the server runs.
+const fn fixed(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, kind, default, live: false, secret: false, doc }
+}
+
+/// All settings, sorted by name.
+#[rustfmt::skip]
+pub static SETTINGS: &[Setting] = &[
+    fixed("aclfile", Kind::Off { shown: "", list: false, at_start: AtStart::Refuse, check: check_aclfile }, "",
+        "File of access rules. Not available: starting without the rules that an operator wrote down would open \
+         the server, so a path is refused."),
+    live("appendonly", Kind::Off { shown: "no", list: false, at_start: AtStart::Refuse, check: check_appendonly }, "no",
+        "Append-only file. A cache keeps nothing on disk: only `no` is accepted."),
+    fixed("bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
+        "Addresses to listen on. `*` and `::*` are all addresses; a leading `-` means \"only if this machine has \
+         it\"; `\"\"` means no TCP at all."),
+    live("client-output-buffer-limit", Kind::OutputLimits { get: |settings| &settings.output_limits, field: |settings| &mut settings.output_limits },
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+        "Bytes of replies that may wait for a slow reader: a connection is closed above the hard limit, or when it \
+         stays above the soft limit for that many seconds. 0 means no limit. Classes that are not named keep theirs."),
+    live("client-query-buffer-limit", memory!(query_buffer_bytes_max: usize, 1 << 20, i64::MAX as u64), "1073741824",
+        "Bytes of requests not yet run that one connection may pile up before it is closed."),
+    fixed("databases", number!(databases: u32, 1, 1024), "16",
+        "Number of databases that SELECT can choose from."),
+    fixed("enable-debug-command", word!(enable_debug_command: DebugAccess), "no",
+        "Who may use DEBUG: nobody, everybody, or connections from this machine."),
+    live("fill-beta", Kind::Fraction { min: 0.0, max: 100.0, get: |settings| settings.fill_beta, set: |settings, value| settings.fill_beta = value }, "1.0",
+        "Early refresh factor of FILL.GET calls without BETA: higher refreshes earlier before a TTL ends, 0 not at all."),
+    live("fill-flights", number!(fill_flights: usize, 1, 10_000_000), "100000",
+        "Fills in progress at a time; beyond it FILL.GET answers WAIT."),
+    live("fill-grace", number!(fill_grace_ms: u64, 0, FILL_MS_MAX, "ms"), "0",
+        "How long past its TTL a value may be served stale when its FILL.PUT has no GRACE."),
+    live("fill-late", number!(fill_late_ms: u64, 0, 3_600_000, "ms"), "60000",
+        "How long the token of an ended lease is remembered when nobody waits, so that a late FILL.PUT still stores."),
+    live("fill-lease", number!(fill_lease_ms: u64, LEASE_MS_MIN, LEASE_MS_MAX, "ms"), "5000",
+        "How long a leader may take to compute the value when its FILL.GET has no LEASE."),
+    live("fill-orphan-grace", number!(fill_orphan_grace_ms: u64, 0, 60_000, "ms"), "50",
+        "How long a lease outlives the connection of its leader before the next waiter leads."),
+    live("fill-slots-per-connection", number!(fill_slots_per_connection: usize, 0, 4096), "64",
+        "Parked replies per connection; beyond it FILL.GET answers WAIT."),
+    live("fill-wait", number!(fill_wait_ms: u64, 0, WAIT_MS_MAX, "ms"), "200",
+        "How long a caller is parked behind somebody else's fill when its FILL.GET has no WAIT."),
+    live("fill-waiters-per-key", number!(fill_waiters_per_key: usize, 0, 1_000_000), "10000",
+        "Parked callers per key; beyond it FILL.GET answers WAIT."),
+    fixed("hash-seed", Kind::Seed { get: |settings| settings.hash_seed, set: |settings, value| settings.hash_seed = value }, "",
+        "Seed of the key hashes, for reproducible runs. Empty: drawn at start, so that nobody outside can aim at one shard."),
+    fixed("io-threads", number!(io_threads: u32, 0, 128), "0",
+        "Worker threads; 0 means one per core."),
+    fixed("logfile", path!(logfile), "",
+        "File of the log, opened again on SIGHUP. Empty: standard output."),
+    live("loglevel", word!(loglevel: LogLevel), "notice",
+        "How much the log says."),
+    live("maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
+        "Connections at a time; more are refused with an error."),
+    live("maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
+        "Limit on memory; 0 means none. Accepted and shown; not enforced yet."),
+    live("maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "noeviction",
+        "Which entries make room at `maxmemory`. Accepted and shown; not in effect yet."),
+    live("maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
+        "Entries that the sampling policies look at per eviction. Accepted and shown; not in effect yet."),
+    live("notify-keyspace-events", Kind::Off { shown: "", list: false, at_start: AtStart::Warn, check: check_notifications }, "",
+        "Keyspace notifications. Not available yet: only the empty value is accepted; a file that asks for more \
+         gives a warning."),
+    fixed("port", number!(port: u16, 0, 65535), "6379",
+        "TCP port. 0 lets the system choose a free one, which the log names (to listen on no TCP port, use `bind \"\"`)."),
+    live("protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
+        "While there is no password, refuse connections from other machines."),
+    live("proto-max-bulk-len", memory!(bulk_bytes_max: usize, 1 << 20, i64::MAX as u64), "536870912",
+        "Longest single argument of a request, and longest value."),
+    Setting { name: "requirepass", default: "", live: true, secret: true,
+        kind: Kind::Text { what: "password", get: |settings| settings.requirepass.clone().unwrap_or_default(),
+            set: |settings, bytes| settings.requirepass = (!bytes.is_empty()).then(|| bytes.to_vec()) },
+        doc: "Password that AUTH and HELLO must give before anything else. Empty: none." },
+    live("save", Kind::Off { shown: "", list: true, at_start: AtStart::Refuse, check: check_save }, "",
+        "Snapshots. A cache keeps nothing on disk: only `\"\"` is accepted."),
+    live("shutdown-timeout", number!(shutdown_timeout_s: u32, 0, INT_MAX, "s"), "5",
+        "Longest graceful stop after SIGTERM, SIGINT or SHUTDOWN."),
+    fixed("tcp-backlog", number!(tcp_backlog: u32, 0, INT_MAX), "511",
+        "Length of the kernel's queue of connections not yet accepted."),
+    live("tcp-keepalive", number!(tcp_keepalive_s: u32, 0, INT_MAX, "s"), "300",
+        "Period of TCP keep-alive probes, for connections made from then on; 0 means none."),
+    live("timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
+        "Connections idle for this long are closed; 0 means never."),
+    fixed("unixsocket", path!(unixsocket), "",
+        "Unix socket to listen on as well. Empty: none."),
+    fixed("unixsocketperm", Kind::Octal { max: 0o777, get: |settings| settings.unixsocketperm, set: |settings, value| settings.unixsocketperm = value }, "0",
+        "Permissions of the Unix socket, in octal; 0 leaves what the umask gives."),
+];
+
+/// The row of a directive, in any case. Cost: a binary search.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Setting> {
+    let lower = name.to_ascii_lowercase();
+    let index = SETTINGS.binary_search_by(|setting| setting.name.as_bytes().cmp(&lower)).ok()?;
+    SETTINGS.get(index)
+}
+
+fn path_bytes(path: Option<&PathBuf>) -> Vec<u8> {
+    path.map_or_else(Vec::new, |path| path.as_os_str().as_bytes().to_vec())
+}
+
+fn path_from(bytes: &[u8]) -> Option<PathBuf> {
+    (!bytes.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+fn check_aclfile(args: &[&[u8]]) -> Result<(), ValueError> {
+    match args {
+        [b""] => Ok(()),
+        [_] => Err(ValueError::Unavailable("access rules are not available: use requirepass")),
+        _ => Err(ValueError::ArgumentCount),
+    }
+}
+
+fn check_appendonly(args: &[&[u8]]) -> Result<(), ValueError> {
+    let [arg] = args else { return Err(ValueError::ArgumentCount) };
+    match parse_yes_no(arg) {
+        Some(false) => Ok(()),
+        Some(true) => Err(ValueError::Unavailable("nothing is kept on disk: only 'no' is accepted")),
+        None => Err(ValueError::Invalid("argument must be 'yes' or 'no'".to_owned())),
+    }
+}
+
+/// `""` or nothing is off; pairs of seconds and changes are what Redis would take.
+fn check_save(args: &[&[u8]]) -> Result<(), ValueError> {
+    if let [] | [b""] = args {
+        return Ok(());
+    }
+    let number = |arg: &[u8]| str::from_utf8(arg).ok().and_then(|text| text.parse::<i64>().ok());
+    let pairs = args.chunks_exact(2);
+    let whole = pairs.remainder().is_empty();
+    let valid = pairs.into_iter().all(|pair| {
+        number(pair[0]).is_some_and(|seconds| seconds >= 1)
+            && number(pair[1]).is_some_and(|changes| changes >= 0)
+    });
+    if whole && valid {
+        return Err(ValueError::Unavailable("nothing is kept on disk: only \"\" is accepted"));
+    }
+    Err(ValueError::Invalid("Invalid save parameters".to_owned()))
+}
+
+fn check_notifications(args: &[&[u8]]) -> Result<(), ValueError> {
+    const CLASSES: &[u8] = b"Ag$lshzxeKEtmdn";
+    match args {
+        [b""] => Ok(()),
+        [classes] if classes.iter().all(|class| CLASSES.contains(class)) => {
+            Err(ValueError::Unavailable("keyspace notifications are not available"))
+        }
+        [_] => Err(ValueError::Invalid(format!(
+            "Invalid event class character. Use '{}'.",
+            CLASSES.escape_ascii()
+        ))),
+        _ => Err(ValueError::ArgumentCount),
+    }
+}

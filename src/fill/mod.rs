@@ -1,0 +1,16 @@
+//! L1: the state machine of one fill: events in, answers out (docs/fill.md is its contract).
+//!
+//! A *flight* is one fill in progress, its *leader* holds the *lease*, *waiters* are parked behind it.
+//! Knows no socket, no clock and no stored value; `keyspace` puts flights beside entries under one lock.
+
+pub mod flight;
+pub mod outcome;
+pub mod slot;
+pub mod times;
+pub mod token;
+
+pub use flight::{Ask, Elected, Flight, Lease, Waiter, Waiting};
+pub use outcome::{Answer, Grant, Outcome};
+pub use slot::{Home, Letter, PostBox, ReplySlot};
+pub use times::FillTimes;
+pub use token::Token;

@@ -1,0 +1,73 @@
+//! What a FILL.GET caller is told; the table of section 3 of docs/fill.md as a type.
+//!
+//! Generic over the value: borrowed from its entry on the direct path, shared `Bytes` for parked callers.
+
+use bytes::Bytes;
+
+use super::token::Token;
+
+/// A lease given to a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub token: Token,
+    /// Milliseconds until the lease ends.
+    pub lease_ms: u64,
+}
+
+/// One answer to one asked key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome<V> {
+    /// Fresh; `ttl_ms` is -1 without a TTL.
+    Hit { value: V, ttl_ms: i64 },
+    /// Nothing usable: the caller computes.
+    Lead(Grant),
+    /// Usable, and the caller renews it.
+    Refresh { value: V, grant: Grant },
+    /// Past its TTL, somebody else refreshes.
+    Stale { value: V, past_ms: i64 },
+    /// Known not to exist.
+    None { ttl_ms: i64 },
+    /// A leader's failure, shared.
+    Fail { message: Bytes, retry_ms: i64 },
+    /// Uncacheable.
+    Pass { ttl_ms: i64 },
+    /// Still in flight; ask again in `retry_ms`.
+    Wait { retry_ms: i64 },
+    /// The caller's connection leads this key already.
+    Leading { left_ms: i64 },
+}
+
+impl<V> Outcome<V> {
+    /// The lease this outcome grants.
+    #[must_use]
+    pub fn grant(&self) -> Option<Grant> {
+        match self {
+            Outcome::Lead(grant) | Outcome::Refresh { grant, .. } => Some(*grant),
+            _ => None,
+        }
+    }
+
+    /// The same outcome with another kind of value.
+    pub fn map<U>(self, value_of: impl FnOnce(V) -> U) -> Outcome<U> {
+        match self {
+            Outcome::Hit { value, ttl_ms } => Outcome::Hit { value: value_of(value), ttl_ms },
+            Outcome::Lead(grant) => Outcome::Lead(grant),
+            Outcome::Refresh { value, grant } => Outcome::Refresh { value: value_of(value), grant },
+            Outcome::Stale { value, past_ms } => Outcome::Stale { value: value_of(value), past_ms },
+            Outcome::None { ttl_ms } => Outcome::None { ttl_ms },
+            Outcome::Fail { message, retry_ms } => Outcome::Fail { message, retry_ms },
+            Outcome::Pass { ttl_ms } => Outcome::Pass { ttl_ms },
+            Outcome::Wait { retry_ms } => Outcome::Wait { retry_ms },
+            Outcome::Leading { left_ms } => Outcome::Leading { left_ms },
+        }
+    }
+}
+
+/// The reply of one parked FILL.GET or FILL.MGET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    One(Outcome<Bytes>),
+    Many(Vec<Outcome<Bytes>>),
+    /// CLIENT UNBLOCK … ERROR.
+    Unblocked,
+}

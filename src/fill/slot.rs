@@ -1,0 +1,274 @@
+//! Reply slots: the place a parked request keeps in its connection's replies, and the post that answers it.
+//!
+//! Any thread may answer a slot; exactly one succeeds (`claim`). The connection learns of it through its
+//! post box. Knows no socket. Lock order: a shard's lock may be held when a post box is locked, never
+//! the other way round.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use atomic_waker::AtomicWaker;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::flight::Waiting;
+use super::outcome::{Answer, Outcome};
+
+/// Where a parked request waits: one flight's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    pub db: usize,
+    pub key: Arc<[u8]>,
+    pub hash: u64,
+}
+
+/// What is sent to a connection from outside.
+#[derive(Debug)]
+pub enum Letter {
+    /// The reply of the slot with this number.
+    Answer { seq: u64, answer: Answer },
+    /// Close the connection at once (CLIENT KILL).
+    Close,
+    /// Answer what was received, then close (shutdown).
+    Finish,
+}
+
+/// A connection's post box: letters in, and the slots that are still open, oldest first.
+#[derive(Debug, Default)]
+pub struct PostBox {
+    inside: Mutex<Inside>,
+    waker: AtomicWaker,
+    has_letters: AtomicBool,
+    backlogged: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    letters: Vec<Letter>,
+    slots: VecDeque<Arc<ReplySlot>>,
+    /// The connection is gone: letters come back to their senders.
+    is_abandoned: bool,
+}
+
+impl PostBox {
+    /// Remembers an open slot; slots come in the order of their requests.
+    pub fn open_slot(&self, slot: Arc<ReplySlot>) {
+        self.inside.lock().slots.push_back(slot);
+    }
+
+    /// Puts a letter in and wakes the connection. Gives the letter back if the connection is gone.
+    pub fn send(&self, letter: Letter) -> Result<(), Letter> {
+        let mut inside = self.inside.lock();
+        if inside.is_abandoned {
+            return Err(letter);
+        }
+        while inside.slots.front().is_some_and(|slot| !slot.is_open()) {
+            inside.slots.pop_front();
+        }
+        inside.letters.push(letter);
+        self.has_letters.store(true, Ordering::Release);
+        drop(inside);
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Takes all letters.
+    pub fn take_letters(&self) -> Vec<Letter> {
+        if !self.has_letters.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.inside.lock().letters)
+    }
+
+    /// Closes the box for good: returns the letters nobody read and the slots nobody answered, now claimed.
+    #[must_use]
+    pub fn abandon(&self) -> (Vec<Letter>, Vec<Arc<ReplySlot>>) {
+        let mut inside = self.inside.lock();
+        inside.is_abandoned = true;
+        let unanswered = inside.slots.drain(..).filter(|slot| slot.claim()).collect();
+        (std::mem::take(&mut inside.letters), unanswered)
+    }
+
+    /// Asks to be woken at the next letter.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Said by the connection while its socket takes no more bytes: no lease is granted into it then.
+    pub fn set_backlogged(&self, backlogged: bool) {
+        self.backlogged.store(backlogged, Ordering::Relaxed);
+    }
+
+    /// Slots that are still unanswered.
+    #[must_use]
+    pub fn open_slots(&self) -> usize {
+        self.inside.lock().slots.iter().filter(|slot| slot.is_open()).count()
+    }
+
+    /// Claims every open slot that stands before `seq` and returns them, for the caller to answer.
+    #[must_use]
+    pub fn claim_before(&self, seq: u64) -> Vec<Arc<ReplySlot>> {
+        let inside = self.inside.lock();
+        inside.slots.iter().take_while(|slot| slot.seq < seq).filter(|slot| slot.claim()).cloned().collect()
+    }
+
+    /// As `claim_before`, for all slots.
+    #[must_use]
+    pub fn claim_all(&self) -> Vec<Arc<ReplySlot>> {
+        self.claim_before(u64::MAX)
+    }
+
+    fn is_first_open(&self, slot: &ReplySlot) -> bool {
+        let inside = self.inside.lock();
+        inside.slots.iter().find(|other| other.is_open()).is_some_and(|first| first.seq == slot.seq)
+    }
+}
+
+/// One parked request.
+#[derive(Debug)]
+pub struct ReplySlot {
+    pub seq: u64,
+    pub client: u64,
+    /// The flights it waits for; one for FILL.GET, one or more for FILL.MGET.
+    pub homes: Box<[Home]>,
+    claimed: AtomicBool,
+    post_box: Arc<PostBox>,
+    /// FILL.MGET only: what is known of each key so far.
+    partial: Option<Mutex<Vec<Option<Outcome<Bytes>>>>>,
+}
+
+impl ReplySlot {
+    /// A slot for a FILL.GET.
+    #[must_use]
+    pub fn one(seq: u64, client: u64, home: Home, post_box: Arc<PostBox>) -> Arc<ReplySlot> {
+        let homes = Box::new([home]);
+        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), post_box, partial: None })
+    }
+
+    /// A slot for a FILL.MGET; `known` has an outcome for each key that does not wait.
+    #[must_use]
+    pub fn many(
+        seq: u64,
+        client: u64,
+        homes: Box<[Home]>,
+        known: Vec<Option<Outcome<Bytes>>>,
+        post_box: Arc<PostBox>,
+    ) -> Arc<ReplySlot> {
+        let partial = Some(Mutex::new(known));
+        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), post_box, partial })
+    }
+
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.claimed.load(Ordering::Acquire)
+    }
+
+    /// Takes the right to answer this slot; true for exactly one caller.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Sends the answer of a slot that the caller has claimed; gives it back if the connection is gone.
+    pub fn deliver(&self, answer: Answer) -> Result<(), Answer> {
+        match self.post_box.send(Letter::Answer { seq: self.seq, answer }) {
+            Err(Letter::Answer { answer, .. }) => Err(answer),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the outcome of the key at `index`. Returns the whole answer if this completed and claimed
+    /// the slot; `None` if keys are missing or somebody else answered it.
+    #[must_use]
+    pub fn settle(&self, index: usize, outcome: Outcome<Bytes>) -> Option<Answer> {
+        let Some(partial) = &self.partial else {
+            return self.claim().then_some(Answer::One(outcome));
+        };
+        let mut known = partial.lock();
+        known[index] = Some(outcome);
+        if known.iter().any(Option::is_none) || !self.claim() {
+            return None;
+        }
+        Some(Answer::Many(known.iter_mut().filter_map(Option::take).collect()))
+    }
+
+    /// The answer of a claimed slot in which the key at `index` has this outcome and what is still
+    /// unknown is WAIT.
+    #[must_use]
+    pub fn finish(&self, index: usize, outcome: Outcome<Bytes>, retry_ms: i64) -> Answer {
+        let Some(partial) = &self.partial else { return Answer::One(outcome) };
+        let mut known = partial.lock();
+        known[index] = Some(outcome);
+        Answer::Many(known.iter_mut().map(|key| key.take().unwrap_or(Outcome::Wait { retry_ms })).collect())
+    }
+
+    /// The answer of a claimed slot whose time is over.
+    #[must_use]
+    pub fn expire(&self, retry_ms: i64) -> Answer {
+        let wait = Outcome::Wait { retry_ms };
+        let Some(partial) = &self.partial else { return Answer::One(wait) };
+        Answer::Many(partial.lock().iter_mut().map(|key| key.take().unwrap_or(wait.clone())).collect())
+    }
+
+    /// Claims the slots that stand ahead of this one on its connection.
+    #[must_use]
+    pub fn claim_ahead(&self) -> Vec<Arc<ReplySlot>> {
+        self.post_box.claim_before(self.seq)
+    }
+}
+
+impl Waiting for Arc<ReplySlot> {
+    fn is_open(&self) -> bool {
+        ReplySlot::is_open(self)
+    }
+
+    fn is_deliverable(&self) -> bool {
+        !self.post_box.backlogged.load(Ordering::Relaxed) && self.post_box.is_first_open(self)
+    }
+
+    fn claim(&self) -> bool {
+        ReplySlot::claim(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> Home {
+        Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0 }
+    }
+
+    fn hit(value: &'static [u8]) -> Outcome<Bytes> {
+        Outcome::Hit { value: Bytes::from_static(value), ttl_ms: -1 }
+    }
+
+    #[test]
+    fn slot_is_answered_by_exactly_one() {
+        let slot = ReplySlot::one(1, 1, home(), Arc::default());
+        assert_eq!(slot.settle(0, hit(b"a")), Some(Answer::One(hit(b"a"))));
+        assert_eq!(slot.settle(0, hit(b"b")), None);
+        assert!(!slot.claim());
+    }
+
+    #[test]
+    fn many_keys_answer_once_the_last_is_known() {
+        let slot = ReplySlot::many(1, 1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
+        assert_eq!(slot.settle(2, hit(b"c")), None);
+        assert_eq!(slot.settle(1, hit(b"b")), Some(Answer::Many(vec![hit(b"a"), hit(b"b"), hit(b"c")])));
+    }
+
+    #[test]
+    fn only_the_first_open_slot_of_a_connection_that_takes_bytes_is_deliverable() {
+        let post_box = Arc::new(PostBox::default());
+        let slots = [1, 2].map(|seq| ReplySlot::one(seq, 1, home(), post_box.clone()));
+        slots.iter().for_each(|slot| post_box.open_slot(slot.clone()));
+        assert!(slots[0].is_deliverable() && !slots[1].is_deliverable());
+        assert_eq!(slots[1].claim_ahead().len(), 1);
+        assert!(slots[1].is_deliverable());
+        post_box.set_backlogged(true);
+        assert!(!slots[1].is_deliverable());
+    }
+}
