@@ -1,0 +1,136 @@
+//! L2: the connected clients, as other connections see them (CLIENT LIST, KILL, UNBLOCK, INFO).
+//!
+//! A connection's own state is its session; here is only what others may read, in atomics written once
+//! per batch. Knows no sockets: a connection is told to close through its post box.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use crate::fill::{Answer, Letter, PostBox};
+use crate::protocol::reply::Proto;
+
+/// What others may know of a connection.
+#[derive(Debug)]
+pub struct Client {
+    pub id: u64,
+    /// `ip:port`, or the socket's path with `:0`.
+    pub addr: String,
+    pub laddr: String,
+    pub fd: i32,
+    pub is_unix: bool,
+    /// Monotonic ms at which it connected.
+    pub connected_at: u64,
+    pub post_box: Arc<PostBox>,
+    pub names: Mutex<Names>,
+    pub seen: Seen,
+}
+
+/// What a client told of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_ver: Vec<u8>,
+}
+
+/// Figures a connection publishes after each batch.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Monotonic ms of the last request.
+    pub active_at: AtomicU64,
+    pub db: AtomicUsize,
+    pub is_resp3: AtomicBool,
+    /// Commands queued by MULTI plus one; 0 outside a transaction.
+    pub multi: AtomicUsize,
+    pub watched: AtomicUsize,
+    /// Position of the last command in the table; `usize::MAX` before the first.
+    pub last_command: AtomicUsize,
+    pub query_bytes: AtomicUsize,
+    pub reply_bytes: AtomicUsize,
+    pub input_bytes: AtomicU64,
+    pub output_bytes: AtomicU64,
+    pub no_evict: AtomicBool,
+    pub no_touch: AtomicBool,
+    pub close_asap: AtomicBool,
+    /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
+    pub soft_limit_since: AtomicU64,
+}
+
+impl Client {
+    /// Milliseconds since the last request.
+    #[must_use]
+    pub fn idle_ms(&self, mono_ms: u64) -> u64 {
+        mono_ms.saturating_sub(self.seen.active_at.load(Relaxed))
+    }
+
+    #[must_use]
+    pub fn proto(&self) -> Proto {
+        if self.seen.is_resp3.load(Relaxed) { Proto::Resp3 } else { Proto::Resp2 }
+    }
+
+    /// Requests of this client that are parked in FILL.GET.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.post_box.open_slots()
+    }
+
+    /// Tells the connection to close.
+    pub fn kill(&self) {
+        self.seen.close_asap.store(true, Relaxed);
+        // A connection that is gone needs no telling.
+        drop(self.post_box.send(Letter::Close));
+    }
+
+    /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their flights to forget.
+    #[must_use]
+    pub fn unblock(&self, with_error: bool) -> Vec<(Arc<crate::fill::ReplySlot>, Answer)> {
+        let answer = |slot: &crate::fill::ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(1) };
+        self.post_box.claim_all().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
+    }
+}
+
+/// All connected clients, by id.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    last_id: AtomicU64,
+}
+
+impl Clients {
+    /// An id for a new connection; they only grow.
+    pub fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Relaxed) + 1
+    }
+
+    pub fn add(&self, client: Arc<Client>) {
+        self.by_id.lock().insert(client.id, client);
+    }
+
+    pub fn remove(&self, id: u64) {
+        self.by_id.lock().remove(&id);
+    }
+
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.lock().get(&id).cloned()
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.lock().len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Client>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+}

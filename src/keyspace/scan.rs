@@ -1,0 +1,123 @@
+//! Walking over keys: SCAN, KEYS, RANDOMKEY, DBSIZE.
+//!
+//! A SCAN cursor is the table's cursor with the shard's number in its lowest bits. Expired and hidden
+//! entries are never shown.
+
+use super::keys::Keys;
+use super::verbs::is_visible;
+use super::view::View;
+use crate::base::limits::SHARDS;
+use crate::storage::Entry;
+
+/// One page of a SCAN.
+#[derive(Debug, Default)]
+pub struct ScanPage {
+    /// 0 when the scan is complete.
+    pub cursor: u64,
+    pub keys: Vec<Vec<u8>>,
+}
+
+const SHARD_BITS: u32 = SHARDS.ilog2();
+
+impl Keys<'_> {
+    /// One page of the selected database: goes on until `count` entries were seen or `count * 10`
+    /// buckets visited, as Redis does.
+    pub fn scan(&mut self, cursor: u64, count: usize, accept: impl Fn(&[u8]) -> bool) -> ScanPage {
+        let db = self.db;
+        let mut shard = (cursor & (SHARDS as u64 - 1)) as usize;
+        let mut within = cursor >> SHARD_BITS;
+        let mut page = ScanPage::default();
+        let (mut seen, mut buckets) = (0, 0);
+        while shard < SHARDS {
+            let mut view = self.view_shard(shard, db);
+            if view.content().table.is_empty() {
+                (shard, within) = (shard + 1, 0);
+                continue;
+            }
+            // Only now is it known that something is left: a small database ends with its last entry.
+            if seen >= count || buckets >= count.saturating_mul(10) {
+                page.cursor = within << SHARD_BITS | shard as u64;
+                return page;
+            }
+            within = view.scan_step(within, &mut seen, &accept, &mut page.keys);
+            buckets += 1;
+            shard += usize::from(within == 0);
+        }
+        page
+    }
+
+    /// All keys that `accept` takes.
+    pub fn list(&mut self, accept: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+        let mut keys = Vec::new();
+        self.each_shard(self.db, |view| {
+            let wall_ms = view.scope.now.wall_ms;
+            view.content().table.each(|entry| {
+                if is_shown(entry, wall_ms) && accept(entry.key()) {
+                    keys.push(entry.key().to_vec());
+                }
+            });
+        });
+        keys
+    }
+
+    /// A key drawn at random, each shard weighed by its entries.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        let mut sizes = Vec::with_capacity(SHARDS);
+        self.each_shard(self.db, |view| sizes.push(view.len()));
+        let mut at = fastrand::usize(..sizes.iter().sum::<usize>().max(1));
+        let shard = sizes.iter().position(|size| match at.checked_sub(*size) {
+            Some(rest) => {
+                at = rest;
+                false
+            }
+            None => true,
+        })?;
+        let db = self.db;
+        let mut view = self.view_shard(shard, db);
+        let wall_ms = view.scope.now.wall_ms;
+        let content = view.content();
+        for _ in 0..100 {
+            let drawn = content.table.draw(|n| fastrand::usize(..n))?;
+            if is_shown(drawn, wall_ms) {
+                return Some(drawn.key().to_vec());
+            }
+        }
+        // Almost everything here is hidden: take the first that is not.
+        let mut found = None;
+        content.table.each(|entry| {
+            if found.is_none() && is_shown(entry, wall_ms) {
+                found = Some(entry.key().to_vec());
+            }
+        });
+        found
+    }
+
+    /// Keys of a database that ordinary commands see.
+    pub fn count(&mut self, db: usize) -> usize {
+        let mut count = 0;
+        self.each_shard(db, |view| count += view.len());
+        count
+    }
+}
+
+impl View<'_> {
+    fn scan_step(
+        &mut self,
+        cursor: u64,
+        seen: &mut usize,
+        accept: &impl Fn(&[u8]) -> bool,
+        into: &mut Vec<Vec<u8>>,
+    ) -> u64 {
+        let wall_ms = self.scope.now.wall_ms;
+        self.content().table.scan(cursor, |entry| {
+            *seen += 1;
+            if is_shown(entry, wall_ms) && accept(entry.key()) {
+                into.push(entry.key().to_vec());
+            }
+        })
+    }
+}
+
+fn is_shown(entry: &Entry, wall_ms: i64) -> bool {
+    is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms)
+}

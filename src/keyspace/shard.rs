@@ -1,0 +1,118 @@
+//! The data under one lock: for each database its content, flights and watchers.
+//!
+//! Content swaps places in SWAPDB and is cast off whole in FLUSHALL; flights and watchers belong to the
+//! database's number and stay.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::watch::Watchers;
+use crate::base::limits::SHARDS;
+use crate::fill::{Flight, ReplySlot};
+use crate::storage::{ExpiryQueue, Table};
+
+/// One lock stripe of all databases.
+#[derive(Debug)]
+pub struct Shard {
+    /// Grown on first use of a database.
+    pub dbs: Vec<Db>,
+    /// Deadlines of flights and remembered answers, monotonic ms.
+    pub deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// Tokens answered a short while ago, so that a resend is recognised.
+    pub answered: HashMap<u64, Answered>,
+    /// The last serial number given; steps of `SHARDS` keep them unique across shards.
+    serial: u64,
+}
+
+/// One database's part in a shard.
+#[derive(Debug, Default)]
+pub struct Db {
+    pub content: Content,
+    pub flights: HashMap<Arc<[u8]>, Flight<Arc<ReplySlot>>>,
+    pub watchers: Watchers,
+}
+
+/// The entries of one database in a shard.
+#[derive(Debug, Default)]
+pub struct Content {
+    pub table: Table,
+    pub queue: ExpiryQueue,
+    /// Entries with a deadline.
+    pub expiring: usize,
+    /// Entries that only FILL sees: NONE, PASS and those marked stale.
+    pub hidden: usize,
+}
+
+/// A moment at which a flight or a remembered answer wants attention.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    pub at: u64,
+    pub what: Due,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    Flight { db: usize, key: Arc<[u8]> },
+    Answered { serial: u64 },
+}
+
+/// How a token was answered, kept for at most twice its lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    pub kind: super::fill::AnswerKind,
+    pub key_hash: u64,
+    pub db: usize,
+    pub until: u64,
+}
+
+impl Shard {
+    pub fn new(index: usize) -> Shard {
+        Shard {
+            dbs: Vec::new(),
+            deadlines: BinaryHeap::new(),
+            answered: HashMap::new(),
+            serial: index as u64,
+        }
+    }
+
+    /// The database, made on first use.
+    pub fn db(&mut self, db: usize) -> &mut Db {
+        if db >= self.dbs.len() {
+            self.dbs.resize_with(db + 1, Db::default);
+        }
+        &mut self.dbs[db]
+    }
+
+    /// The next serial number for a token of this shard.
+    pub fn next_serial(&mut self) -> u64 {
+        self.serial += SHARDS as u64;
+        self.serial
+    }
+
+    pub fn file(&mut self, at: u64, what: Due) {
+        self.deadlines.push(Reverse(Deadline { at, what }));
+    }
+
+    /// Drops records of flights and answers that are gone, once they outnumber the rest.
+    pub fn trim_deadlines(&mut self) {
+        let live = self.answered.len() + self.dbs.iter().map(|db| db.flights.len()).sum::<usize>();
+        if self.deadlines.len() <= live * 2 + 64 {
+            return;
+        }
+        let Shard { dbs, deadlines, answered, .. } = self;
+        deadlines.retain(|Reverse(Deadline { at, what })| match what {
+            Due::Flight { db, key } => dbs[*db].flights.get(key).is_some_and(|flight| flight.filed_at == *at),
+            Due::Answered { serial } => answered.contains_key(serial),
+        });
+    }
+}
+
+impl Content {
+    /// Entries that ordinary commands see.
+    pub fn visible(&self) -> usize {
+        self.table.len() - self.hidden
+    }
+}

@@ -1,0 +1,75 @@
+//! A view: one shard, locked, with a database selected. The verbs on it are in `verbs` and `fill`.
+
+use std::ops::{Deref, DerefMut};
+
+use parking_lot::MutexGuard;
+
+use super::effects::Effects;
+use super::shard::{Content, Db, Shard};
+use super::{FillRules, Keyspace};
+use crate::base::clock::Now;
+use crate::base::metrics::Counters;
+
+/// What a verb needs besides data: the time, the rules, and where to count.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    pub now: Now,
+    pub rules: FillRules,
+    pub counters: &'a Counters,
+}
+
+/// A shard's lock: taken for this view alone, or held for a whole command or transaction.
+pub(super) enum Guard<'g> {
+    Own(MutexGuard<'g, Shard>),
+    Held(&'g mut Shard),
+}
+
+impl Deref for Guard<'_> {
+    type Target = Shard;
+    #[inline]
+    fn deref(&self) -> &Shard {
+        match self {
+            Guard::Own(shard) => shard,
+            Guard::Held(shard) => shard,
+        }
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Shard {
+        match self {
+            Guard::Own(shard) => shard,
+            Guard::Held(shard) => shard,
+        }
+    }
+}
+
+/// One locked shard, seen as one database.
+pub struct View<'a> {
+    pub(super) shard: Guard<'a>,
+    pub(super) index: usize,
+    pub(super) db: usize,
+    pub(super) keyspace: &'a Keyspace,
+    pub(super) scope: Scope<'a>,
+    pub(super) effects: &'a mut Effects,
+}
+
+impl View<'_> {
+    #[inline]
+    pub(super) fn db(&mut self) -> &mut Db {
+        self.shard.db(self.db)
+    }
+
+    #[inline]
+    pub(super) fn content(&mut self) -> &mut Content {
+        &mut self.shard.db(self.db).content
+    }
+
+    /// Files a deadline, monotonic ms, with the shard and its sweeper.
+    pub(super) fn alarm(&mut self, at: u64) {
+        if self.keyspace.note_due(self.index, at) {
+            self.effects.alarms.push((self.index, at));
+        }
+    }
+}
