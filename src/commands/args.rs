@@ -1,0 +1,108 @@
+//! A cursor over a request's arguments: its reads carry the wire's errors, so a handler reads like the
+//! command's grammar.
+
+use super::error::CommandError;
+use crate::base::hash::Key;
+use crate::base::int::parse_i64;
+use crate::keyspace::Keyspace;
+use crate::protocol::request::ArgRange;
+
+/// The words of one request, borrowed from the read buffer (or from a queued transaction).
+#[derive(Clone, Debug)]
+pub struct Args<'a> {
+    buffer: &'a [u8],
+    words: &'a [ArgRange],
+    next: usize,
+}
+
+impl<'a> Args<'a> {
+    /// All words of a request; the cursor stands behind its name.
+    #[must_use]
+    pub fn new(buffer: &'a [u8], words: &'a [ArgRange]) -> Args<'a> {
+        Args { buffer, words, next: 1 }
+    }
+
+    /// A word by its position, the name being 0.
+    #[must_use]
+    pub fn word(&self, at: usize) -> &'a [u8] {
+        self.words.get(at).map_or(&[], |word| word.of(self.buffer))
+    }
+
+    /// Words in the whole request.
+    #[must_use]
+    pub fn words(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Words not yet read.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.words.len() - self.next.min(self.words.len())
+    }
+
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// The position of the next word.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.next
+    }
+
+    /// The next word, or a syntax error.
+    pub fn take(&mut self) -> Result<&'a [u8], CommandError> {
+        self.try_take().ok_or(CommandError::Syntax)
+    }
+
+    /// The next word, if there is one.
+    pub fn try_take(&mut self) -> Option<&'a [u8]> {
+        let word = self.words.get(self.next)?;
+        self.next += 1;
+        Some(word.of(self.buffer))
+    }
+
+    /// The next word without reading it.
+    #[must_use]
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.words.get(self.next).map(|word| word.of(self.buffer))
+    }
+
+    /// Reads the next word if it is this one, in any case.
+    pub fn skip(&mut self, word: &str) -> bool {
+        let found = self.peek().is_some_and(|next| next.eq_ignore_ascii_case(word.as_bytes()));
+        self.next += usize::from(found);
+        found
+    }
+
+    /// The next word as a signed 64-bit integer.
+    pub fn integer(&mut self) -> Result<i64, CommandError> {
+        parse_i64(self.take()?).ok_or(CommandError::NotAnInteger)
+    }
+
+    /// The next word as a key.
+    pub fn key(&mut self, keyspace: &Keyspace) -> Result<Key<'a>, CommandError> {
+        let bytes = self.take()?;
+        Ok(Key { bytes, hash: keyspace.hash(bytes) })
+    }
+
+    /// All remaining words as keys.
+    pub fn keys(&mut self, keyspace: &Keyspace) -> Vec<Key<'a>> {
+        let mut keys = Vec::with_capacity(self.left());
+        while let Ok(key) = self.key(keyspace) {
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// A syntax error unless everything was read.
+    pub fn finish(&self) -> Result<(), CommandError> {
+        if self.is_done() { Ok(()) } else { Err(CommandError::Syntax) }
+    }
+
+    /// Moves the cursor to a position.
+    pub fn seek(&mut self, position: usize) {
+        self.next = position;
+    }
+}

@@ -1,0 +1,253 @@
+//! Running requests: those that arrived together are cut and looked up first, then run in order.
+//!
+//! Checks what is common to all commands (name, arity, authentication, MULTI) and locks what a row
+//! asks for. Knows no sockets; `net` gives it bytes and an output and takes parked slots from the session.
+
+use crate::base::clock::Now;
+use crate::base::limits::BATCH_REQUESTS_MAX;
+use crate::base::metrics::{Counter, Counters};
+use crate::config::Settings;
+use crate::keyspace::{Effects, Keys, Scope};
+use crate::protocol::reply::{Output, Reply};
+use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::session::{Queued, ReplyMode, Session, Transaction};
+use super::shared::{Shared, fill_rules};
+use super::spec::{Flag, Handler, Locking};
+use super::table::{self, Row};
+
+/// What a worker lends to each batch.
+pub struct Bench<'a> {
+    pub shared: &'a Shared,
+    pub settings: &'a Settings,
+    pub counters: &'a Counters,
+    pub now: Now,
+    pub effects: &'a mut Effects,
+}
+
+/// Requests cut out of one read buffer; reused from batch to batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    words: Vec<ArgRange>,
+    requests: Vec<Request>,
+}
+
+/// One request: its words, and its row if its name is known.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    first_word: usize,
+    words: usize,
+    row: Option<&'static Row>,
+}
+
+impl Batch {
+    /// Cuts requests out of `buffer[start..]` until it is used up, the batch is full, or an error ends it.
+    /// Returns where the next request begins; requests before an error are in the batch and run first.
+    pub fn cut(
+        &mut self,
+        parser: &mut Parser,
+        buffer: &mut [u8],
+        mut start: usize,
+        limits: RequestLimits,
+    ) -> (usize, Cut) {
+        self.words.clear();
+        self.requests.clear();
+        // AUTH lifts the limits, so before it each request is cut when the one before has run.
+        let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
+        while self.requests.len() < most {
+            let first_word = self.words.len();
+            match parser.next(buffer, start, limits, &mut self.words) {
+                Ok(Next::Request { end }) => {
+                    start = end;
+                    let words = self.words.len() - first_word;
+                    if words > 0 {
+                        let row = table::find(self.words[first_word].of(buffer));
+                        self.requests.push(Request { first_word, words, row });
+                    }
+                }
+                Ok(Next::Incomplete) => return (start, Cut::UsedUp),
+                Err(error) => return (start, Cut::Malformed(error)),
+            }
+        }
+        (start, Cut::Full)
+    }
+
+    /// Requests in the batch.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The place of the last known command in the table, for CLIENT LIST.
+    #[must_use]
+    pub fn last_command(&self) -> Option<usize> {
+        self.requests.iter().rev().find_map(|request| request.row).map(|row| row.position)
+    }
+
+    /// Runs the request at `index` and writes its reply, unless it parked (see `session.slots.parked`).
+    pub fn run(&self, index: usize, buffer: &[u8], bench: &mut Bench<'_>, session: &mut Session, out: &mut Output) {
+        let request = self.requests[index];
+        let words = &self.words[request.first_word..][..request.words];
+        let mut args = Args::new(buffer, words);
+        if session.reply_mode == ReplyMode::SkipNext {
+            session.reply_mode = ReplyMode::Skipping;
+        }
+        let mark = out.mark();
+        let scope = Scope { now: bench.now, rules: fill_rules(bench.settings), counters: bench.counters };
+        let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
+        let mut ctx = Ctx {
+            shared: bench.shared,
+            settings: bench.settings,
+            counters: bench.counters,
+            now: bench.now,
+            keys,
+            reply: Reply::new(out, session.proto),
+            session,
+            in_transaction: false,
+        };
+        if let Err(error) = ctx.begin(request.row, &mut args) {
+            ctx.reply.out.truncate(mark);
+            ctx.write_error(&error);
+        }
+        drop(ctx);
+        match session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => {}
+            ReplyMode::Off => out.truncate(mark),
+            ReplyMode::Skipping => {
+                out.truncate(mark);
+                session.reply_mode = ReplyMode::On;
+            }
+        }
+    }
+}
+
+/// Why cutting ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The batch is full; more may lie in the buffer.
+    Full,
+    /// What is left is no whole request.
+    UsedUp,
+    Malformed(ProtocolError),
+}
+
+impl Ctx<'_> {
+    /// The checks that every request goes through, in Redis's order, then the command itself.
+    fn begin(&mut self, row: Option<&'static Row>, args: &mut Args<'_>) -> Result<(), CommandError> {
+        let admitted = match resolve(row, args) {
+            Ok(row) if !self.is_authenticated() && !row.spec.has(Flag::NoAuth) => Err(CommandError::NoAuth),
+            Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
+                Err(CommandError::err("Command not allowed inside a transaction"))
+            }
+            other => other,
+        };
+        let row = admitted.inspect_err(|_| {
+            if let Some(transaction) = &mut self.session.transaction {
+                transaction.is_broken = true;
+            }
+        })?;
+        match &mut self.session.transaction {
+            Some(transaction) if !row.spec.runs_inside_multi() => {
+                transaction.queue(row, args);
+                self.reply.simple("QUEUED");
+                Ok(())
+            }
+            _ => self.call(row, args),
+        }
+    }
+
+    /// Authenticated, or in no need of it since the password was removed.
+    fn is_authenticated(&self) -> bool {
+        self.session.is_authenticated || self.settings.requirepass.is_none()
+    }
+
+    /// Runs a command with the locks its row asks for.
+    pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
+        args.seek(row.name_words);
+        if self.in_transaction {
+            return run(self, args);
+        }
+        if row.names_several_keys && row.spec.locking == Locking::Keys {
+            let keyspace = self.keys.keyspace;
+            let positions = row.spec.key_positions(row.name_words, args.words(), |at| args.word(at));
+            self.keys.hold(positions.into_iter().map(|at| keyspace.hash(args.word(at))));
+        }
+        let result = run(self, args);
+        self.keys.release();
+        result
+    }
+
+    /// Writes an error reply and counts it.
+    pub fn write_error(&mut self, error: &CommandError) {
+        self.counters.add(Counter::ErrorReplies, 1);
+        self.reply.error(&error.wire());
+    }
+}
+
+/// The row of a request, subcommand included, with its arity checked.
+pub fn resolve(row: Option<&'static Row>, args: &Args<'_>) -> Result<&'static Row, CommandError> {
+    let mut row = row.ok_or_else(|| unknown_command(args))?;
+    if !row.subcommands.is_empty() && args.words() > 1 {
+        row = row.subcommand(args.word(1)).ok_or_else(|| unknown_subcommand(row, args.word(1)))?;
+    }
+    let runs = matches!(row.spec.handler, Handler::Run(_));
+    let fits = if row.subcommands.is_empty() { row.admits_words(args.words()) } else { runs };
+    if fits { Ok(row) } else { Err(CommandError::WrongArity(row.full_name.clone())) }
+}
+
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut quoted = Vec::new();
+    for at in 1..args.words() {
+        if quoted.len() >= 128 {
+            break;
+        }
+        let room = 128 - quoted.len();
+        quoted.push(b'\'');
+        quoted.extend_from_slice(as_c_string(args.word(at), room));
+        quoted.extend_from_slice(b"' ");
+    }
+    let name = as_c_string(args.word(0), 128);
+    CommandError::Bytes([b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat())
+}
+
+fn unknown_subcommand(row: &Row, name: &[u8]) -> CommandError {
+    let parent = row.spec.name.to_ascii_uppercase();
+    let tail = format!("'. Try {parent} HELP.");
+    CommandError::Bytes([b"ERR unknown subcommand '", as_c_string(name, 128), tail.as_bytes()].concat())
+}
+
+/// At most `len` bytes, and none from the first NUL on: as C's `%.*s` prints them.
+fn as_c_string(bytes: &[u8], len: usize) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end.min(len)]
+}
+
+impl super::spec::Spec {
+    /// Commands that run at once while a transaction is collected.
+    fn runs_inside_multi(&self) -> bool {
+        matches!(self.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+    }
+}
+
+impl Transaction {
+    fn queue(&mut self, row: &'static Row, args: &Args<'_>) {
+        let mut buffer = Vec::new();
+        let mut words = Vec::with_capacity(args.words());
+        for at in 0..args.words() {
+            let word = args.word(at);
+            words.push(ArgRange { start: buffer.len(), len: word.len() });
+            buffer.extend_from_slice(word);
+        }
+        self.bytes += buffer.len() + words.len() * size_of::<ArgRange>();
+        self.queued.push(Queued { row, buffer, words });
+    }
+}

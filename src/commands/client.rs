@@ -1,0 +1,579 @@
+//! CLIENT: what a connection says of itself, and what it may do to others.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::session::{ReplyMode, Session};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
+use super::table;
+use crate::base::int::parse_i64;
+use crate::clients::Client;
+use crate::protocol::reply::Proto;
+
+pub static ROWS: &[Spec] = &[
+Spec {
+    name: "client",
+    group: Group::Connection,
+    since: "2.4.0",
+    summary: "A container for client connection commands",
+    complexity: "Depends on subcommand.",
+    reply: "depends on the subcommand",
+    subcommands: &[
+        Spec {
+            name: "getname",
+            group: Group::Connection,
+            since: "2.6.9",
+            summary: "Get the current connection name",
+            complexity: "O(1)",
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "the name, or null",
+            locking: Locking::None,
+            handler: Handler::Run(client_getname),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "help",
+            group: Group::Connection,
+            since: "5.0.0",
+            summary: "Show helpful text about the different subcommands",
+            complexity: "O(1)",
+            flags: &[Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "lines of help",
+            locking: Locking::None,
+            handler: Handler::Run(client_help),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "id",
+            group: Group::Connection,
+            since: "5.0.0",
+            summary: "Returns the client ID for the current connection",
+            complexity: "O(1)",
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "the id",
+            locking: Locking::None,
+            handler: Handler::Run(client_id),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "info",
+            group: Group::Connection,
+            since: "6.2.0",
+            summary: "Returns information about the current client connection.",
+            complexity: "O(1)",
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            tips: &["nondeterministic_output"],
+            reply: "one line of fields",
+            locking: Locking::None,
+            handler: Handler::Run(client_info),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "kill",
+            group: Group::Connection,
+            since: "2.4.0",
+            summary: "Kill the connection of a client",
+            complexity: "O(N) where N is the number of client connections",
+            args: &[one_of(
+                "filter",
+                &[
+                    string("ip:port"),
+                    one_of(
+                        "new-format",
+                        &[
+                            integer("client-id").token("ID").optional().since("2.8.12"),
+                            one_of(
+                                "normal_master_slave_pubsub",
+                                &[
+                                    token("normal", "NORMAL"),
+                                    token("master", "MASTER").since("3.2.0"),
+                                    token("slave", "SLAVE"),
+                                    token("replica", "REPLICA").since("5.0.0"),
+                                    token("pubsub", "PUBSUB"),
+                                ],
+                            )
+                            .token("TYPE")
+                            .optional()
+                            .since("2.8.12"),
+                            string("username").token("USER").optional(),
+                            string("ip:port").token("ADDR").optional(),
+                            string("ip:port").token("LADDR").optional().since("6.2.0"),
+                            string("yes/no").token("SKIPME").optional(),
+                        ],
+                    )
+                    .multiple(),
+                ],
+            )],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            history: &[
+                ("2.8.12", "Added new filter format."),
+                ("2.8.12", "`ID` option."),
+                ("3.2.0", "Added `master` type in for `TYPE` option."),
+                (
+                    "5.0.0",
+                    "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
+                ),
+                ("6.2.0", "`LADDR` option."),
+            ],
+            reply: "OK in the old form, else the number of clients closed",
+            locking: Locking::None,
+            handler: Handler::Run(client_kill),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "list",
+            group: Group::Connection,
+            since: "2.4.0",
+            summary: "Get the list of client connections",
+            complexity: "O(N) where N is the number of client connections",
+            args: &[
+                one_of(
+                    "normal_master_replica_pubsub",
+                    &[
+                        token("normal", "NORMAL"),
+                        token("master", "MASTER"),
+                        token("replica", "REPLICA"),
+                        token("pubsub", "PUBSUB"),
+                    ],
+                )
+                .token("TYPE")
+                .optional()
+                .since("5.0.0"),
+                block("id", &[integer("client-id").multiple()]).token("ID").optional().since("6.2.0"),
+            ],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            tips: &["nondeterministic_output"],
+            history: &[
+                ("2.8.12", "Added unique client `id` field."),
+                ("5.0.0", "Added optional `TYPE` filter."),
+                ("6.0.0", "Added `user` field."),
+                (
+                    "6.2.0",
+                    "Added `argv-mem`, `tot-mem`, `laddr` and `redir` fields and the optional `ID` filter.",
+                ),
+                ("7.0.0", "Added `resp`, `multi-mem`, `rbs` and `rbp` fields."),
+                ("7.0.3", "Added `ssub` field."),
+            ],
+            reply: "one line for each client",
+            locking: Locking::None,
+            handler: Handler::Run(client_list),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "no-evict",
+            group: Group::Connection,
+            since: "7.0.0",
+            summary: "Set client eviction mode for the current connection",
+            complexity: "O(1)",
+            args: &[one_of("enabled", &[token("on", "ON"), token("off", "OFF")])],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_no_evict),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "no-touch",
+            group: Group::Connection,
+            since: "7.2.0",
+            summary: "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+            complexity: "O(1)",
+            args: &[one_of("enabled", &[token("on", "ON"), token("off", "OFF")])],
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_no_touch),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "reply",
+            group: Group::Connection,
+            since: "3.2.0",
+            summary: "Instruct the server whether to reply to commands",
+            complexity: "O(1)",
+            args: &[one_of("on_off_skip", &[token("on", "ON"), token("off", "OFF"), token("skip", "SKIP")])],
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK for ON, else nothing",
+            locking: Locking::None,
+            handler: Handler::Run(client_reply),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "setinfo",
+            group: Group::Connection,
+            since: "7.2.0",
+            summary: "Sets information specific to the client or connection.",
+            complexity: "O(1)",
+            args: &[one_of("attr", &[string("libname").token("LIB-NAME"), string("libver").token("LIB-VER")])],
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_setinfo),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "setname",
+            group: Group::Connection,
+            since: "2.6.9",
+            summary: "Set the current connection name",
+            complexity: "O(1)",
+            args: &[string("connection-name")],
+            flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_setname),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "unblock",
+            group: Group::Connection,
+            since: "5.0.0",
+            summary: "Unblock a client blocked in a blocking command from a different connection",
+            complexity: "O(log N) where N is the number of client connections",
+            args: &[
+                integer("client-id"),
+                one_of("timeout_error", &[token("timeout", "TIMEOUT"), token("error", "ERROR")]).optional(),
+            ],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "1 if the client was parked, else 0",
+            locking: Locking::None,
+            handler: Handler::Run(client_unblock),
+            ..Spec::EMPTY
+        },
+    ],
+    handler: Handler::Subcommands,
+    ..Spec::EMPTY
+},
+];
+
+const HELP: &[&str] = &[
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made from the specified address",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO <option> <value>",
+    "    Set client meta attr. Options are:",
+    "    * LIB-NAME: the client lib name.",
+    "    * LIB-VER: the client lib version.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "NO-EVICT (ON|OFF)",
+    "    Protect current client connection from eviction.",
+    "NO-TOUCH (ON|OFF)",
+    "    Will not touch LRU/LFU stats when this mode is on.",
+    "HELP",
+    "    Print this help.",
+];
+
+fn client_help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.array(HELP.len());
+    HELP.iter().for_each(|line| ctx.reply.simple(line));
+    Ok(())
+}
+
+fn client_id(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.reply.int(ctx.session.client.id as i64);
+    Ok(())
+}
+
+fn client_getname(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    let names = ctx.session.client.names.lock();
+    if names.name.is_empty() { ctx.reply.null() } else { ctx.reply.bulk(&names.name) }
+    Ok(())
+}
+
+fn client_setname(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    set_name(ctx.session, args.take()?)?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT SETNAME, also for HELLO.
+pub fn set_name(session: &Session, name: &[u8]) -> Result<(), CommandError> {
+    if !is_plain(name) {
+        return Err(CommandError::err("Client names cannot contain spaces, newlines or special characters."));
+    }
+    session.client.names.lock().name = name.to_vec();
+    Ok(())
+}
+
+fn client_setinfo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let (option, value) = (args.take()?, args.take()?);
+    let mut names = ctx.session.client.names.lock();
+    let (field, name) = if option.eq_ignore_ascii_case(b"LIB-NAME") {
+        (&mut names.lib_name, "lib-name")
+    } else if option.eq_ignore_ascii_case(b"LIB-VER") {
+        (&mut names.lib_ver, "lib-ver")
+    } else {
+        return Err(CommandError::Bytes([b"ERR Unrecognized option '", option, b"'"].concat()));
+    };
+    if !is_plain(value) {
+        return Err(CommandError::err(format!("{name} cannot contain spaces, newlines or special characters.")));
+    }
+    *field = value.to_vec();
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Printable ASCII without spaces, so that CLIENT LIST stays parseable.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'!'..=b'~'))
+}
+
+fn client_reply(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    if args.skip("ON") {
+        ctx.session.reply_mode = ReplyMode::On;
+        ctx.reply.ok();
+    } else if args.skip("OFF") {
+        ctx.session.reply_mode = ReplyMode::Off;
+    } else if args.skip("SKIP") {
+        if ctx.session.reply_mode != ReplyMode::Off {
+            ctx.session.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(CommandError::Syntax);
+    }
+    Ok(())
+}
+
+fn client_no_evict(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    switch(ctx, args, |client| &client.seen.no_evict)
+}
+
+fn client_no_touch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    switch(ctx, args, |client| &client.seen.no_touch)
+}
+
+fn switch(ctx: &mut Ctx<'_>, args: &mut Args<'_>, which: fn(&Client) -> &AtomicBool) -> Result<(), CommandError> {
+    let on = args.skip("ON");
+    if !on && !args.skip("OFF") {
+        return Err(CommandError::Syntax);
+    }
+    which(&ctx.session.client).store(on, Relaxed);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn client_info(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.session.publish();
+    let line = describe(&ctx.session.client, ctx.now.mono_ms);
+    ctx.reply.verbatim(&line);
+    Ok(())
+}
+
+fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.session.publish();
+    let mut clients = ctx.shared.clients.list();
+    if args.left() == 2 && args.skip("TYPE") {
+        let is_normal = client_type(args.take()?)?;
+        clients.retain(|_| is_normal);
+    } else if args.left() > 1 && args.skip("ID") {
+        let mut ids = Vec::new();
+        while let Some(word) = args.try_take() {
+            ids.push(parse_i64(word).ok_or_else(|| CommandError::err("Invalid client ID"))?);
+        }
+        clients = ids.into_iter().filter_map(|id| ctx.shared.clients.get(u64::try_from(id).ok()?)).collect();
+    }
+    args.finish()?;
+    let lines: String = clients.iter().map(|client| describe(client, ctx.now.mono_ms)).collect();
+    ctx.reply.verbatim(&lines);
+    Ok(())
+}
+
+/// Whether clients of this type are ordinary ones: the only type this server has.
+fn client_type(word: &[u8]) -> Result<bool, CommandError> {
+    let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    if known(&[b"normal"]) {
+        Ok(true)
+    } else if known(&[b"master", b"slave", b"replica", b"pubsub"]) {
+        Ok(false)
+    } else {
+        Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
+    }
+}
+
+/// A client as one line of CLIENT LIST, in Redis 7.2's fields and order.
+fn describe(client: &Client, mono_ms: u64) -> String {
+    let names = client.names.lock().clone();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let seen = &client.seen;
+    let multi = seen.multi.load(Relaxed);
+    let flags = flags(client);
+    let command = table::rows().get(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.spec.name);
+    let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
+    let mut line = String::with_capacity(400);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
+         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
+         tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
+         tot-net-out={}",
+        client.id,
+        client.addr,
+        client.laddr,
+        client.fd,
+        text(&names.name),
+        mono_ms.saturating_sub(client.connected_at) / 1000,
+        client.idle_ms(mono_ms) / 1000,
+        seen.db.load(Relaxed),
+        multi as i64 - 1,
+        seen.watched.load(Relaxed),
+        query + reply + size_of::<Client>(),
+        if client.proto() == Proto::Resp3 { 3 } else { 2 },
+        text(&names.lib_name),
+        text(&names.lib_ver),
+        seen.input_bytes.load(Relaxed),
+        seen.output_bytes.load(Relaxed),
+    );
+    line
+}
+
+fn flags(client: &Client) -> String {
+    let seen = &client.seen;
+    let all = [
+        (seen.multi.load(Relaxed) > 0, 'x'),
+        (client.parked() > 0, 'b'),
+        (seen.close_asap.load(Relaxed), 'A'),
+        (client.is_unix, 'U'),
+        (seen.no_evict.load(Relaxed), 'e'),
+        (seen.no_touch.load(Relaxed), 'T'),
+    ];
+    let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
+}
+
+/// Which clients CLIENT KILL is for.
+#[derive(Default)]
+struct KillFilter<'a> {
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    id: Option<u64>,
+    is_normal: Option<bool>,
+    keeps_me: bool,
+}
+
+impl KillFilter<'_> {
+    fn takes(&self, client: &Client, me: u64) -> bool {
+        self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
+            && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
+            && self.id.is_none_or(|id| id == client.id)
+            && self.is_normal.unwrap_or(true)
+            && !(self.keeps_me && client.id == me)
+    }
+}
+
+fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let old_form = args.left() == 1;
+    let filter = if old_form {
+        KillFilter { addr: Some(args.take()?), ..KillFilter::default() }
+    } else {
+        kill_filter(args)?
+    };
+    let me = ctx.session.client.id;
+    let victims: Vec<Arc<Client>> =
+        ctx.shared.clients.list().into_iter().filter(|client| filter.takes(client, me)).collect();
+    for client in &victims {
+        if client.id == me {
+            // After the reply, as Redis does.
+            ctx.session.closes = true;
+        } else {
+            client.kill();
+        }
+    }
+    match (old_form, victims.len()) {
+        (true, 0) => return Err(CommandError::err("No such client")),
+        (true, _) => ctx.reply.ok(),
+        (false, count) => ctx.reply.int(count as i64),
+    }
+    Ok(())
+}
+
+fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> {
+    let mut filter = KillFilter { keeps_me: true, ..KillFilter::default() };
+    while let Some(option) = args.try_take() {
+        let value = args.take()?;
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("ID") {
+            let positive = parse_i64(value).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
+            filter.id = Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
+        } else if is("TYPE") {
+            filter.is_normal = Some(client_type(value)?);
+        } else if is("ADDR") {
+            filter.addr = Some(value);
+        } else if is("LADDR") {
+            filter.laddr = Some(value);
+        } else if is("USER") {
+            if value != b"default" {
+                return Err(CommandError::Bytes([b"ERR No such user '", value, b"'"].concat()));
+            }
+        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"yes") {
+            filter.keeps_me = true;
+        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"no") {
+            filter.keeps_me = false;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok(filter)
+}
+
+fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let word = args.take()?;
+    let with_error = match args.try_take() {
+        None => false,
+        Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => false,
+        Some(reason) if reason.eq_ignore_ascii_case(b"error") => true,
+        Some(_) => return Err(CommandError::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = parse_i64(word).ok_or(CommandError::NotAnInteger)?;
+    let client = u64::try_from(id).ok().and_then(|id| ctx.shared.clients.get(id));
+    let released = client.map(|client| client.unblock(with_error)).unwrap_or_default();
+    ctx.reply.int(i64::from(!released.is_empty()));
+    for (slot, answer) in released {
+        ctx.keys.answer(slot, answer);
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! CONFIG: the settings as commands. What they are called, take and mean stands in `crate::config`.
+//!
+//! Invariant: a change is applied and stored as a whole, or refused as a whole; two changes at once
+//! follow each other.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::help;
+use super::spec::{Flag, Group, Handler, Locking, Spec, block, string};
+use crate::config;
+
+pub static ROWS: &[Spec] = &[Spec {
+    name: "config",
+    group: Group::Server,
+    since: "2.0.0",
+    summary: "A container for server configuration commands.",
+    complexity: "Depends on subcommand.",
+    reply: "depends on the subcommand",
+    subcommands: &[
+        Spec {
+            name: "get",
+            group: Group::Server,
+            since: "2.0.0",
+            summary: "Returns the effective values of configuration parameters.",
+            complexity: "O(N) when N is the number of configuration parameters provided",
+            args: &[block("parameter", &[string("parameter")]).multiple()],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            history: &[("7.0.0", "Added the ability to pass multiple pattern parameters in one call")],
+            reply: "a map of names and values",
+            locking: Locking::None,
+            handler: Handler::Run(config_get),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "help",
+            group: Group::Server,
+            since: "5.0.0",
+            summary: "Returns helpful text about the different subcommands.",
+            complexity: "O(1)",
+            flags: &[Flag::Loading, Flag::Stale],
+            reply: "lines of help",
+            locking: Locking::None,
+            handler: Handler::Run(config_help),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "resetstat",
+            group: Group::Server,
+            since: "2.0.0",
+            summary: "Resets the server's statistics.",
+            complexity: "O(1)",
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(config_resetstat),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "rewrite",
+            group: Group::Server,
+            since: "2.8.0",
+            summary: "Persists the effective configuration to file.",
+            complexity: "O(1)",
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(config_rewrite),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "set",
+            group: Group::Server,
+            since: "2.0.0",
+            summary: "Sets configuration parameters in-flight.",
+            complexity: "O(N) when N is the number of configuration parameters provided",
+            args: &[block("parameter_value", &[string("parameter"), string("value")]).multiple()],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            history: &[("7.0.0", "Added the ability to set multiple parameters in one call.")],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(config_set),
+            ..Spec::EMPTY
+        },
+    ],
+    handler: Handler::Subcommands,
+    ..Spec::EMPTY
+}];
+
+const HELP: &[&str] = &[
+    "GET <pattern>",
+    "    Return parameters matching the glob-like <pattern> and their values.",
+    "SET <directive> <value>",
+    "    Set the configuration <directive> to <value>.",
+    "RESETSTAT",
+    "    Reset statistics reported by the INFO command.",
+    "REWRITE",
+    "    Rewrite the configuration file.",
+];
+
+/// Held from reading the settings to storing the changed ones, so that no change is lost.
+static CHANGE: Mutex<()> = Mutex::new(());
+
+fn config_get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let mut patterns = Vec::with_capacity(args.left());
+    while let Some(pattern) = args.try_take() {
+        patterns.push(pattern);
+    }
+    // Not the batch's settings: a CONFIG SET ahead in this very batch has changed them.
+    let found = config::get(&ctx.shared.settings.load(), &patterns);
+    ctx.reply.map(found.len());
+    for (name, value) in found {
+        ctx.reply.bulk(name);
+        ctx.reply.bulk(&value);
+    }
+    Ok(())
+}
+
+fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    if !args.left().is_multiple_of(2) {
+        return Err(CommandError::Syntax);
+    }
+    let mut pairs = Vec::with_capacity(args.left() / 2);
+    while !args.is_done() {
+        pairs.push((args.take()?, args.take()?));
+    }
+    let _change = CHANGE.lock();
+    let changed = config::set_many(&ctx.shared.settings.load(), &pairs)
+        .map_err(|error| CommandError::err(error.to_string()))?;
+    (ctx.shared.apply)(&changed)
+        .map_err(|reason| CommandError::err(format!("CONFIG SET failed - {reason}")))?;
+    ctx.shared.settings.store(Arc::new(changed));
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn config_resetstat(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.shared.reset_counters();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn config_rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    let Some(path) = &ctx.shared.config_file else {
+        return Err(CommandError::err("The server is running without a config file"));
+    };
+    let _change = CHANGE.lock();
+    config::rewrite_file(path, &ctx.shared.settings.load())
+        .map_err(|error| CommandError::err(format!("Rewriting config file: {error}")))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn config_help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    help::write(ctx, "CONFIG", HELP);
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What a handler is given: the keys, its connection's session, a reply writer, the settings, the time.
+
+use super::error::CommandError;
+use super::session::Session;
+use super::shared::Shared;
+use crate::base::clock::Now;
+use crate::base::hash::Key;
+use crate::base::int::parse_i64;
+use crate::base::metrics::Counters;
+use crate::config::Settings;
+use crate::keyspace::Keys;
+use crate::protocol::reply::Reply;
+
+/// The surroundings of one running command.
+pub struct Ctx<'a> {
+    pub shared: &'a Shared,
+    pub settings: &'a Settings,
+    pub counters: &'a Counters,
+    pub now: Now,
+    pub keys: Keys<'a>,
+    pub session: &'a mut Session,
+    pub reply: Reply<'a>,
+    /// Inside EXEC: nothing parks, locks are held until its end.
+    pub in_transaction: bool,
+}
+
+impl Ctx<'_> {
+    /// A key, hashed.
+    #[must_use]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.keys.key(bytes)
+    }
+
+    /// A database number of a request; `out_of_range` is the command's own text.
+    pub fn database(&self, word: &[u8], out_of_range: &'static str) -> Result<usize, CommandError> {
+        let number = parse_i64(word).ok_or(CommandError::NotAnInteger)?;
+        let known = usize::try_from(number).ok().filter(|db| *db < self.keys.keyspace.databases());
+        known.ok_or(CommandError::OutOfRange(out_of_range))
+    }
+
+    /// The length a string may reach, bytes (`proto-max-bulk-len`).
+    pub fn check_string_len(&self, len: usize) -> Result<(), CommandError> {
+        if len as u64 > self.settings.bulk_bytes_max as u64 { Err(CommandError::StringTooLong) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,225 @@
+//! FILL.GET and FILL.MGET: the callers' side.
+//!
+//! A granted lease must reach its caller at once: slots of the same connection that still wait ahead of
+//! it are answered WAIT. A call that was granted a lease never waits.
+
+use bytes::Bytes;
+
+use super::options::{ask_options, key_count};
+use crate::base::hash::Key;
+use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+use crate::base::metrics::Counter;
+use crate::commands::args::Args;
+use crate::commands::ctx::Ctx;
+use crate::commands::error::CommandError;
+use crate::commands::session::{LeaseHeld, Parked, ReplyMode};
+use crate::fill::{Answer, Grant, Outcome, ReplySlot};
+use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome, home};
+use crate::protocol::reply::Reply;
+use crate::storage::ValueRef;
+
+/// A value that can be written into a reply.
+pub trait Value {
+    fn write(&self, reply: &mut Reply<'_>);
+}
+
+impl Value for ValueRef<'_> {
+    fn write(&self, reply: &mut Reply<'_>) {
+        match self {
+            ValueRef::Inline(bytes) => reply.bulk(bytes),
+            ValueRef::Shared(bytes) => reply.bulk_shared((*bytes).clone()),
+        }
+    }
+}
+
+impl Value for Bytes {
+    fn write(&self, reply: &mut Reply<'_>) {
+        // Small values are cheaper to copy than to splice in.
+        if self.len() < SHARED_VALUE_BYTES_MIN { reply.bulk(self) } else { reply.bulk_shared(self.clone()) }
+    }
+}
+
+pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let mut asked = ask_options(ctx, args)?;
+    if !may_park(ctx) {
+        asked.wait_ms = 0;
+    }
+    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
+    let mut view = ctx.keys.view(&key);
+    let mut grant = None;
+    let waits = match view.fill_ask(&key, &asked) {
+        Asked::Answer(outcome) => {
+            count_outcome(ctx.counters, &outcome);
+            write_outcome(&mut ctx.reply, &outcome);
+            grant = outcome.grant();
+            false
+        }
+        Asked::WouldPark => true,
+    };
+    if waits && has_slot {
+        let client = ctx.session.client.clone();
+        let home = home(ctx.session.db, &key);
+        let slot = ReplySlot::one(ctx.session.slots.next_seq(), client.id, home, client.post_box.clone());
+        client.post_box.open_slot(slot.clone());
+        view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
+        ctx.session.slots.parked = Some(Parked { slot, order: None });
+    } else if waits {
+        let outcome = shed(ctx.settings.fill_wait_ms);
+        ctx.counters.add(Counter::FillShedSlots, 1);
+        count_outcome(ctx.counters, &outcome);
+        write_outcome(&mut ctx.reply, &outcome);
+    }
+    drop(view);
+    if let Some(grant) = grant {
+        keep_lease(ctx, &key, grant);
+    }
+    Ok(())
+}
+
+pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let count = key_count(args, 1)?;
+    let mut keys: Vec<Key<'_>> = Vec::with_capacity(count);
+    let mut order = Vec::with_capacity(count);
+    let mut places = hashbrown::HashMap::with_capacity(count);
+    for _ in 0..count {
+        let key = args.key(ctx.keys.keyspace)?;
+        // A key named twice is answered twice alike, and leads at most once.
+        let place = *places.entry(key.bytes).or_insert_with(|| {
+            keys.push(key);
+            keys.len() - 1
+        });
+        order.push(place as u32);
+    }
+    let mut asked = ask_options(ctx, args)?;
+    if !may_park(ctx) {
+        asked.wait_ms = 0;
+    }
+    let mut known = ask_each(ctx, &keys, &asked);
+    let granted: Vec<(usize, Grant)> = (known.iter().enumerate())
+        .filter_map(|(at, outcome)| Some((at, outcome.as_ref()?.grant()?)))
+        .collect();
+    let waits = known.iter().any(Option::is_none);
+    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
+    if waits && granted.is_empty() && has_slot {
+        park_all(ctx, &keys, known, &asked, order.into());
+        return Ok(());
+    }
+    if waits && granted.is_empty() {
+        ctx.counters.add(Counter::FillShedSlots, 1);
+    }
+    let wait = shed(ctx.settings.fill_wait_ms);
+    for outcome in known.iter_mut().filter(|outcome| outcome.is_none()) {
+        *outcome = Some(wait.clone());
+    }
+    known.iter().flatten().for_each(|outcome| count_outcome(ctx.counters, outcome));
+    ctx.reply.array(order.len());
+    for place in order {
+        if let Some(outcome) = &known[place as usize] {
+            write_outcome(&mut ctx.reply, outcome);
+        }
+    }
+    for (at, grant) in granted {
+        keep_lease(ctx, &keys[at], grant);
+    }
+    Ok(())
+}
+
+/// Asks for each key; `None` where the caller would have to wait.
+fn ask_each(ctx: &mut Ctx<'_>, keys: &[Key<'_>], asked: &FillAsk) -> Vec<Option<Outcome<Bytes>>> {
+    let ask = |key: &Key<'_>| match ctx.keys.view(key).fill_ask(key, asked) {
+        Asked::Answer(outcome) => Some(outcome.map(ValueRef::to_bytes)),
+        Asked::WouldPark => None,
+    };
+    keys.iter().map(ask).collect()
+}
+
+fn park_all(
+    ctx: &mut Ctx<'_>,
+    keys: &[Key<'_>],
+    known: Vec<Option<Outcome<Bytes>>>,
+    asked: &FillAsk,
+    order: Box<[u32]>,
+) {
+    let client = ctx.session.client.clone();
+    let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
+    let homes = waiting.iter().map(|at| home(ctx.session.db, &keys[*at])).collect();
+    let seq = ctx.session.slots.next_seq();
+    let slot = ReplySlot::many(seq, client.id, homes, known, client.post_box.clone());
+    client.post_box.open_slot(slot.clone());
+    for at in waiting {
+        let terms = WaitTerms { slot: slot.clone(), index: at, ask: asked.clone() };
+        ctx.keys.view(&keys[at]).park(&keys[at], terms);
+    }
+    ctx.session.slots.parked = Some(Parked { slot, order: Some(order) });
+}
+
+/// Remembers a lease that this reply grants, and lets the reply out at once.
+fn keep_lease(ctx: &mut Ctx<'_>, key: &Key<'_>, grant: Grant) {
+    let home = home(ctx.session.db, key);
+    ctx.session.leases.add(LeaseHeld { home, serial: grant.token.serial });
+    if ctx.session.slots.open > 0 {
+        let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
+        for slot in ctx.session.post_box().claim_all() {
+            ctx.counters.add(Counter::FillYields, 1);
+            let answer = slot.expire(retry_ms);
+            ctx.keys.answer(slot, answer);
+        }
+    }
+}
+
+/// Inside a transaction nothing parks, and nobody waits for a reply that will not be sent.
+fn may_park(ctx: &Ctx<'_>) -> bool {
+    !ctx.in_transaction && ctx.session.reply_mode == ReplyMode::On
+}
+
+fn shed(wait_ms: u64) -> Outcome<Bytes> {
+    Outcome::Wait { retry_ms: wait_ms.max(1) as i64 }
+}
+
+/// Writes `[status, value, token, ms]`.
+pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
+    reply.array(4);
+    let (status, value, grant, ms) = match outcome {
+        Outcome::Hit { value, ttl_ms } => ("HIT", Some(value), None, *ttl_ms),
+        Outcome::Lead(grant) => ("LEAD", None, Some(grant), grant.lease_ms as i64),
+        Outcome::Refresh { value, grant } => ("REFRESH", Some(value), Some(grant), grant.lease_ms as i64),
+        Outcome::Stale { value, past_ms } => ("STALE", Some(value), None, *past_ms),
+        Outcome::None { ttl_ms } => ("NONE", None, None, *ttl_ms),
+        Outcome::Fail { message, retry_ms } => {
+            reply.simple("FAIL");
+            reply.bulk(message);
+            reply.null();
+            reply.int(*retry_ms);
+            return;
+        }
+        Outcome::Pass { ttl_ms } => ("PASS", None, None, *ttl_ms),
+        Outcome::Wait { retry_ms } => ("WAIT", None, None, *retry_ms),
+        Outcome::Leading { left_ms } => ("SELF", None, None, *left_ms),
+    };
+    reply.simple(status);
+    match value {
+        Some(value) => value.write(reply),
+        None => reply.null(),
+    }
+    match grant {
+        Some(grant) => reply.bulk(grant.token.to_string().as_bytes()),
+        None => reply.null(),
+    }
+    reply.int(ms);
+}
+
+/// Writes the reply of a request that was parked; `order` as in `Parked`.
+pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]>) {
+    match (answer, order) {
+        (Answer::Unblocked, _) => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        (Answer::One(outcome), _) => write_outcome(reply, outcome),
+        (Answer::Many(outcomes), order) => {
+            let order = order.unwrap_or_default();
+            reply.array(order.len());
+            for place in order {
+                write_outcome(reply, &outcomes[*place as usize]);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! FILL.INFO and FILL.LIST: the open flights, for operators.
+
+use crate::base::int::parse_i64;
+use crate::base::limits::SHARDS;
+use crate::commands::args::Args;
+use crate::commands::ctx::Ctx;
+use crate::commands::error::CommandError;
+use crate::keyspace::FlightInfo;
+
+/// Flights that FILL.LIST shows without COUNT.
+const LIST_COUNT: usize = 100;
+
+pub(super) fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let flight = ctx.keys.view(&key).fill_info(&key);
+    match flight {
+        Some(flight) => write_flight(ctx, &flight),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+pub(super) fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let mut count = LIST_COUNT;
+    if args.skip("COUNT") {
+        let number = parse_i64(args.take()?).ok_or(CommandError::NotAnInteger)?;
+        let positive = usize::try_from(number).ok().filter(|count| *count > 0);
+        count = positive.ok_or_else(|| CommandError::err("COUNT must be positive"))?;
+    }
+    args.finish()?;
+    let mut flights = Vec::with_capacity(SHARDS);
+    ctx.keys.each_shard(ctx.keys.db, |view| view.fill_list(&mut flights));
+    flights.sort_by(|a, b| b.age_ms.cmp(&a.age_ms).then_with(|| a.key.cmp(&b.key)));
+    flights.truncate(count);
+    ctx.reply.array(flights.len());
+    flights.iter().for_each(|flight| write_flight(ctx, flight));
+    Ok(())
+}
+
+fn write_flight(ctx: &mut Ctx<'_>, flight: &FlightInfo) {
+    let leader = ctx.shared.clients.get(flight.leader);
+    let name = leader.as_ref().map(|client| client.names.lock().name.clone()).unwrap_or_default();
+    let reply = &mut ctx.reply;
+    reply.map(8);
+    reply.bulk(b"key");
+    reply.bulk(&flight.key);
+    let numbers = [
+        ("database", flight.db as i64),
+        ("age-ms", flight.age_ms as i64),
+        ("lease-left-ms", flight.lease_left_ms as i64),
+        ("waiters", flight.waiters as i64),
+        ("leader-id", flight.leader as i64),
+    ];
+    for (field, number) in numbers {
+        reply.bulk(field.as_bytes());
+        reply.int(number);
+    }
+    reply.bulk(b"leader-addr");
+    reply.bulk(leader.as_ref().map_or("", |client| &client.addr).as_bytes());
+    reply.bulk(b"leader-name");
+    reply.bulk(&name);
+}

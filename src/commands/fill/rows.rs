@@ -1,0 +1,169 @@
+//! The rows of the FILL commands.
+
+use super::{answer, ask, inspect};
+use crate::commands::spec::{
+    Arg, Category, Flag, Group, Handler, Locking, Spec, block, double, integer, key, one_of, string, token, unix_time,
+};
+
+const READ_KEY: &[&str] = &["RO", "ACCESS"];
+const WRITE_KEY: &[&str] = &["RW", "UPDATE"];
+const SINCE: &str = "0.1.0";
+
+const WAIT: Arg =
+    one_of("wait", &[integer("wait-ms").token("WAIT"), token("nowait", "NOWAIT")]).optional();
+const LEASE: Arg = integer("lease-ms").token("LEASE").optional();
+const STALE: Arg = integer("stale-ms").token("STALE").optional();
+const BETA: Arg = double("beta").token("BETA").optional();
+const NONCE: Arg = string("nonce").token("AS").optional();
+const DETACHED: Arg = token("detached", "DETACHED").optional();
+const GRACE: Arg = integer("grace-ms").token("GRACE").optional();
+const JITTER: Arg = integer("percent").token("JITTER").optional();
+const TTL: Arg = one_of("expiration", &[integer("seconds").token("EX"), integer("milliseconds").token("PX")]).optional();
+const EXPIRATION: Arg = one_of(
+    "expiration",
+    &[
+        integer("seconds").token("EX"),
+        integer("milliseconds").token("PX"),
+        unix_time("unix-time-seconds").token("EXAT"),
+        unix_time("unix-time-milliseconds").token("PXAT"),
+    ],
+)
+.optional();
+
+const PUT_REPLY: &str = "OK stored; DUP this token was answered this way already; VOID not stored";
+const GET_REPLY: &str = "[status, value, token, ms], status one of HIT LEAD REFRESH STALE NONE FAIL PASS WAIT SELF";
+
+/// What a leader's answer has in common.
+const ANSWER: Spec = Spec {
+    group: Group::Fill,
+    since: SINCE,
+    complexity: "O(1), plus O(W) to answer W waiting callers",
+    flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+    acl: &[Category::String],
+    reply: PUT_REPLY,
+    ..Spec::EMPTY
+};
+
+pub static ROWS: &[Spec] = &[
+    Spec {
+        name: "fill.fail",
+        summary: "Says that a fill failed: hands the lease on, or shares the failure with RETRY.",
+        args: &[
+            key("key", WRITE_KEY),
+            string("token"),
+            string("message").optional(),
+            integer("retry-ms").token("RETRY").optional(),
+        ],
+        handler: Handler::Run(answer::fail),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.get",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "Gets a value; on a miss elects one caller to compute it and lets the others wait.",
+        args: &[key("key", READ_KEY), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
+        flags: &[Flag::Readonly, Flag::Blocking, Flag::Fast],
+        acl: &[Category::String],
+        reply: GET_REPLY,
+        handler: Handler::Run(ask::get),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "fill.info",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "Shows the open flight of a key.",
+        args: &[key("key", &["RO"])],
+        flags: &[Flag::Readonly, Flag::Fast],
+        acl: &[Category::String],
+        reply: "a map of key, database, age-ms, lease-left-ms, waiters, leader-id, leader-addr, leader-name; or null",
+        handler: Handler::Run(inspect::info),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "fill.list",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "Lists the open flights of all databases, oldest first.",
+        complexity: "O(F log F) for F open flights",
+        args: &[integer("count").token("COUNT").optional()],
+        flags: &[Flag::Readonly],
+        acl: &[Category::Dangerous],
+        reply: "an array of maps as of FILL.INFO; 100 without COUNT",
+        locking: Locking::All,
+        handler: Handler::Run(inspect::list),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "fill.mget",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "As FILL.GET for several keys; waits only if it leads none of them.",
+        complexity: "O(N) for N keys",
+        args: &[integer("numkeys"), key("key", READ_KEY).multiple(), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
+        flags: &[Flag::Readonly, Flag::Blocking, Flag::MovableKeys],
+        acl: &[Category::String],
+        reply: "an array with [status, value, token, ms] for each key, in order",
+        handler: Handler::Run(ask::mget),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "fill.mput",
+        summary: "As FILL.PUT for several keys, seen by others whole or not at all.",
+        complexity: "O(N) for N keys",
+        args: &[
+            integer("numkeys"),
+            block("data", &[key("key", WRITE_KEY), string("token"), string("value")]).multiple(),
+            EXPIRATION,
+            GRACE,
+            JITTER,
+        ],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::MovableKeys],
+        reply: "an array with OK, DUP or VOID for each triple",
+        locking: Locking::Itself,
+        handler: Handler::Run(answer::mput),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.none",
+        summary: "Answers a lease: the thing does not exist, and that is remembered.",
+        args: &[key("key", WRITE_KEY), string("token"), TTL],
+        handler: Handler::Run(answer::none),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.pass",
+        summary: "Answers a lease: the value must not be cached; for that long every caller computes for itself.",
+        args: &[key("key", WRITE_KEY), string("token"), TTL],
+        handler: Handler::Run(answer::pass),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.put",
+        summary: "Answers a lease: stores the value and answers everybody who waits.",
+        args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, GRACE, JITTER],
+        handler: Handler::Run(answer::put),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.renew",
+        summary: "Prolongs a lease.",
+        complexity: "O(1)",
+        args: &[key("key", WRITE_KEY), string("token"), LEASE],
+        flags: &[Flag::Write, Flag::Fast],
+        reply: "milliseconds left; 0 if the token is void: stop computing",
+        handler: Handler::Run(answer::renew),
+        ..ANSWER
+    },
+    Spec {
+        name: "fill.stale",
+        summary: "Makes a fresh value stale now and voids its flight: a soft invalidation.",
+        complexity: "O(1)",
+        args: &[key("key", WRITE_KEY), GRACE],
+        flags: &[Flag::Write, Flag::Fast],
+        reply: "1 if a value was kept as stale, else 0",
+        handler: Handler::Run(answer::stale),
+        ..ANSWER
+    },
+];

@@ -1,0 +1,285 @@
+//! Commands on keys of any type: DEL, EXISTS, TYPE, RENAME, COPY, MOVE and their kin.
+//!
+//! Expiry is in `expiry`, walking over keys in `scan`. Knows nothing of value types.
+//! A source is for FILL as if deleted, a target as if written, but only where something changed.
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, integer, key, token};
+use crate::base::hash::Key;
+use crate::base::int::parse_i64;
+
+pub static ROWS: &[Spec] = &[
+    Spec {
+        name: "copy",
+        group: Group::Generic,
+        since: "6.2.0",
+        summary: "Copies the value of a key to a new key.",
+        complexity: "O(1): large values are shared, small ones copied",
+        args: &[
+            key("source", &["RO", "access"]),
+            key("destination", &["OW", "update"]),
+            integer("destination-db").token("DB").optional(),
+            token("replace", "REPLACE").optional(),
+        ],
+        flags: &[Flag::Write, Flag::DenyOom],
+        acl: &[Category::Keyspace],
+        reply: "1 if the key was copied, else 0",
+        handler: Handler::Run(copy),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "del",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Deletes one or more keys.",
+        complexity: "O(N) where N is the number of keys",
+        args: &[key("key", &["RM", "delete"]).multiple()],
+        flags: &[Flag::Write],
+        acl: &[Category::Keyspace],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        reply: "the number of keys removed",
+        handler: Handler::Run(del),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "exists",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Determines whether one or more keys exist.",
+        complexity: "O(N) where N is the number of keys",
+        args: &[key("key", &["RO"]).multiple()],
+        flags: &[Flag::Readonly, Flag::Fast],
+        acl: &[Category::Keyspace],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        history: &[("3.0.3", "Accepts multiple `key` arguments.")],
+        reply: "the number of keys that exist, counted as often as they are named",
+        handler: Handler::Run(exists),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "move",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Moves a key to another database.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"]), integer("db")],
+        flags: &[Flag::Write, Flag::Fast],
+        acl: &[Category::Keyspace],
+        reply: "1 if the key was moved, else 0",
+        locking: Locking::Itself,
+        handler: Handler::Run(move_key),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "rename",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Renames a key and overwrites the destination.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "delete"]), key("newkey", &["OW", "update"])],
+        flags: &[Flag::Write],
+        acl: &[Category::Keyspace],
+        reply: "OK",
+        handler: Handler::Run(rename),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "renamenx",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Renames a key only when the target key name doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "delete"]), key("newkey", &["OW", "insert"])],
+        flags: &[Flag::Write, Flag::Fast],
+        acl: &[Category::Keyspace],
+        history: &[(
+            "3.2.0",
+            "The command no longer returns an error when source and destination names are the same.",
+        )],
+        reply: "1 if the key was renamed, 0 if the new name exists",
+        handler: Handler::Run(renamenx),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "touch",
+        group: Group::Generic,
+        since: "3.2.1",
+        summary: "Returns the number of existing keys out of those specified after updating the time they were last accessed.",
+        complexity: "O(N) where N is the number of keys",
+        args: &[key("key", &["RO"]).multiple()],
+        flags: &[Flag::Readonly, Flag::Fast],
+        acl: &[Category::Keyspace],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        reply: "the number of keys that exist",
+        handler: Handler::Run(touch),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "type",
+        group: Group::Generic,
+        since: "1.0.0",
+        summary: "Determines the type of value stored at a key.",
+        complexity: "O(1)",
+        args: &[key("key", &["RO"])],
+        flags: &[Flag::Readonly, Flag::Fast],
+        acl: &[Category::Keyspace],
+        reply: "the type, or none",
+        handler: Handler::Run(type_of),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "unlink",
+        group: Group::Generic,
+        since: "4.0.0",
+        summary: "Asynchronously deletes one or more keys.",
+        complexity: "O(N) where N is the number of keys",
+        args: &[key("key", &["RM", "delete"]).multiple()],
+        flags: &[Flag::Write, Flag::Fast],
+        acl: &[Category::Keyspace],
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        reply: "the number of keys removed",
+        handler: Handler::Run(unlink),
+        ..Spec::EMPTY
+    },
+];
+
+fn del(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let mut removed = 0;
+    while let Ok(key) = args.key(ctx.keys.keyspace) {
+        // Absent keys too: the deletion voids a fill that is under way.
+        removed += i64::from(ctx.keys.view(&key).remove(&key));
+    }
+    ctx.reply.int(removed);
+    Ok(())
+}
+
+fn unlink(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    del(ctx, args)
+}
+
+fn exists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let mut found = 0;
+    while let Ok(key) = args.key(ctx.keys.keyspace) {
+        found += i64::from(ctx.keys.view(&key).exists(&key));
+    }
+    ctx.reply.int(found);
+    Ok(())
+}
+
+fn touch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    exists(ctx, args)
+}
+
+fn type_of(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let exists = ctx.keys.view(&key).exists(&key);
+    ctx.reply.simple(if exists { "string" } else { "none" });
+    Ok(())
+}
+
+fn rename(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let (source, target) = source_and_target(ctx, args)?;
+    if source.bytes != target.bytes {
+        move_entry(ctx, ctx.keys.db, &source, ctx.keys.db, &target);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let (source, target) = source_and_target(ctx, args)?;
+    let is_free = ctx.keys.view(&target).peek(&target).is_none();
+    if is_free {
+        move_entry(ctx, ctx.keys.db, &source, ctx.keys.db, &target);
+    }
+    ctx.reply.int(is_free.into());
+    Ok(())
+}
+
+/// The two keys of RENAME; an error if there is nothing to rename.
+fn source_and_target<'a>(ctx: &mut Ctx<'_>, args: &mut Args<'a>) -> Result<(Key<'a>, Key<'a>), CommandError> {
+    let source = args.key(ctx.keys.keyspace)?;
+    let target = args.key(ctx.keys.keyspace)?;
+    let exists = ctx.keys.view(&source).peek(&source).is_some();
+    if exists { Ok((source, target)) } else { Err(CommandError::NoSuchKey) }
+}
+
+/// Takes the entry away from the source and puts it under the target, with its deadline. The shards of both
+/// must be held.
+fn move_entry(ctx: &mut Ctx<'_>, from_db: usize, source: &Key<'_>, to_db: usize, target: &Key<'_>) {
+    let taken = ctx.keys.view_in(from_db, source).take(source);
+    if let Some((value, meta)) = taken {
+        ctx.keys.view_in(to_db, target).put_back(target, &value, meta);
+    }
+}
+
+fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let source = args.key(ctx.keys.keyspace)?;
+    let target = args.key(ctx.keys.keyspace)?;
+    let (mut to_db, mut replace) = (ctx.keys.db, false);
+    while !args.is_done() {
+        if args.skip("REPLACE") {
+            replace = true;
+        } else if args.left() >= 2 && args.skip("DB") {
+            to_db = database(ctx, args.take()?)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if to_db == ctx.keys.db && source.bytes == target.bytes {
+        return Err(same_object());
+    }
+    let copied = copy_entry(ctx, &source, to_db, &target, replace);
+    ctx.reply.int(copied.into());
+    Ok(())
+}
+
+/// False if the source is absent, or the target is there and not to be replaced.
+fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_>, replace: bool) -> bool {
+    let mut view = ctx.keys.view(source);
+    let found = if view.exists(source) { view.copy_out(source) } else { None };
+    drop(view);
+    let Some((value, meta)) = found else { return false };
+    let mut view = ctx.keys.view_in(to_db, target);
+    if !replace && view.peek(target).is_some() {
+        return false;
+    }
+    view.put_back(target, &value, meta);
+    drop(view);
+    ctx.keys.view(source).void_lease(source);
+    true
+}
+
+fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let to_db = database(ctx, args.take()?)?;
+    let from_db = ctx.keys.db;
+    if to_db == from_db {
+        return Err(same_object());
+    }
+    // One key, but two looks at it: the shard must stay locked in between.
+    ctx.keys.hold(std::iter::once(key.hash));
+    let exists = ctx.keys.view(&key).peek(&key).is_some();
+    let moves = exists && ctx.keys.view_in(to_db, &key).peek(&key).is_none();
+    if moves {
+        move_entry(ctx, from_db, &key, to_db, &key);
+    }
+    ctx.reply.int(moves.into());
+    Ok(())
+}
+
+fn same_object() -> CommandError {
+    CommandError::err("source and destination objects are the same")
+}
+
+/// A database number; Redis reads it as a 32-bit integer and has a text of its own for larger ones.
+fn database(ctx: &Ctx<'_>, word: &[u8]) -> Result<usize, CommandError> {
+    if parse_i64(word).is_some_and(|number| i32::try_from(number).is_err()) {
+        return Err(CommandError::OutOfRange(
+            "value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
+    ctx.database(word, "DB index is out of range")
+}

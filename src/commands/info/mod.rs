@@ -1,0 +1,351 @@
+//! INFO: what tools read about a running server, in Redis's sections and field names.
+//!
+//! Counters come from `base::metrics::METRICS`, the rest is read off its owner at the time of asking.
+//! A field stands here only if its value is true: what this server does not do, such as persistence and
+//! replication, shows the figures of a server that does not do it.
+
+mod process;
+
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::args::Args;
+use super::connection::REDIS_VERSION;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, string};
+use crate::base::limits::SWEEP_PERIOD_MS;
+use crate::base::memory;
+use crate::base::metrics::{Counter, METRICS};
+use crate::fill::times::Summary;
+
+pub static ROWS: &[Spec] = &[Spec {
+    name: "info",
+    group: Group::Server,
+    since: "1.0.0",
+    summary: "Returns information and statistics about the server.",
+    complexity: "O(N) where N is the number of databases and flights",
+    args: &[string("section").multiple().optional()],
+    flags: &[Flag::Loading, Flag::Stale],
+    acl: &[Category::Dangerous],
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    history: &[("7.0.0", "Added support for taking multiple section arguments.")],
+    reply: "lines `name:value` in sections that begin with `# Name`",
+    locking: Locking::All,
+    handler: Handler::Run(info),
+    ..Spec::EMPTY
+}];
+
+/// A section: its name and what writes its fields.
+type Section = (&'static str, fn(&mut Ctx<'_>, &mut Page));
+
+/// Every section, in the order in which they are shown.
+const SECTIONS: &[Section] = &[
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory_use),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", cpu),
+    ("Cluster", cluster),
+    ("Keyspace", keyspace),
+    ("Fill", fill),
+];
+
+/// The sections that stand for several.
+const ALL: [&[u8]; 3] = [b"default", b"all", b"everything"];
+
+/// Draws per shard for the mean TTL of a database.
+const TTL_DRAWS: usize = 4;
+
+fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let mut wanted = BTreeSet::new();
+    while let Some(word) = args.try_take() {
+        wanted.insert(word.to_ascii_lowercase());
+    }
+    let all = wanted.is_empty() || ALL.iter().any(|name| wanted.contains(*name));
+    let mut page = Page::default();
+    for (name, write) in SECTIONS {
+        if all || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
+            page.begin(name);
+            write(ctx, &mut page);
+        }
+    }
+    ctx.reply.verbatim(&page.text);
+    Ok(())
+}
+
+/// The text of the reply.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn begin(&mut self, section: &str) {
+        let gap = if self.text.is_empty() { "" } else { "\r\n" };
+        self.line(format_args!("{gap}# {section}"));
+    }
+
+    fn line(&mut self, text: impl Display) {
+        // Writing into a string cannot fail.
+        let _ = write!(self.text, "{text}\r\n");
+    }
+
+    fn field(&mut self, name: &str, value: impl Display) {
+        self.line(format_args!("{name}:{value}"));
+    }
+
+    fn fields(&mut self, fields: &[(&str, &str)]) {
+        fields.iter().for_each(|(name, value)| self.field(name, value));
+    }
+
+    /// A number of bytes, and once more for people.
+    fn bytes(&mut self, name: &str, bytes: u64) {
+        self.field(name, bytes);
+        self.field(&format!("{name}_human"), human(bytes));
+    }
+
+    /// How much larger `more` is than `less`, as a ratio and in bytes.
+    fn overhead(&mut self, name: &str, more: u64, less: u64) {
+        self.field(&format!("{name}_ratio"), format_args!("{:.2}", more as f64 / (less.max(1) as f64)));
+        self.field(&format!("{name}_bytes"), more as i64 - less as i64);
+    }
+}
+
+fn server(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let shared = ctx.shared;
+    let uptime_s = (ctx.now.wall_ms - shared.started_ms).max(0) / 1000;
+    let path =
+        |path: Option<std::path::PathBuf>| path.map_or(String::new(), |path| path.display().to_string());
+    page.field("redis_version", REDIS_VERSION);
+    page.fields(&[("redis_git_sha1", "00000000"), ("redis_git_dirty", "0"), ("redis_mode", "standalone")]);
+    page.fields(&[
+        ("server", "onefill"),
+        ("server_name", "onefill"),
+        ("onefill_version", env!("CARGO_PKG_VERSION")),
+    ]);
+    page.field("os", process::system());
+    page.field("arch_bits", usize::BITS);
+    page.fields(&[("monotonic_clock", "POSIX clock_gettime"), ("multiplexing_api", "epoll")]);
+    page.field("process_id", std::process::id());
+    page.field("process_supervised", "no");
+    page.field("run_id", &shared.run_id);
+    page.field("tcp_port", shared.tcp_port.load(Relaxed));
+    page.field("server_time_usec", shared.clock.wall_us());
+    page.field("uptime_in_seconds", uptime_s);
+    page.field("uptime_in_days", uptime_s / 86_400);
+    page.field("hz", 1000 / SWEEP_PERIOD_MS);
+    page.field("configured_hz", 1000 / SWEEP_PERIOD_MS);
+    page.field("executable", path(std::env::current_exe().ok()));
+    page.field("config_file", path(shared.config_file.clone()));
+    page.field("io_threads_active", u8::from(shared.workers > 1));
+    page.field("workers", shared.workers);
+}
+
+fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let clients = ctx.shared.clients.list();
+    let largest = |bytes: fn(&crate::clients::Seen) -> usize| {
+        clients.iter().map(|client| bytes(&client.seen)).max().unwrap_or(0)
+    };
+    page.field("connected_clients", clients.len());
+    page.field("cluster_connections", 0);
+    page.field("maxclients", ctx.settings.maxclients);
+    page.field("client_recent_max_input_buffer", largest(|seen| seen.query_bytes.load(Relaxed)));
+    page.field("client_recent_max_output_buffer", largest(|seen| seen.reply_bytes.load(Relaxed)));
+    page.field("blocked_clients", clients.iter().filter(|client| client.parked() > 0).count());
+    page.field("tracking_clients", 0);
+    page.field("clients_in_timeout_table", 0);
+}
+
+fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let shared = ctx.shared;
+    let memory = memory::read();
+    let peak = shared.peak_memory_bytes.fetch_max(memory.allocated, Relaxed).max(memory.allocated) as u64;
+    let [used, active, resident] =
+        [memory.allocated, memory.active, memory.resident].map(|bytes| bytes as u64);
+    let rss = process::resident_bytes();
+    page.bytes("used_memory", used);
+    page.bytes("used_memory_rss", rss);
+    page.bytes("used_memory_peak", peak);
+    page.field("used_memory_peak_perc", format_args!("{:.2}%", used as f64 * 100.0 / (peak.max(1) as f64)));
+    page.field("allocator_allocated", used);
+    page.field("allocator_active", active);
+    page.field("allocator_resident", resident);
+    page.bytes("total_system_memory", process::machine_bytes());
+    page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
+    page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());
+    page.overhead("allocator_frag", active, used);
+    page.overhead("allocator_rss", resident, active);
+    page.overhead("rss_overhead", rss, resident);
+    page.overhead("mem_fragmentation", rss, used);
+    page.field("mem_allocator", allocator());
+    page.field("active_defrag_running", 0);
+    page.field("lazyfree_pending_objects", shared.keyspace.entries_to_free());
+}
+
+/// The allocator's name and version as Redis writes it.
+fn allocator() -> String {
+    let version = tikv_jemalloc_ctl::version::read().unwrap_or("");
+    let version = version.split(['-', '\0']).next().unwrap_or("");
+    format!("jemalloc-{version}")
+}
+
+/// Nothing is persisted, and nothing is ever being loaded: clients wait for `loading:0`.
+fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
+    page.fields(&[
+        ("loading", "0"),
+        ("async_loading", "0"),
+        ("current_cow_size", "0"),
+        ("current_fork_perc", "0.00"),
+        ("rdb_changes_since_last_save", "0"),
+        ("rdb_bgsave_in_progress", "0"),
+    ]);
+    page.field("rdb_last_save_time", ctx.shared.started_ms / 1000);
+    page.fields(&[
+        ("rdb_last_bgsave_status", "ok"),
+        ("rdb_last_bgsave_time_sec", "-1"),
+        ("rdb_current_bgsave_time_sec", "-1"),
+        ("rdb_saves", "0"),
+        ("rdb_last_cow_size", "0"),
+        ("aof_enabled", "0"),
+        ("aof_rewrite_in_progress", "0"),
+        ("aof_rewrite_scheduled", "0"),
+        ("aof_last_rewrite_time_sec", "-1"),
+        ("aof_current_rewrite_time_sec", "-1"),
+        ("aof_last_bgrewrite_status", "ok"),
+        ("aof_last_write_status", "ok"),
+        ("aof_last_cow_size", "0"),
+    ]);
+}
+
+fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
+    counters(ctx, page, "stats");
+    page.fields(&[
+        ("sync_full", "0"),
+        ("sync_partial_ok", "0"),
+        ("sync_partial_err", "0"),
+        ("evicted_keys", "0"),
+        ("evicted_clients", "0"),
+        ("pubsub_channels", "0"),
+        ("pubsub_patterns", "0"),
+        ("pubsubshard_channels", "0"),
+        ("latest_fork_usec", "0"),
+        ("total_forks", "0"),
+        ("migrate_cached_sockets", "0"),
+        ("slave_expires_tracked_keys", "0"),
+        ("tracking_total_keys", "0"),
+        ("tracking_total_items", "0"),
+        ("tracking_total_prefixes", "0"),
+    ]);
+}
+
+/// The rows of the metrics table that belong to a section.
+fn counters(ctx: &Ctx<'_>, page: &mut Page, section: &str) {
+    for (metric, counter) in METRICS.iter().zip(Counter::ALL) {
+        if metric.section == section {
+            page.field(metric.name, ctx.shared.counted(*counter));
+        }
+    }
+}
+
+fn replication(ctx: &mut Ctx<'_>, page: &mut Page) {
+    page.fields(&[("role", "master"), ("connected_slaves", "0"), ("master_failover_state", "no-failover")]);
+    page.field("master_replid", &ctx.shared.run_id);
+    page.field("master_replid2", "0".repeat(40));
+    page.fields(&[
+        ("master_repl_offset", "0"),
+        ("second_repl_offset", "-1"),
+        ("repl_backlog_active", "0"),
+        ("repl_backlog_size", "0"),
+        ("repl_backlog_first_byte_offset", "0"),
+        ("repl_backlog_histlen", "0"),
+    ]);
+}
+
+fn cpu(_: &mut Ctx<'_>, page: &mut Page) {
+    let cpu = process::cpu();
+    page.field("used_cpu_sys", format_args!("{:.6}", cpu.system_s));
+    page.field("used_cpu_user", format_args!("{:.6}", cpu.user_s));
+    page.field("used_cpu_sys_children", format_args!("{:.6}", cpu.children_system_s));
+    page.field("used_cpu_user_children", format_args!("{:.6}", cpu.children_user_s));
+}
+
+fn cluster(_: &mut Ctx<'_>, page: &mut Page) {
+    page.field("cluster_enabled", 0);
+}
+
+fn keyspace(ctx: &mut Ctx<'_>, page: &mut Page) {
+    for db in 0..ctx.keys.keyspace.databases() {
+        let (mut keys, mut expires) = (0, 0);
+        let mut ttls_ms = Vec::new();
+        ctx.keys.each_shard(db, |view| {
+            keys += view.len();
+            let expiring = view.expiring();
+            expires += expiring;
+            if expiring > 0 {
+                ttls_ms.extend((0..TTL_DRAWS).filter_map(|_| view.sample_ttl()));
+            }
+        });
+        if keys > 0 {
+            let ttl_ms = ttls_ms.iter().sum::<i64>() / (ttls_ms.len().max(1) as i64);
+            page.line(format_args!("db{db}:keys={keys},expires={expires},avg_ttl={ttl_ms}"));
+        }
+    }
+}
+
+fn fill(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let mut flights = Vec::new();
+    // One pass: each shard tells of all its databases.
+    ctx.keys.each_shard(0, |view| view.fill_list(&mut flights));
+    page.field("fill_flights", flights.len());
+    page.field("fill_waiters", flights.iter().map(|flight| flight.waiters).sum::<usize>());
+    page.field("fill_oldest_flight_ms", flights.iter().map(|flight| flight.age_ms).max().unwrap_or(0));
+    counters(ctx, page, "fill");
+    let times = &ctx.shared.keyspace.fill_times;
+    summary(page, "fill_wait_ms", times.wait_ms.summary());
+    summary(page, "fill_fill_ms", times.fill_ms.summary());
+    summary(page, "fill_waiters_per_flight", times.waiters.summary());
+}
+
+fn summary(page: &mut Page, name: &str, summary: Summary) {
+    let Summary { count, p50, p99, max } = summary;
+    page.field(name, format_args!("count={count},p50={p50},p99={p99},max={max}"));
+}
+
+/// Bytes as Redis shows them to people.
+fn human(bytes: u64) -> String {
+    let scaled = |shift: u32| bytes as f64 / (1u64 << shift) as f64;
+    match bytes.checked_ilog2().unwrap_or(0) {
+        0..10 => format!("{bytes}B"),
+        10..20 => format!("{:.2}K", scaled(10)),
+        20..30 => format!("{:.2}M", scaled(20)),
+        30..40 => format!("{:.2}G", scaled(30)),
+        _ => format!("{:.2}T", scaled(40)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_people_follow_redis() {
+        let cases =
+            [(0, "0B"), (1023, "1023B"), (1024, "1.00K"), (916_416, "894.94K"), (25_276_502_016, "23.54G")];
+        for (bytes, expected) in cases {
+            assert_eq!(human(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn sections_begin_with_their_name_and_stand_apart() {
+        let mut page = Page::default();
+        page.begin("One");
+        page.field("a", 1);
+        page.begin("Two");
+        assert_eq!(page.text, "# One\r\na:1\r\n\r\n# Two\r\n");
+    }
+}

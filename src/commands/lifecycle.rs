@@ -1,0 +1,120 @@
+//! What follows a batch or the end of a connection: answers to send, waiters to forget, leases to pass on.
+
+use std::sync::Arc;
+
+use super::batch::Bench;
+use super::session::{LeaseHeld, Session};
+use super::shared::fill_rules;
+use super::transaction::forget_watched;
+use crate::base::hash::Key;
+use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
+use crate::keyspace::{Keys, Scope};
+
+impl Bench<'_> {
+    fn keys(&mut self) -> Keys<'_> {
+        let scope = Scope { now: self.now, rules: fill_rules(self.settings), counters: self.counters };
+        Keys::new(&self.shared.keyspace, 0, scope, self.effects)
+    }
+
+    /// Takes waiters that were answered elsewhere out of their flights. No lock may be held.
+    pub fn forget_waiters(&mut self) {
+        let forget = std::mem::take(&mut self.effects.forget);
+        for slot in forget {
+            self.forget_slot(&slot);
+        }
+    }
+
+    fn forget_slot(&mut self, slot: &ReplySlot) {
+        let mut keys = self.keys();
+        for home in &slot.homes {
+            let key = key_of(home);
+            keys.view_in(home.db, &key).forget_waiter(&key);
+        }
+    }
+
+    /// An answer came back: its connection closed first. A lease in it goes to the next waiter.
+    pub fn undelivered(&mut self, slot: &ReplySlot, answer: &Answer) {
+        for grant in grants(answer) {
+            let mut keys = self.keys();
+            for home in &slot.homes {
+                let key = key_of(home);
+                keys.view_in(home.db, &key).lease_undelivered(&key, grant.token.serial);
+            }
+        }
+    }
+
+    /// An answer is about to be written: the clock of a lease in it begins now, and its connection leads.
+    pub fn handed(&mut self, session: &mut Session, slot: &ReplySlot, answer: &Answer) {
+        for grant in grants(answer) {
+            let serial = grant.token.serial;
+            for home in &slot.homes {
+                let key = key_of(home);
+                let mut keys = self.keys();
+                let mut view = keys.view_in(home.db, &key);
+                if view.is_leading(&key, serial) {
+                    view.lease_handed(&key, serial);
+                    session.leases.add(LeaseHeld { home: home.clone(), serial });
+                }
+            }
+        }
+    }
+
+    /// Drops ended leases from the session's list once it has grown.
+    pub fn prune_leases(&mut self, session: &mut Session) {
+        if session.leases.want_pruning() {
+            let mut keys = self.keys();
+            session.leases.prune(|LeaseHeld { home, serial }| {
+                let key = key_of(home);
+                keys.view_in(home.db, &key).is_leading(&key, *serial)
+            });
+        }
+    }
+
+    /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
+    pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
+        forget_watched(&mut self.keys(), session);
+        let (letters, unanswered) = session.post_box().abandon();
+        for slot in unanswered {
+            self.forget_slot(&slot);
+        }
+        for letter in letters {
+            if let Letter::Answer { seq, answer } = letter
+                && let Some(slot) = slots.iter().find(|slot| slot.seq == seq)
+            {
+                self.undelivered(slot, &answer);
+            }
+        }
+        let client = session.client.id;
+        for LeaseHeld { home, serial } in std::mem::take(&mut session.leases.held) {
+            let key = key_of(&home);
+            self.keys().view_in(home.db, &key).leader_gone(&key, serial, client);
+        }
+    }
+
+    /// Sweeps one shard; see `Keys::sweep_shard`.
+    pub fn sweep(&mut self, shard: usize) -> u64 {
+        let entries = self.shared.is_sweeping();
+        self.keys().sweep_shard(shard, entries)
+    }
+
+    /// Answers slots that were claimed because their replies cannot wait any longer.
+    pub fn answer_wait(&mut self, slots: Vec<Arc<ReplySlot>>) {
+        let retry_ms = self.settings.fill_wait_ms.max(1) as i64;
+        for slot in slots {
+            let answer = slot.expire(retry_ms);
+            self.keys().answer(slot, answer);
+        }
+    }
+}
+
+fn key_of(home: &Home) -> Key<'_> {
+    Key { bytes: &home.key, hash: home.hash }
+}
+
+fn grants(answer: &Answer) -> Vec<Grant> {
+    match answer {
+        Answer::One(outcome) => outcome.grant().into_iter().collect(),
+        Answer::Many(outcomes) => outcomes.iter().filter_map(|outcome| outcome.grant()).collect(),
+        Answer::Unblocked => Vec::new(),
+    }
+}

@@ -1,0 +1,37 @@
+//! L3: the commands. `spec` is the shape of a row, `table` gathers the rows, `batch` runs requests, and
+//! each group's file holds its handlers and its rows.
+//!
+//! To add a command: write its handler and its row in its group's file. Nothing else needs to know.
+//! No async function, no socket: a handler writes its reply and returns, or parks.
+
+pub mod args;
+pub mod batch;
+mod bitfield;
+mod bits;
+mod client;
+mod config;
+pub mod connection;
+pub mod ctx;
+mod debug;
+mod describe;
+pub mod docs;
+pub mod error;
+mod expiry;
+pub mod fill;
+mod generic;
+mod help;
+mod info;
+mod key_specs;
+mod lcs;
+mod lifecycle;
+mod number;
+mod object;
+mod scan;
+mod server;
+pub mod session;
+pub mod shared;
+mod span;
+pub mod spec;
+mod string;
+pub mod table;
+mod transaction;

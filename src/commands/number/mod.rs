@@ -1,0 +1,135 @@
+//! Values that count: INCR, DECR and their kin, and INCRBYFLOAT.
+//!
+//! Every change is made in place under one hold of the key's lock, so deadlines stay and no increment is
+//! lost. `extended` is the arithmetic of INCRBYFLOAT.
+
+mod extended;
+
+use self::extended::Number;
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::spec::{Category, Flag, Group, Handler, Spec, double, integer, key};
+use crate::base::hash::Key;
+use crate::base::int::parse_i64;
+
+pub static ROWS: &[Spec] = &[
+    Spec {
+        name: "decr",
+        group: Group::String,
+        since: "1.0.0",
+        summary: "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"])],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        acl: &[Category::String],
+        reply: "the value after the decrement",
+        handler: Handler::Run(decr),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "decrby",
+        group: Group::String,
+        since: "1.0.0",
+        summary: "Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"]), integer("decrement")],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        acl: &[Category::String],
+        reply: "the value after the decrement",
+        handler: Handler::Run(decrby),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "incr",
+        group: Group::String,
+        since: "1.0.0",
+        summary: "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"])],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        acl: &[Category::String],
+        reply: "the value after the increment",
+        handler: Handler::Run(incr),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "incrby",
+        group: Group::String,
+        since: "1.0.0",
+        summary: "Increments the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"]), integer("increment")],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        acl: &[Category::String],
+        reply: "the value after the increment",
+        handler: Handler::Run(incrby),
+        ..Spec::EMPTY
+    },
+    Spec {
+        name: "incrbyfloat",
+        group: Group::String,
+        since: "2.6.0",
+        summary: "Increment the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
+        complexity: "O(1)",
+        args: &[key("key", &["RW", "access", "update"]), double("increment")],
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        acl: &[Category::String],
+        reply: "the value after the increment, as text",
+        handler: Handler::Run(incrbyfloat),
+        ..Spec::EMPTY
+    },
+];
+
+fn incr(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    add(ctx, &key, 1)
+}
+
+fn decr(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    add(ctx, &key, -1)
+}
+
+fn incrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let increment = args.integer()?;
+    add(ctx, &key, increment)
+}
+
+fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let increment = args.integer()?.checked_neg();
+    add(ctx, &key, increment.ok_or(CommandError::OutOfRange("decrement would overflow"))?)
+}
+
+/// Adds to the integer at a key and answers with the sum.
+fn add(ctx: &mut Ctx<'_>, key: &Key<'_>, increment: i64) -> Result<(), CommandError> {
+    let mut view = ctx.keys.view(key);
+    let before = match view.peek(key) {
+        Some(value) => parse_i64(value.as_slice()).ok_or(CommandError::NotAnInteger)?,
+        None => 0,
+    };
+    let sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(sum).as_bytes();
+    view.edit(key, text.len(), |bytes| bytes.copy_from_slice(text));
+    ctx.reply.int(sum);
+    Ok(())
+}
+
+fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let increment = Number::parse(args.take()?);
+    let mut view = ctx.keys.view(&key);
+    let before = match view.peek(&key) {
+        Some(value) => Number::parse(value.as_slice()),
+        None => Some(Number::ZERO),
+    };
+    let (Some(before), Some(increment)) = (before, increment) else { return Err(CommandError::NotAFloat) };
+    let sum = before.add(increment);
+    let text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
+    view.edit(&key, text.len(), |bytes| bytes.copy_from_slice(text.as_bytes()));
+    ctx.reply.bulk(text.as_bytes());
+    Ok(())
+}

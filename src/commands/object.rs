@@ -1,0 +1,192 @@
+//! OBJECT: what Redis tells of a value's inside, as far as there is a true answer here.
+//!
+//! Encodings are what Redis would choose for the value; access times and frequencies are not kept.
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::help;
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, key};
+use crate::base::int::parse_i64;
+use crate::config::EvictionPolicy;
+
+pub static ROWS: &[Spec] = &[Spec {
+    name: "object",
+    group: Group::Generic,
+    since: "2.2.3",
+    summary: "A container for object introspection commands.",
+    complexity: "Depends on subcommand.",
+    reply: "depends on the subcommand",
+    subcommands: &[
+        Spec {
+            name: "encoding",
+            group: Group::Generic,
+            since: "2.2.3",
+            summary: "Returns the internal encoding of a value.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            tips: &["nondeterministic_output"],
+            reply: "int, embstr or raw; null without key",
+            handler: Handler::Run(object_encoding),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "freq",
+            group: Group::Generic,
+            since: "4.0.0",
+            summary: "Returns the logarithmic access frequency counter of a value.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            tips: &["nondeterministic_output"],
+            reply: "the counter; null without key",
+            handler: Handler::Run(object_freq),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "help",
+            group: Group::Generic,
+            since: "6.2.0",
+            summary: "Returns helpful text about the different subcommands.",
+            complexity: "O(1)",
+            flags: &[Flag::Loading, Flag::Stale],
+            acl: &[Category::Keyspace],
+            reply: "lines of help",
+            locking: Locking::None,
+            handler: Handler::Run(object_help),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "idletime",
+            group: Group::Generic,
+            since: "2.2.3",
+            summary: "Returns the time since the last access to a value.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            tips: &["nondeterministic_output"],
+            reply: "seconds; null without key",
+            handler: Handler::Run(object_idletime),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "refcount",
+            group: Group::Generic,
+            since: "2.2.3",
+            summary: "Returns the reference count of a value.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            tips: &["nondeterministic_output"],
+            reply: "the count; null without key",
+            handler: Handler::Run(object_refcount),
+            ..Spec::EMPTY
+        },
+    ],
+    handler: Handler::Subcommands,
+    ..Spec::EMPTY
+}];
+
+const HELP: &[&str] = &[
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+];
+
+/// The longest string that Redis keeps in one allocation with its header, bytes.
+const EMBSTR_BYTES_MAX: usize = 44;
+
+/// The encoding that Redis gives to this value when it is set.
+pub fn encoding(value: &[u8]) -> &'static str {
+    match value.len() {
+        ..=20 if parse_i64(value).is_some() => "int",
+        ..=EMBSTR_BYTES_MAX => "embstr",
+        _ => "raw",
+    }
+}
+
+fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let mut view = ctx.keys.view(&key);
+    match view.read(&key).map(|value| encoding(value.as_slice())) {
+        Some(encoding) => ctx.reply.bulk(encoding.as_bytes()),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    answer_if_present(ctx, args, |_| Ok(1))
+}
+
+fn object_idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    answer_if_present(ctx, args, |policy| match is_lfu(policy) {
+        false => Ok(0),
+        true => Err(CommandError::err(
+            "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+             between policies at runtime LRU and LFU data will take some time to adjust.",
+        )),
+    })
+}
+
+fn object_freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    answer_if_present(ctx, args, |policy| match is_lfu(policy) {
+        true => Ok(0),
+        false => Err(CommandError::err(
+            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        )),
+    })
+}
+
+fn answer_if_present(
+    ctx: &mut Ctx<'_>,
+    args: &mut Args<'_>,
+    figure: impl Fn(EvictionPolicy) -> Result<i64, CommandError>,
+) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    if ctx.keys.view(&key).exists(&key) {
+        ctx.reply.int(figure(ctx.settings.maxmemory_policy)?);
+    } else {
+        ctx.reply.null();
+    }
+    Ok(())
+}
+
+fn is_lfu(policy: EvictionPolicy) -> bool {
+    matches!(policy, EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu)
+}
+
+fn object_help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    help::write(ctx, "OBJECT", HELP);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_follows_length_and_digits() {
+        assert_eq!(encoding(b"123"), "int");
+        assert_eq!(encoding(b"-9223372036854775808"), "int");
+        assert_eq!(encoding(b"9223372036854775808"), "embstr");
+        assert_eq!(encoding(b"0123"), "embstr");
+        assert_eq!(encoding(&[b'x'; 44]), "embstr");
+        assert_eq!(encoding(&[b'x'; 45]), "raw");
+    }
+}

@@ -1,0 +1,80 @@
+//! What all connections of a server share, as the commands see it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::base::clock::Clock;
+use crate::base::metrics::{Counter, Counters};
+use crate::clients::Clients;
+use crate::config::Settings;
+use crate::keyspace::{FillRules, Keyspace};
+
+/// The parts of a running server.
+pub struct Shared {
+    pub keyspace: Keyspace,
+    pub clients: Clients,
+    pub settings: ArcSwap<Settings>,
+    /// The configuration file, for CONFIG REWRITE.
+    pub config_file: Option<PathBuf>,
+    pub clock: Clock,
+    /// One per worker, the last one for whoever is no worker.
+    pub counters: Vec<Arc<Counters>>,
+    /// What the counters stood at when CONFIG RESETSTAT was said.
+    pub counters_reset: Mutex<Vec<u64>>,
+    pub started_ms: i64,
+    /// 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+    pub tcp_port: AtomicU16,
+    pub workers: usize,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub sweeps: AtomicBool,
+    pub peak_memory_bytes: AtomicUsize,
+    /// Begins the stop of the server (SHUTDOWN, signals).
+    pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Applies a changed setting that lives outside (log level, listeners' port, …).
+    pub apply: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
+}
+
+impl Shared {
+    /// A counter over all workers since start or CONFIG RESETSTAT.
+    #[must_use]
+    pub fn counted(&self, counter: Counter) -> u64 {
+        let now = crate::base::metrics::total(self.counters.iter().map(Arc::as_ref), counter);
+        let reset = self.counters_reset.lock().get(counter as usize).copied().unwrap_or(0);
+        now.wrapping_sub(reset)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_counters(&self) {
+        let all = |counter| crate::base::metrics::total(self.counters.iter().map(Arc::as_ref), counter);
+        *self.counters_reset.lock() = Counter::ALL.iter().map(|counter| all(*counter)).collect();
+        self.keyspace.fill_times.wait_ms.reset();
+        self.keyspace.fill_times.fill_ms.reset();
+        self.keyspace.fill_times.waiters.reset();
+    }
+
+    /// Whether the background sweep is on.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeps.load(Relaxed)
+    }
+}
+
+/// The part of the settings that the keyspace needs.
+#[must_use]
+pub fn fill_rules(settings: &Settings) -> FillRules {
+    FillRules {
+        wait_ms: settings.fill_wait_ms,
+        lease_ms: settings.fill_lease_ms,
+        beta: settings.fill_beta,
+        grace_ms: settings.fill_grace_ms,
+        orphan_grace_ms: settings.fill_orphan_grace_ms,
+        late_ms: settings.fill_late_ms,
+        waiters_per_key: settings.fill_waiters_per_key as usize,
+        flights: settings.fill_flights as usize,
+    }
+}

@@ -1,0 +1,367 @@
+//! One client's connection: bytes in, batches run, replies out.
+//!
+//! A single poll function decides what happens next; every wait is one place. Bytes are read into the
+//! worker's buffer and stay there unless a request is cut off at its end. Invariant: whatever ends a
+//! connection (client, limit, panic, shutdown), `leave` passes on what it holds.
+
+use std::io::{self, IoSlice};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use tokio::io::ReadBuf;
+
+use super::reply_queue::ReplyQueue;
+use super::stream::{Accepted, Stream};
+use super::worker::{Lent, Worker};
+use crate::base::limits::{IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE};
+use crate::base::metrics::Counter;
+use crate::clients::{Client, Names, Seen};
+use crate::commands::batch::{Bench, Cut};
+use crate::commands::session::Session;
+use crate::config::ClientClass;
+use crate::fill::{Letter, PostBox};
+use crate::keyspace::Effects;
+use crate::protocol::request::{Parser, RequestLimits};
+
+/// Pieces handed to the kernel in one vectored write.
+const WRITE_SLICES: usize = 64;
+
+struct Connection {
+    worker: Rc<Worker>,
+    stream: Stream,
+    session: Session,
+    parser: Parser,
+    /// Bytes of a request that is not complete yet.
+    partial: Vec<u8>,
+    replies: ReplyQueue,
+    /// Bytes of `replies.ready` that are written already.
+    written: usize,
+    /// Shutdown: close once nothing more is there to read.
+    finishes: bool,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    Client,
+    Closed,
+    Killed,
+    QueryLimit,
+    OutputLimit,
+    Socket(io::Error),
+}
+
+/// Serves a connection until it ends, and cleans up after it.
+pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    if let Ok(mut connection) = Connection::open(worker.clone(), accepted) {
+        let id = connection.session.client.id;
+        // A panic in a handler ends this connection and nothing else.
+        let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx))).catch_unwind().await;
+        match served {
+            Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
+            Err(_) => {
+                worker.counters.add(Counter::Panics, 1);
+                tracing::error!(client = id, "a handler panicked; its connection is closed, the server goes on");
+            }
+        }
+        connection.leave();
+    }
+    worker.connections.fetch_sub(1, Relaxed);
+}
+
+impl Connection {
+    fn open(worker: Rc<Worker>, accepted: Accepted) -> io::Result<Connection> {
+        let (addr, laddr, is_unix) = super::listener::names(&accepted);
+        let stream = Stream::register(accepted)?;
+        let shared = &worker.shared;
+        let now = shared.clock.now().mono_ms;
+        let client = Arc::new(Client {
+            id: shared.clients.next_id(),
+            addr,
+            laddr,
+            fd: stream.fd(),
+            is_unix,
+            connected_at: now,
+            post_box: Arc::new(PostBox::default()),
+            names: parking_lot::Mutex::new(Names::default()),
+            seen: Seen { active_at: now.into(), last_command: usize::MAX.into(), ..Seen::default() },
+        });
+        shared.clients.add(client.clone());
+        worker.counters.add(Counter::ConnectionsReceived, 1);
+        let session = Session::new(client, shared.settings.load().requirepass.is_none());
+        Ok(Connection {
+            worker,
+            stream,
+            session,
+            parser: Parser::default(),
+            partial: Vec::new(),
+            replies: ReplyQueue::default(),
+            written: 0,
+            finishes: false,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            self.session.post_box().register(cx.waker());
+            if let Err(end) = self.take_letters() {
+                return Poll::Ready(end);
+            }
+            let flushed = match self.poll_flush(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(End::Socket(error)),
+                other => other.is_ready(),
+            };
+            if self.session.closes && flushed {
+                return Poll::Ready(End::Closed);
+            }
+            if self.session.closes || self.waiting_bytes() > REPLY_BYTES_PAUSE {
+                return Poll::Pending;
+            }
+            match self.poll_read(cx) {
+                Poll::Pending if self.finishes => self.session.closes = true,
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+            }
+        }
+    }
+
+    /// Reads what is there and runs it. Returns the bytes read, 0 at the stream's end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, End>> {
+        let worker = self.worker.clone();
+        let mut lent = worker.lent.borrow_mut();
+        let Lent { read_buffer, batch, effects } = &mut *lent;
+        let read = if self.partial.is_empty() {
+            let mut buffer = ReadBuf::new(read_buffer);
+            ready!(self.stream.poll_read(cx, &mut buffer)).map_err(End::Socket)?;
+            let read = buffer.filled().len();
+            let used = self.run(&mut read_buffer[..read], batch, effects);
+            if !self.session.closes {
+                self.partial.extend_from_slice(&read_buffer[used..read]);
+            }
+            read
+        } else {
+            let read = ready!(self.poll_read_partial(cx)).map_err(End::Socket)?;
+            let mut partial = std::mem::take(&mut self.partial);
+            let used = self.run(&mut partial, batch, effects);
+            partial.drain(..used);
+            if partial.is_empty() {
+                partial.shrink_to(IDLE_BUFFER_BYTES_MAX);
+            }
+            self.partial = partial;
+            read
+        };
+        self.publish(read);
+        Poll::Ready(self.check_limits().map(|()| read))
+    }
+
+    /// Reads on behind a request that is cut off, with room for what it is known to lack.
+    fn poll_read_partial(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Room grows with what arrives, not with what a client announces.
+        let missing = self.parser.missing_bytes().clamp(READ_BYTES / 4, READ_BYTES.max(self.partial.len()));
+        let len = self.partial.len();
+        self.partial.resize(len + missing, 0);
+        let mut buffer = ReadBuf::new(&mut self.partial[len..]);
+        let polled = self.stream.poll_read(cx, &mut buffer);
+        let read = buffer.filled().len();
+        self.partial.truncate(len + read);
+        polled.map_ok(|()| read)
+    }
+
+    /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
+    fn run(
+        &mut self,
+        buffer: &mut [u8],
+        batch: &mut crate::commands::batch::Batch,
+        effects: &mut Effects,
+    ) -> usize {
+        let mut start = 0;
+        let worker = self.worker.clone();
+        loop {
+            let limits = RequestLimits {
+                authenticated: self.session.is_authenticated,
+                bulk_bytes_max: worker.shared.settings.load().bulk_bytes_max,
+            };
+            let (next, cut) = batch.cut(&mut self.parser, buffer, start, limits);
+            start = next;
+            if !batch.is_empty() {
+                worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
+            }
+            self.deliver_own_letters(effects);
+            match cut {
+                Cut::Malformed(error) if !self.session.closes => {
+                    self.refuse(&error);
+                    return start;
+                }
+                Cut::Full if !self.session.closes => {}
+                _ => return start,
+            }
+        }
+    }
+
+    fn run_batch(&mut self, buffer: &[u8], batch: &crate::commands::batch::Batch, bench: &mut Bench<'_>) {
+        let mut ran = 0;
+        for index in 0..batch.len() {
+            batch.run(index, buffer, bench, &mut self.session, self.replies.tail());
+            ran += 1;
+            if let Some(parked) = self.session.slots.parked.take() {
+                self.replies.keep_place(parked, self.session.proto);
+                self.session.slots.open += 1;
+            } else {
+                self.replies.note_reply();
+            }
+            if self.session.closes {
+                break;
+            }
+        }
+        bench.counters.add(Counter::Commands, ran);
+        bench.counters.add(Counter::Batches, 1);
+        let seen = &self.session.client.seen;
+        seen.active_at.store(bench.now.mono_ms, Relaxed);
+        if let Some(command) = batch.last_command() {
+            seen.last_command.store(command, Relaxed);
+        }
+        let overfull = self.replies.claim_overfull();
+        bench.counters.add(Counter::FillShedSlots, overfull.len() as u64);
+        bench.answer_wait(overfull);
+        bench.prune_leases(&mut self.session);
+    }
+
+    /// A batch may have answered slots of its own connection; their replies go out with it.
+    fn deliver_own_letters(&mut self, effects: &mut Effects) {
+        if self.session.slots.open > 0 {
+            let worker = self.worker.clone();
+            for letter in self.session.post_box().take_letters() {
+                worker.at_bench(effects, |bench| self.read_letter(letter, bench));
+            }
+        }
+    }
+
+    fn take_letters(&mut self) -> Result<(), End> {
+        let letters = self.session.post_box().take_letters();
+        if !letters.is_empty() {
+            let worker = self.worker.clone();
+            for letter in letters {
+                worker.at_bench(&mut Effects::default(), |bench| self.read_letter(letter, bench));
+            }
+            self.publish(0);
+            self.check_limits()?;
+        }
+        if self.session.client.seen.close_asap.load(Relaxed) { Err(End::Killed) } else { Ok(()) }
+    }
+
+    fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
+        match letter {
+            Letter::Answer { seq, answer } => {
+                if let Some(slot) = self.replies.slot(seq).cloned() {
+                    bench.handed(&mut self.session, &slot, &answer);
+                }
+                self.replies.answer(seq, &answer);
+                self.session.slots.open = self.replies.unanswered();
+            }
+            // `close_asap` is set before the letter is sent; the letter only wakes us.
+            Letter::Close => {}
+            Letter::Finish => {
+                self.finishes = true;
+                let parked = self.session.post_box().claim_all();
+                bench.answer_wait(parked);
+            }
+        }
+    }
+
+    /// Malformed input: Redis's error, then the end.
+    fn refuse(&mut self, error: &crate::protocol::request::ProtocolError) {
+        self.worker.counters.add(Counter::ProtocolErrors, 1);
+        self.worker.counters.add(Counter::ErrorReplies, 1);
+        tracing::debug!(client = self.session.client.id, addr = %self.session.client.addr, "{}", error.to_string().escape_debug());
+        let text = [b"ERR ", &error.text()[..]].concat();
+        let proto = self.session.proto;
+        crate::protocol::reply::Reply::new(self.replies.tail(), proto).error(&text);
+        self.session.closes = true;
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.replies.ready.len() {
+            let polled = match self.replies.ready.as_plain() {
+                Some(bytes) => self.stream.poll_write(cx, &bytes[self.written..]),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+                    let used = self.replies.ready.slices(self.written, &mut slices);
+                    self.stream.poll_write_vectored(cx, &slices[..used])
+                }
+            };
+            let Poll::Ready(wrote) = polled else {
+                self.session.post_box().set_backlogged(true);
+                return Poll::Pending;
+            };
+            let wrote = wrote?;
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += wrote;
+            self.worker.counters.add(Counter::OutputBytes, wrote as u64);
+            self.session.client.seen.output_bytes.fetch_add(wrote as u64, Relaxed);
+        }
+        if self.written > 0 {
+            self.written = 0;
+            self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
+            self.session.client.seen.reply_bytes.store(self.replies.len(), Relaxed);
+            self.session.client.seen.soft_limit_since.store(0, Relaxed);
+            self.session.post_box().set_backlogged(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.replies.len() - self.written
+    }
+
+    fn publish(&mut self, read: usize) {
+        self.worker.counters.add(Counter::InputBytes, read as u64);
+        self.session.publish();
+        let seen = &self.session.client.seen;
+        seen.input_bytes.fetch_add(read as u64, Relaxed);
+        seen.query_bytes.store(self.partial.len(), Relaxed);
+    }
+
+    /// Closes connections that pile up requests or replies beyond their limits.
+    fn check_limits(&mut self) -> Result<(), End> {
+        let settings = self.worker.shared.settings.load();
+        let queued = self.session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+        let query_bytes = self.partial.len() + queued;
+        let seen = &self.session.client.seen;
+        if query_bytes > settings.query_buffer_bytes_max {
+            self.worker.counters.add(Counter::QueryLimitDisconnects, 1);
+            tracing::warn!(client = self.session.client.id, query_bytes, "closed: query buffer limit reached");
+            return Err(End::QueryLimit);
+        }
+        let limit = &settings.output_limits[ClientClass::Normal as usize];
+        let reply_bytes = self.waiting_bytes() as u64;
+        seen.reply_bytes.store(reply_bytes as usize, Relaxed);
+        if limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes {
+            self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
+            tracing::warn!(client = self.session.client.id, reply_bytes, "closed: output buffer limit reached");
+            return Err(End::OutputLimit);
+        }
+        let over = limit.soft_bytes > 0 && reply_bytes > limit.soft_bytes;
+        if !over {
+            seen.soft_limit_since.store(0, Relaxed);
+        } else if seen.soft_limit_since.load(Relaxed) == 0 {
+            seen.soft_limit_since.store(self.worker.shared.clock.now().mono_ms, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Passes on what this connection holds.
+    fn leave(mut self) {
+        let worker = self.worker.clone();
+        worker.shared.clients.remove(self.session.client.id);
+        let slots = self.replies.slots();
+        worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
+    }
+}

@@ -1,0 +1,216 @@
+//! Listening sockets, TCP and Unix, and what is decided about a connection before a worker sees it.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::stream::Accepted;
+use super::worker::Crew;
+use crate::base::metrics::Counter;
+use crate::commands::shared::Shared;
+use crate::config::Settings;
+
+/// A bound listening socket.
+pub enum Listener {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, PathBuf),
+}
+
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+const PROTECTED: &[u8] = b"-DENIED Onefill is running in protected mode because protected mode is enabled and no \
+password is set for the default user. In this mode connections are only accepted from the loopback interface. \
+If you want to connect from external computers, set a password with 'requirepass', or turn protected mode off \
+with 'CONFIG SET protected-mode no' from the loopback interface or '--protected-mode no' at the start, if the \
+server is not reachable from outside.\r\n";
+
+/// Binds every address and path of the settings. An address marked `-` may be missing on this machine.
+/// Errors name the address that could not be bound.
+pub fn bind_all(settings: &Settings) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    let mut port = settings.port;
+    for address in &settings.bind {
+        let (optional, host) = match address.strip_prefix('-') {
+            Some(host) => (true, host),
+            None => (false, address.as_str()),
+        };
+        match bind_host(host, port, settings.tcp_backlog) {
+            Ok(listener) => {
+                // With port 0 the first address draws the port for all.
+                port = listener.local_addr()?.port();
+                listeners.push(Listener::Tcp(listener));
+            }
+            Err(error) if optional && is_missing(&error) => {}
+            Err(error) => return Err(named(&format!("{host}:{port}"), &error)),
+        }
+    }
+    if let Some(path) = &settings.unixsocket {
+        let listener = bind_path(path, settings).map_err(|error| named(&path.display().to_string(), &error))?;
+        listeners.push(Listener::Unix(listener, path.clone()));
+    }
+    Ok(listeners)
+}
+
+fn named(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {what}: {error}"))
+}
+
+/// The machine has no such address, or not this family of addresses.
+fn is_missing(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || [libc::EAFNOSUPPORT, libc::ENOPROTOOPT, libc::EPROTONOSUPPORT, libc::EADDRNOTAVAIL].map(Some).contains(&code)
+}
+
+fn bind_host(host: &str, port: u16, backlog: u32) -> io::Result<std::net::TcpListener> {
+    let host = if host == "*" { "0.0.0.0" } else { host };
+    let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such address");
+    let address = (host, port).to_socket_addrs()?.next().ok_or_else(unknown)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn bind_path(path: &Path, settings: &Settings) -> io::Result<std::os::unix::net::UnixListener> {
+    // A socket left behind by a server that was killed; anything else at this path is left alone.
+    if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(path).is_err()
+    {
+        std::fs::remove_file(path)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    if settings.unixsocketperm != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.unixsocketperm))?;
+    }
+    Ok(listener)
+}
+
+impl Listener {
+    /// The bound TCP address.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(..) => None,
+        }
+    }
+
+    /// The path of a Unix socket.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Listener::Tcp(_) => None,
+            Listener::Unix(_, path) => Some(path.clone()),
+        }
+    }
+
+    /// Where clients connect, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string()),
+            Listener::Unix(_, path) => path.display().to_string(),
+        }
+    }
+
+    /// Accepts for ever and hands sockets out; dropping the future stops accepting.
+    pub async fn accept(self, shared: &Shared, crew: &Crew) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener) => {
+                let listener = TcpListener::from_std(listener)?;
+                loop {
+                    match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                        Ok(stream) => admit(Accepted::Tcp(stream), shared, crew),
+                        Err(error) => pause_after(&error).await,
+                    }
+                }
+            }
+            Listener::Unix(listener, _) => {
+                let listener = UnixListener::from_std(listener)?;
+                loop {
+                    match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                        Ok(stream) => admit(Accepted::Unix(stream), shared, crew),
+                        Err(error) => pause_after(&error).await,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Out of file descriptors, most likely: waiting a little beats spinning.
+async fn pause_after(error: &io::Error) {
+    tracing::warn!("accepting a connection failed: {error}");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
+    let settings = shared.settings.load();
+    let open: usize = crew.workers.iter().map(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed)).sum();
+    let refusal = if open >= settings.maxclients as usize {
+        Some(TOO_MANY)
+    } else if settings.protected_mode && settings.requirepass.is_none() && !is_local(&accepted) {
+        Some(PROTECTED)
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        if let Some(counters) = shared.counters.last() {
+            counters.add(Counter::ConnectionsRejected, 1);
+        }
+        // As Redis does: one try, no waiting for the client to read.
+        drop(match accepted {
+            Accepted::Tcp(mut stream) => stream.write_all(refusal),
+            Accepted::Unix(mut stream) => stream.write_all(refusal),
+        });
+        return;
+    }
+    if let Accepted::Tcp(stream) = &accepted {
+        let socket = SockRef::from(stream);
+        let quick = socket.set_tcp_nodelay(true);
+        let alive = if settings.tcp_keepalive_s > 0 { socket.set_tcp_keepalive(&keepalive(settings.tcp_keepalive_s)) } else { Ok(()) };
+        if let Err(error) = quick.and(alive) {
+            tracing::debug!("socket options: {error}");
+        }
+    }
+    crew.hand_out(accepted);
+}
+
+/// Redis's proportions: first probe after the period, then at thirds of it, dead after three.
+fn keepalive(period_s: u32) -> TcpKeepalive {
+    let third = Duration::from_secs(u64::from((period_s / 3).max(1)));
+    TcpKeepalive::new().with_time(Duration::from_secs(period_s.into())).with_interval(third).with_retries(3)
+}
+
+fn is_local(accepted: &Accepted) -> bool {
+    match accepted {
+        Accepted::Tcp(stream) => stream.peer_addr().is_ok_and(|peer| match peer.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+        }),
+        Accepted::Unix(_) => true,
+    }
+}
+
+/// A socket's peer and own address as CLIENT LIST shows them, and whether it is a Unix socket.
+pub(super) fn names(accepted: &Accepted) -> (String, String, bool) {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            let text = |addr: io::Result<SocketAddr>| addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string());
+            (text(stream.peer_addr()), text(stream.local_addr()), false)
+        }
+        Accepted::Unix(stream) => {
+            let path = stream.local_addr().ok().and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
+            let name = format!("{}:0", path.unwrap_or_default());
+            (name.clone(), name, true)
+        }
+    }
+}

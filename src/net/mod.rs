@@ -1,0 +1,17 @@
+//! L4: sockets and threads: the only layer that awaits.
+//!
+//! One thread and one current-thread runtime per worker; the main thread accepts and hands sockets to
+//! the worker with the fewest. A connection stays on its worker. Commands are run synchronously, so no
+//! lock is ever held over an await.
+
+mod connection;
+mod house;
+mod listener;
+mod reply_queue;
+mod stream;
+mod worker;
+
+pub use house::keep_house;
+pub use listener::{Listener, bind_all};
+pub use stream::Accepted;
+pub use worker::{Crew, WorkerHandle};

@@ -1,0 +1,234 @@
+//! A worker: one thread, one current-thread runtime, the connections handed to it, and the sweep of its
+//! share of the shards.
+//!
+//! Invariant: what a worker lends to its connections (read buffer, batch, effects) is borrowed only
+//! between two awaits.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::connection;
+use super::stream::Accepted;
+use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
+use crate::base::metrics::Counters;
+use crate::commands::batch::{Batch, Bench};
+use crate::commands::shared::Shared;
+use crate::fill::{Answer, ReplySlot};
+use crate::keyspace::Effects;
+
+/// A sweep yields to the connections after this long.
+const SWEEP_SLICE: Duration = Duration::from_micros(500);
+
+/// What other threads need of a worker.
+pub struct WorkerHandle {
+    sockets: UnboundedSender<Accepted>,
+    pub connections: Arc<AtomicUsize>,
+}
+
+/// All workers of a server, and the alarm clocks of their sweepers.
+pub struct Crew {
+    pub workers: Vec<WorkerHandle>,
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+/// When a worker's sweeper must look again.
+pub(super) struct Alarm {
+    at: AtomicU64,
+    notify: Notify,
+}
+
+impl Alarm {
+    fn new() -> Alarm {
+        Alarm { at: AtomicU64::new(u64::MAX), notify: Notify::new() }
+    }
+
+    /// Wakes the sweeper if it would sleep past `at`, monotonic ms.
+    fn wake_by(&self, at: u64) {
+        if at < self.at.load(Relaxed) {
+            self.at.store(at, Relaxed);
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// One worker, as its connections see it.
+pub(super) struct Worker {
+    pub shared: Arc<Shared>,
+    pub counters: Arc<Counters>,
+    pub lent: RefCell<Lent>,
+    pub connections: Arc<AtomicUsize>,
+    alarms: Arc<[Alarm]>,
+    /// Answers of large crowds, sent in portions.
+    outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
+    outbox_filled: Notify,
+}
+
+/// Buffers a connection borrows while it runs a batch.
+pub(super) struct Lent {
+    pub read_buffer: Box<[u8]>,
+    pub batch: Batch,
+    pub effects: Effects,
+}
+
+impl Crew {
+    /// Starts the workers' threads.
+    pub fn start(shared: &Arc<Shared>) -> io::Result<Crew> {
+        let alarms: Arc<[Alarm]> = (0..shared.workers).map(|_| Alarm::new()).collect();
+        let heard = alarms.clone();
+        shared.clock.on_advance(move || heard.iter().for_each(|alarm| alarm.notify.notify_one()));
+        let mut crew = Crew { workers: Vec::new(), threads: Vec::new() };
+        for number in 0..shared.workers {
+            let (sockets, received) = unbounded_channel();
+            let connections = Arc::new(AtomicUsize::new(0));
+            crew.workers.push(WorkerHandle { sockets, connections: connections.clone() });
+            let (shared, alarms) = (shared.clone(), alarms.clone());
+            // Built here so that a failure (no more file descriptors) is the starter's error.
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            crew.threads.push(thread.spawn(move || run(number, shared, connections, alarms, received))?);
+        }
+        Ok(crew)
+    }
+
+    /// Hands a socket to the worker with the fewest connections.
+    pub fn hand_out(&self, accepted: Accepted) {
+        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed)) {
+            worker.connections.fetch_add(1, Relaxed);
+            // A worker that has stopped drops the socket, which closes it.
+            drop(worker.sockets.send(accepted));
+        }
+    }
+}
+
+fn run(
+    number: usize,
+    shared: Arc<Shared>,
+    connections: Arc<AtomicUsize>,
+    alarms: Arc<[Alarm]>,
+    mut sockets: UnboundedReceiver<Accepted>,
+) {
+    let runtime = match Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("worker {number} cannot start: {error}");
+            return;
+        }
+    };
+    let worker = Rc::new(Worker {
+        counters: shared.counters[number].clone(),
+        shared,
+        lent: RefCell::new(Lent {
+            read_buffer: vec![0; READ_BYTES].into(),
+            batch: Batch::default(),
+            effects: Effects::default(),
+        }),
+        connections,
+        alarms,
+        outbox: RefCell::default(),
+        outbox_filled: Notify::new(),
+    });
+    runtime.block_on(async move {
+        tokio::task::spawn_local(sweep(worker.clone(), number));
+        tokio::task::spawn_local(send_outbox(worker.clone()));
+        // The channel closes when the server has stopped and every connection has been told.
+        while let Some(accepted) = sockets.recv().await {
+            tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
+        }
+    });
+}
+
+impl Worker {
+    /// Runs `work` on a bench with the time of now and the settings of now, then carries out its effects.
+    pub fn at_bench<T>(&self, effects: &mut Effects, work: impl FnOnce(&mut Bench<'_>) -> T) -> T {
+        let settings = self.shared.settings.load();
+        let now = self.shared.clock.now();
+        let mut bench =
+            Bench { shared: &self.shared, settings: &settings, counters: &self.counters, now, effects };
+        let result = work(&mut bench);
+        self.carry_out(&mut bench);
+        result
+    }
+
+    /// Sends answers, takes answered waiters out of their flights, wakes sweepers. No lock may be held.
+    pub fn carry_out(&self, bench: &mut Bench<'_>) {
+        while !bench.effects.is_empty() {
+            for (shard, at) in bench.effects.alarms.drain(..) {
+                self.alarms[shard % self.alarms.len()].wake_by(at);
+            }
+            let answers = std::mem::take(&mut bench.effects.answers);
+            if answers.len() > WAKE_PORTION {
+                self.outbox.borrow_mut().extend(answers);
+                self.outbox_filled.notify_one();
+            } else {
+                send(answers, bench);
+            }
+            bench.forget_waiters();
+        }
+    }
+}
+
+fn send(answers: impl IntoIterator<Item = (Arc<ReplySlot>, Answer)>, bench: &mut Bench<'_>) {
+    for (slot, answer) in answers {
+        if let Err(answer) = slot.deliver(answer) {
+            bench.undelivered(&slot, &answer);
+        }
+    }
+}
+
+/// Wakes large crowds in portions, so that other connections get their turn in between.
+async fn send_outbox(worker: Rc<Worker>) {
+    loop {
+        let portion: Vec<_> = {
+            let mut outbox = worker.outbox.borrow_mut();
+            let count = outbox.len().min(WAKE_PORTION);
+            outbox.drain(..count).collect()
+        };
+        if portion.is_empty() {
+            worker.outbox_filled.notified().await;
+        } else {
+            worker.at_bench(&mut Effects::default(), |bench| send(portion, bench));
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Looks after the worker's shards: deadlines of flights when they come, expired entries every so often.
+async fn sweep(worker: Rc<Worker>, number: usize) {
+    let alarm = &worker.alarms[number];
+    let step = worker.shared.workers;
+    loop {
+        // Set before the shards are looked at: whoever files an earlier deadline meanwhile wakes us again.
+        alarm.at.store(u64::MAX, Relaxed);
+        let mut next = u64::MAX;
+        let mut since = Instant::now();
+        for shard in (number..SHARDS).step_by(step) {
+            let mut due_at = worker.shared.keyspace.due_at(shard);
+            let now = worker.shared.clock.now().mono_ms;
+            if due_at <= now {
+                due_at = worker.at_bench(&mut Effects::default(), |bench| bench.sweep(shard));
+            }
+            next = next.min(due_at);
+            if since.elapsed() > SWEEP_SLICE {
+                tokio::task::yield_now().await;
+                since = Instant::now();
+            }
+        }
+        alarm.at.store(next, Relaxed);
+        let now = worker.shared.clock.now().mono_ms;
+        let wait_ms = next.saturating_sub(now).clamp(1, SWEEP_PERIOD_MS);
+        let sleep = tokio::time::sleep(Duration::from_millis(wait_ms));
+        tokio::select! {
+            () = sleep => {}
+            () = alarm.notify.notified() => {}
+        }
+    }
+}
