@@ -113,6 +113,12 @@ impl Batch {
             session,
             in_transaction: false,
         };
+        if request.row.is_none() && is_foreign_protocol(args.word(0)) {
+            let client = &ctx.session.client;
+            tracing::warn!(client = client.id, addr = %client.addr, "closed: it speaks HTTP, perhaps a page in a browser");
+            ctx.session.closes = true;
+            return;
+        }
         if let Err(error) = ctx.begin(request.row, &mut args) {
             ctx.reply.out.truncate(mark);
             ctx.write_error(&error);
@@ -149,11 +155,16 @@ impl Ctx<'_> {
             }
             other => other,
         };
-        let row = admitted.inspect_err(|_| {
-            if let Some(transaction) = &mut self.session.transaction {
-                transaction.is_broken = true;
+        let row = match admitted {
+            Ok(row) => row,
+            Err(error) if row.is_some_and(|row| row.spec.name == "exec") => return Err(self.abort_exec(&error)),
+            Err(error) => {
+                if let Some(transaction) = &mut self.session.transaction {
+                    transaction.is_broken = true;
+                }
+                return Err(error);
             }
-        })?;
+        };
         match &mut self.session.transaction {
             Some(transaction) if !row.spec.runs_inside_multi() => {
                 transaction.queue(row, args);
@@ -171,6 +182,7 @@ impl Ctx<'_> {
 
     /// Runs a command with the locks its row asks for.
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        self.counters.add(Counter::Commands, 1);
         let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
         args.seek(row.name_words);
         if self.in_transaction {
@@ -202,6 +214,12 @@ pub fn resolve(row: Option<&'static Row>, args: &Args<'_>) -> Result<&'static Ro
     let runs = matches!(row.spec.handler, Handler::Run(_));
     let fits = if row.subcommands.is_empty() { row.admits_words(args.words()) } else { runs };
     if fits { Ok(row) } else { Err(CommandError::WrongArity(row.full_name.clone())) }
+}
+
+/// Words of HTTP: a page in a browser may be made to talk to this port. Redis closes without a reply.
+fn is_foreign_protocol(name: &[u8]) -> bool {
+    let name = as_c_string(name, usize::MAX);
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 fn unknown_command(args: &Args<'_>) -> CommandError {

@@ -561,6 +561,11 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
 }
 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    if args.left() > 2 {
+        let name = args.word(1);
+        let text = [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try CLIENT HELP."];
+        return Err(CommandError::Bytes(text.concat()));
+    }
     let word = args.take()?;
     let with_error = match args.try_take() {
         None => false,

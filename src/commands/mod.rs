@@ -18,6 +18,7 @@ pub mod docs;
 pub mod error;
 mod expiry;
 pub mod fill;
+mod function;
 mod generic;
 mod help;
 mod info;

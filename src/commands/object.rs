@@ -122,7 +122,9 @@ pub fn encoding(value: &[u8]) -> &'static str {
 fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
+    let is_edited = view.is_edited(&key);
     match view.read(&key).map(|value| encoding(value.as_slice())) {
+        Some(_) if is_edited => ctx.reply.bulk(b"raw"),
         Some(encoding) => ctx.reply.bulk(encoding.as_bytes()),
         None => ctx.reply.null(),
     }

@@ -77,7 +77,12 @@ pub static ROWS: &[Spec] = &[
 ];
 
 fn dbsize(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let count = ctx.keys.count(ctx.keys.db);
+    let sweeps = ctx.shared.is_sweeping();
+    let mut count = 0;
+    ctx.keys.each_shard(ctx.keys.db, |view| {
+        // Who turned the sweep off wants to see what is not reclaimed.
+        count += if sweeps { view.len() } else { view.stored() };
+    });
     ctx.reply.int(count as i64);
     Ok(())
 }

@@ -17,6 +17,7 @@ pub static GROUPS: &[&[Spec]] = &[
     super::describe::ROWS,
     super::expiry::ROWS,
     super::fill::ROWS,
+    super::function::ROWS,
     super::generic::ROWS,
     super::info::ROWS,
     super::lcs::ROWS,

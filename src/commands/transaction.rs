@@ -139,6 +139,19 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
+impl Ctx<'_> {
+    /// An EXEC that is itself refused ends the transaction.
+    pub fn abort_exec(&mut self, why: &CommandError) -> CommandError {
+        if self.session.transaction.take().is_some() {
+            forget_watched(&mut self.keys, self.session);
+        }
+        let why = why.wire();
+        // Redis names the reason without its generic code.
+        let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
+        CommandError::Bytes([b"EXECABORT Transaction discarded because of: ", why].concat())
+    }
+}
+
 fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
     ctx.reply.array(transaction.queued.len());
     ctx.in_transaction = true;

@@ -163,7 +163,13 @@ impl Loader {
     /// Somebody asks for what is always off here.
     fn load_wish(&mut self, place: &Place, line: &[u8], setting: &'static Setting, reason: &str) {
         let name = setting.name;
-        if matches!(setting.kind, Kind::Off { at_start: AtStart::Warn, .. }) {
+        let from_file = place.line > 0;
+        let warns = match setting.kind {
+            Kind::Off { at_start: AtStart::Warn, .. } => true,
+            Kind::Off { at_start: AtStart::WarnInFile, .. } => from_file,
+            _ => false,
+        };
+        if warns {
             self.warn_once(name, || format!("{place}: '{name}' has no effect: {reason}"));
         } else {
             self.wishes.insert(name, LaunchError::rejected(place, line, reason));

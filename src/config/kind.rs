@@ -143,6 +143,9 @@ pub enum AtStart {
     Refuse,
     /// One warning line.
     Warn,
+    /// One warning line where a configuration file asks (so that the files people have still work), an
+    /// error where a flag does: whoever types it now must hear that it is not to be had.
+    WarnInFile,
 }
 
 /// Why a value was not taken.

@@ -106,18 +106,40 @@ impl View<'_> {
             Some(entry) => {
                 let before = entry.value().len();
                 entry.edit(len, |bytes| is_changed = change(bytes) || before != len);
+                if is_changed {
+                    entry.set_edited(true);
+                }
             }
             None => {
                 let mut bytes = vec![0; len];
                 change(&mut bytes);
                 let value = bytes::Bytes::from(bytes);
-                let value = NewValue::from_shared(&value);
-                self.put_entry(key, Entry::new(key.bytes, &value, Meta::value(None)));
+                let mut entry = Entry::new(key.bytes, &NewValue::from_shared(&value), Meta::value(None));
+                entry.set_edited(true);
+                self.put_entry(key, entry);
             }
         }
         if is_changed {
             self.wrote(key);
         }
+    }
+
+    /// Replaces a value by another that was computed from it; deadline and refill facts stay.
+    pub fn replace(&mut self, key: &Key<'_>, value: &[u8]) {
+        self.tend(key);
+        match visible_mut(self.content(), key) {
+            Some(entry) => {
+                entry.edit(value.len(), |bytes| bytes.copy_from_slice(value));
+                entry.set_edited(false);
+            }
+            None => self.put_entry(key, Entry::new(key.bytes, &NewValue::copied(value), Meta::value(None))),
+        }
+        self.wrote(key);
+    }
+
+    /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).
+    pub fn is_edited(&mut self, key: &Key<'_>) -> bool {
+        visible(self.content(), key).is_some_and(Entry::is_edited)
     }
 
     /// Removes a key; false if no command could see it. Voids a flight also of an absent key.
@@ -186,6 +208,11 @@ impl View<'_> {
         self.content().visible()
     }
 
+    /// As `len`, but keys whose time is up count until they are reclaimed, and nothing is reclaimed here.
+    pub fn stored(&mut self) -> usize {
+        if self.is_untouched() { 0 } else { self.content().visible() }
+    }
+
     /// As `len`, compared with zero.
     pub fn is_empty(&mut self) -> bool {
         self.len() == 0
@@ -251,10 +278,12 @@ impl View<'_> {
     pub fn swap(&mut self, one: usize, two: usize) {
         self.shard.db(one.max(two));
         let keyspace = self.keyspace;
+        let wall_ms = self.scope.now.wall_ms;
         let [a, b] = [one, two].map(|db| std::mem::take(&mut self.shard.dbs[db].content));
+        let is_live = |entry: &Entry| is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms);
         let exists = |key: &[u8]| {
             let hash = keyspace.hash(key);
-            [&a, &b].iter().any(|content| content.table.find(hash, key).is_some_and(is_visible))
+            [&a, &b].iter().any(|content| content.table.find(hash, key).is_some_and(is_live))
         };
         for db in [one, two] {
             self.shard.dbs[db].watchers.touch_where(exists);

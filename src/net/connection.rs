@@ -62,6 +62,7 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         // A panic in a handler ends this connection and nothing else.
         let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx))).catch_unwind().await;
         match served {
+            Ok(End::Socket(error)) => tracing::debug!(client = id, "connection ends: {error}"),
             Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
             Err(_) => {
                 worker.counters.add(Counter::Panics, 1);
@@ -205,10 +206,8 @@ impl Connection {
     }
 
     fn run_batch(&mut self, buffer: &[u8], batch: &crate::commands::batch::Batch, bench: &mut Bench<'_>) {
-        let mut ran = 0;
         for index in 0..batch.len() {
             batch.run(index, buffer, bench, &mut self.session, self.replies.tail());
-            ran += 1;
             if let Some(parked) = self.session.slots.parked.take() {
                 self.replies.keep_place(parked, self.session.proto);
                 self.session.slots.open += 1;
@@ -219,7 +218,6 @@ impl Connection {
                 break;
             }
         }
-        bench.counters.add(Counter::Commands, ran);
         bench.counters.add(Counter::Batches, 1);
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);

@@ -21,6 +21,7 @@ const HAS_REFILL: u8 = 0b0000_1000;
 const SHARED: u8 = 0b0001_0000;
 const LONG_KEY: u8 = 0b0010_0000;
 const STALE: u8 = 0b0100_0000;
+const EDITED: u8 = 0b1000_0000;
 
 /// A short key's length stands in one byte; this value says that four more bytes follow.
 const KEY_LEN_LONG: u8 = u8::MAX;
@@ -266,8 +267,23 @@ impl Entry {
     }
 
     pub fn mark_stale(&mut self) {
+        self.set_flag(STALE, true);
+    }
+
+    fn set_flag(&mut self, flag: u8, on: bool) {
+        let flags = if on { self.flags() | flag } else { self.flags() & !flag };
         // SAFETY: the first byte of the allocation is the flags byte, and `&mut self` is the only access.
-        unsafe { *self.0.as_ptr() |= STALE };
+        unsafe { *self.0.as_ptr() = flags };
+    }
+
+    /// Whether the value was changed in place since it was set: OBJECT ENCODING calls that `raw`.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.flags() & EDITED != 0
+    }
+
+    pub fn set_edited(&mut self, edited: bool) {
+        self.set_flag(EDITED, edited);
     }
 
     /// Changes the deadline; a new or removed one costs a new allocation and a copy of a small value.
@@ -279,7 +295,11 @@ impl Entry {
                 unsafe { self.0.as_ptr().add(place).cast::<[u8; 8]>().write_unaligned(at.to_le_bytes()) };
             }
             None if self.flags() & HAS_EXPIRE == 0 => {}
-            _ => *self = Entry::new(self.key(), &self.value().to_new(), Meta { expire_at, ..self.meta() }),
+            _ => {
+                let edited = self.is_edited();
+                *self = Entry::new(self.key(), &self.value().to_new(), Meta { expire_at, ..self.meta() });
+                self.set_edited(edited);
+            }
         }
     }
 

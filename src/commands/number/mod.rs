@@ -113,7 +113,7 @@ fn add(ctx: &mut Ctx<'_>, key: &Key<'_>, increment: i64) -> Result<(), CommandEr
     let sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
     let mut buffer = itoa::Buffer::new();
     let text = buffer.format(sum).as_bytes();
-    view.edit(key, text.len(), |bytes| bytes.copy_from_slice(text));
+    view.replace(key, text);
     ctx.reply.int(sum);
     Ok(())
 }
@@ -129,7 +129,7 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     let (Some(before), Some(increment)) = (before, increment) else { return Err(CommandError::NotAFloat) };
     let sum = before.add(increment);
     let text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
-    view.edit(&key, text.len(), |bytes| bytes.copy_from_slice(text.as_bytes()));
+    view.replace(&key, text.as_bytes());
     ctx.reply.bulk(text.as_bytes());
     Ok(())
 }

@@ -23,7 +23,10 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     if before.is_some() && len as u64 > len_max {
         return Err(CommandError::StringTooLong);
     }
-    view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail));
+    match before {
+        Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail)),
+        None => view.replace(&key, tail),
+    }
     ctx.reply.int(len as i64);
     Ok(())
 }

@@ -1,0 +1,6 @@
+//! Feeds the request parser whatever the fuzzer comes up with; `onefill_fuzz` says what must hold.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|case: &[u8]| onefill_fuzz::check_request_case(case));

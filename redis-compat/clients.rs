@@ -1,0 +1,106 @@
+//! Client libraries doing their daily work against Onefill.
+//!
+//! Owns: starting each client's script, reading its lines, the table of results. Does not know: what the scripts
+//! check; see clients/*.py, clients/*.mjs and clients/redis_rs.rs.
+//! Invariant: a client that is not prepared fails its test and says how to prepare it.
+
+mod redis_rs;
+
+use crate::peer::Peer;
+use crate::report;
+use crate::run;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const CLIENT_LIMIT: Duration = Duration::from_secs(180);
+const NAME_WIDTH: usize = 24;
+const VERSION_WIDTH: usize = 10;
+
+/// What one client's checks came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    client: String,
+    version: String,
+    passed: usize,
+    failures: Vec<String>,
+}
+
+impl Outcome {
+    /// Prints the client's row and fails with its failed checks.
+    fn close(self) {
+        let Self { client, version, passed, failures } = self;
+        let failed = failures.len();
+        report::line(&format!(
+            "redis-compat client {client:NAME_WIDTH$} {version:VERSION_WIDTH$} {passed:3} passed {failed:3} failed"
+        ));
+        assert!(failures.is_empty(), "{client} {version}:\n{}", failures.join("\n"));
+        assert!(passed > 0, "{client} {version} checked nothing");
+    }
+}
+
+#[test]
+fn redis_py_sync_does_its_daily_work() {
+    let python = prepared("target/compat/venv/bin/python");
+    run_script(Command::new(python).arg("-B").arg(script("redis_py_sync.py")), &[]);
+}
+
+#[test]
+fn redis_py_asyncio_does_its_daily_work() {
+    let python = prepared("target/compat/venv/bin/python");
+    run_script(Command::new(python).arg("-B").arg(script("redis_py_asyncio.py")), &[]);
+}
+
+#[test]
+fn ioredis_does_its_daily_work() {
+    let modules = prepared("target/compat/node/node_modules");
+    let folder = modules.parent().unwrap_or(Path::new(".")).display().to_string();
+    run_script(Command::new("node").arg(script("ioredis.mjs")), &[&folder]);
+}
+
+fn run_script(command: &mut Command, more: &[&str]) {
+    let onefill = Peer::onefill();
+    command.args(["127.0.0.1", &onefill.address.port().to_string()]).args(more);
+    let finished = run::to_end(command, b"", CLIENT_LIMIT).unwrap_or_else(|error| panic!("{error}"));
+    let outcome = read_lines(&finished.stdout).unwrap_or_else(|| {
+        panic!("no report line; it ended with {}:\n{}\n{}", finished.status, finished.stdout, finished.stderr)
+    });
+    outcome.close();
+    assert!(finished.status.success(), "it ended with {}:\n{}", finished.status, finished.stderr);
+}
+
+/// Reads a script's lines; `None` without its last line, `report <client> <version> <passed> <failed>`.
+fn read_lines(printed: &str) -> Option<Outcome> {
+    let failures: Vec<_> =
+        printed.lines().filter(|line| line.starts_with("FAIL ")).map(str::to_owned).collect();
+    let passed = printed.lines().filter(|line| line.starts_with("ok ")).count();
+    let mut words = printed.lines().last()?.strip_prefix("report ")?.split(' ');
+    let (client, version) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let counts: Vec<usize> = words.filter_map(|word| word.parse().ok()).collect();
+    (counts == [passed, failures.len()]).then_some(Outcome { client, version, passed, failures })
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("redis-compat/clients").join(name)
+}
+
+fn prepared(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    assert!(path.exists(), "{} is missing: run redis-compat/clients/setup.sh first", path.display());
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_lines;
+
+    #[test]
+    fn script_that_stops_early_has_no_outcome() {
+        assert_eq!(read_lines("ok a\nok b\n"), None);
+        assert_eq!(read_lines("ok a\nreport client 1.0 2 0\n"), None);
+        assert_eq!(
+            read_lines("ok a\nFAIL b: why\nreport client 1.0 1 1\n").map(|outcome| outcome.failures.len()),
+            Some(1)
+        );
+    }
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Prepares the client libraries that the tests of redis-compat/clients.rs use: a Python environment in
+# target/compat/venv and Node modules in target/compat/node. Needs python3 with venv, node and npm, and the network.
+# Runs again only what is out of date.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+target="$here/../../target/compat"
+mkdir -p "$target/node"
+
+if ! cmp -s "$here/requirements.txt" "$target/venv/requirements.txt"; then
+  rm -rf "$target/venv"
+  python3 -m venv "$target/venv"
+  "$target/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
+  cp "$here/requirements.txt" "$target/venv/requirements.txt"
+fi
+
+if ! cmp -s "$here/package-lock.json" "$target/node/installed-lock.json"; then
+  cp "$here/package.json" "$here/package-lock.json" "$target/node/"
+  (cd "$target/node" && npm ci --silent --no-audit --no-fund)
+  cp "$here/package-lock.json" "$target/node/installed-lock.json"
+fi
+echo "clients are ready in $(cd "$target" && pwd -P)"

@@ -1,0 +1,79 @@
+//! One test per case file, and the tests over the case files themselves.
+//!
+//! Owns: which files are run. Does not know: what a case is made of.
+//! Invariant: every file in cases/ is run, and every command of ours occurs in a case.
+
+use crate::cases;
+use crate::peer::Peer;
+use crate::script;
+use crate::wire::Reply;
+use std::collections::BTreeSet;
+
+macro_rules! groups {
+    ($($test:ident => $group:literal,)*) => {
+        const GROUPS: &[&str] = &[$($group),*];
+        $(#[test]
+        fn $test() {
+            cases::run_group($group);
+        })*
+    };
+}
+
+groups! {
+    bit_cases_answer_as_redis => "bits",
+    command_cases_answer_as_redis => "command",
+    connection_cases_answer_as_redis => "connection",
+    error_cases_answer_as_redis => "errors",
+    expiry_cases_answer_as_redis => "expiry",
+    generic_cases_answer_as_redis => "generic",
+    scan_cases_answer_as_redis => "scan",
+    server_cases_answer_as_redis => "server",
+    string_cases_answer_as_redis => "string",
+    transaction_cases_answer_as_redis => "transaction",
+}
+
+#[test]
+fn case_files_are_all_run() {
+    let folder = std::fs::read_dir(cases::folder()).expect("the folder of cases");
+    let names: BTreeSet<_> =
+        folder.filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(str::to_owned)).collect();
+    let run: BTreeSet<_> = GROUPS.iter().map(|&group| group.to_owned()).collect();
+    assert_eq!(names, run);
+}
+
+#[test]
+fn case_names_are_unique_in_their_file() {
+    for group in GROUPS {
+        let mut seen = BTreeSet::new();
+        for case in cases::load(group).cases {
+            assert!(seen.insert(case.name.clone()), "{group}: two cases are called {:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn commands_of_onefill_each_occur_in_a_case() {
+    let used: BTreeSet<String> = GROUPS.iter().flat_map(|group| commands_used(group)).collect();
+    let Reply::Array(listed) = Peer::onefill().call(&["COMMAND", "LIST"]) else {
+        panic!("COMMAND LIST is no array");
+    };
+    let names =
+        listed.iter().filter_map(Reply::text).map(|name| String::from_utf8_lossy(name).to_lowercase());
+    // FILL.* has no counterpart in Redis; its tests are in tests/.
+    let missing: Vec<_> = names.filter(|name| !name.starts_with("fill.") && !used.contains(name)).collect();
+    assert!(missing.is_empty(), "no case calls {missing:?}");
+}
+
+/// The command of each line of a file, and `container|subcommand` of its first two words.
+fn commands_used(group: &str) -> Vec<String> {
+    let lines = cases::load(group).cases.into_iter().flat_map(|case| case.script);
+    let parsed = lines.filter_map(|text| script::parse_line(&text).ok());
+    let names = parsed.flat_map(|line| {
+        let words: Vec<_> =
+            line.words.iter().map(|word| String::from_utf8_lossy(word).to_lowercase()).collect();
+        let name = words.first().cloned();
+        let both = words.get(1).and_then(|second| name.as_ref().map(|first| format!("{first}|{second}")));
+        [name, both]
+    });
+    names.flatten().collect()
+}

@@ -1,0 +1,16 @@
+//! Onefill beside a real redis-server, beside Redis's tools and beside client libraries. README.md says how to run
+//! this and how to write a case.
+
+mod cases;
+mod clients;
+mod command_docs;
+mod compare;
+mod cts;
+mod groups;
+mod info;
+mod peer;
+mod report;
+mod run;
+mod script;
+mod tools;
+mod wire;

@@ -1,0 +1,41 @@
+//! FUNCTION: this server has no functions yet, so there is only the flush that clients and test suites
+//! send before they begin.
+
+use super::args::Args;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, one_of, token};
+
+pub static ROWS: &[Spec] = &[Spec {
+    name: "function",
+    group: Group::Server,
+    since: "7.0.0",
+    summary: "A container for function commands.",
+    complexity: "Depends on subcommand.",
+    reply: "depends on the subcommand",
+    subcommands: &[Spec {
+        name: "flush",
+        group: Group::Server,
+        since: "7.0.0",
+        summary: "Deletes all libraries and functions: there are none.",
+        args: &[one_of("flush-type", &[token("async", "ASYNC"), token("sync", "SYNC")]).optional()],
+        flags: &[Flag::Write, Flag::NoScript],
+        acl: &[Category::Slow],
+        reply: "OK",
+        locking: Locking::None,
+        handler: Handler::Run(flush),
+        ..Spec::EMPTY
+    }],
+    ..Spec::EMPTY
+}];
+
+fn flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    if !args.skip("ASYNC") {
+        args.skip("SYNC");
+    }
+    if !args.is_done() {
+        return Err(CommandError::err("FUNCTION FLUSH only supports SYNC|ASYNC option"));
+    }
+    ctx.reply.ok();
+    Ok(())
+}

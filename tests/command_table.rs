@@ -1,0 +1,227 @@
+//! Tests over the command table: what must hold for every row, whoever wrote it.
+//!
+//! Requests are generated from the rows' arguments: the smallest and the largest that the table allows. They are
+//! sent to a real server, one connection each, and may fail in any way but by their grammar.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use onefill::base::clock::Clock;
+use onefill::commands::spec::{Arg, ArgKind, Handler, Spec};
+use onefill::commands::table::{self, Row};
+use onefill::config::Settings;
+use onefill::server::Server;
+
+/// Not sent to the server, and why.
+const NOT_SENT: &[(&str, &str)] = &[
+    ("client|reply", "answers nothing"),
+    ("debug", "its words are not in the table, and it is not allowed by default"),
+    ("shutdown", "ends the server"),
+];
+
+/// Redis's table shows these options side by side, but they exclude each other.
+const MAXIMAL_NOT_SENT: &[(&str, &str)] = &[("client|list", "TYPE and ID")];
+
+fn all_rows() -> Vec<&'static Row> {
+    table::rows().iter().flat_map(|row| std::iter::once(row).chain(&row.subcommands)).collect()
+}
+
+#[test]
+fn names_are_unique_and_sorted_within_their_file() {
+    for group in table::GROUPS {
+        assert_sorted(group);
+        group.iter().for_each(|spec| assert_sorted(spec.subcommands));
+    }
+    let mut names: Vec<_> = table::rows().iter().map(|row| row.spec.name).collect();
+    names.sort_unstable();
+    let doubled = names.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(doubled, None);
+}
+
+fn assert_sorted(specs: &[Spec]) {
+    let unsorted = specs.windows(2).find(|pair| pair[0].name >= pair[1].name);
+    assert!(unsorted.is_none(), "{:?}", unsorted.map(|pair| (pair[0].name, pair[1].name)));
+}
+
+#[test]
+fn every_row_is_found_by_its_name_in_any_case() {
+    for row in table::rows() {
+        let found = table::find(row.spec.name.to_uppercase().as_bytes());
+        assert_eq!(found.map(|found| &found.full_name), Some(&row.full_name));
+        for sub in &row.subcommands {
+            let found = row.subcommand(sub.spec.name.to_uppercase().as_bytes());
+            assert_eq!(found.map(|found| &found.full_name), Some(&sub.full_name));
+        }
+    }
+}
+
+#[test]
+fn every_row_says_what_it_is() {
+    for row in all_rows() {
+        let Spec { name, summary, complexity, reply, .. } = row.spec;
+        assert!(!name.is_empty() && name.bytes().all(|byte| !byte.is_ascii_uppercase()), "{}", row.full_name);
+        for text in [summary, complexity, reply] {
+            assert!(!text.trim().is_empty(), "{} lacks a text", row.full_name);
+        }
+        let parts: Vec<_> = row.spec.since.split('.').map(str::parse::<u32>).collect();
+        assert!(
+            parts.len() == 3 && parts.iter().all(Result::is_ok),
+            "{} since {}",
+            row.full_name,
+            row.spec.since
+        );
+        let has_arguments = matches!(row.spec.handler, Handler::Run(_)) || row.spec.args.is_empty();
+        assert!(has_arguments, "{} has arguments but no handler", row.full_name);
+        let has_subcommands = matches!(row.spec.handler, Handler::Run(_)) || !row.subcommands.is_empty();
+        assert!(has_subcommands, "{} has neither handler nor subcommands", row.full_name);
+    }
+}
+
+#[test]
+fn generated_requests_fit_the_arity_and_one_word_less_does_not() {
+    for row in
+        all_rows().into_iter().filter(|row| row.subcommands.is_empty() && row.spec.arity_fixed.is_none())
+    {
+        let least = request(row, Extent::Minimal).len();
+        assert!(row.admits_words(least), "{} with {least} words", row.full_name);
+        assert!(!row.admits_words(least - 1), "{} with {} words", row.full_name, least - 1);
+        for choice in 0..choices(row.spec.args) {
+            let words = request(row, Extent::Maximal { choice });
+            assert!(row.admits_words(words.len()), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_of_generated_requests_stand_where_the_table_says() {
+    for row in all_rows() {
+        for words in requests(row) {
+            let expected: Vec<usize> = (0..words.len()).filter(|at| words[*at] == KEY).collect();
+            let found = row.spec.key_positions(row.name_words, words.len(), |at| words[at].as_bytes());
+            assert_eq!(found, expected, "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn generated_requests_are_no_syntax_errors() {
+    let settings = Settings { port: 0, bind: vec!["127.0.0.1".into()], io_threads: 1, ..Settings::default() };
+    let server = Server::start(settings, Clock::system()).expect("the server starts");
+    let mut wrong = Vec::new();
+    for row in all_rows().into_iter().filter(|row| !is_listed(NOT_SENT, row)) {
+        if !row.subcommands.is_empty() && !matches!(row.spec.handler, Handler::Run(_)) {
+            continue;
+        }
+        for words in requests(row) {
+            let reply = first_line_of_reply(server.tcp_addr(), &words);
+            if reply.contains("syntax error")
+                || reply.contains("wrong number of arguments")
+                || reply.is_empty()
+            {
+                wrong.push(format!("{words:?}: {reply}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn is_listed(list: &[(&str, &str)], row: &Row) -> bool {
+    list.iter().any(|(name, _)| row.full_name == *name)
+}
+
+/// The smallest request, and the largest with each of the alternatives.
+fn requests(row: &Row) -> Vec<Vec<String>> {
+    let mut all = vec![request(row, Extent::Minimal)];
+    if !is_listed(MAXIMAL_NOT_SENT, row) {
+        all.extend((0..choices(row.spec.args)).map(|choice| request(row, Extent::Maximal { choice })));
+    }
+    all
+}
+
+fn first_line_of_reply(addr: SocketAddr, words: &[String]) -> String {
+    let mut stream = TcpStream::connect(addr).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("takes a time-out");
+    let mut request = format!("*{}\r\n", words.len());
+    words.iter().for_each(|word| request.push_str(&format!("${}\r\n{word}\r\n", word.len())));
+    stream.write_all(request.as_bytes()).expect("sends");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    line
+}
+
+const KEY: &str = "a-key";
+
+/// How much of the optional a request has.
+#[derive(Clone, Copy)]
+enum Extent {
+    Minimal,
+    /// Everything, and of alternatives the one with this number (the last one where there are fewer).
+    Maximal {
+        choice: usize,
+    },
+}
+
+fn request(row: &Row, extent: Extent) -> Vec<String> {
+    let mut words: Vec<String> = row.full_name.split('|').map(str::to_owned).collect();
+    for arg in row.spec.args {
+        write_arg(arg, extent, row.spec.counts_keys(), &mut words);
+    }
+    words
+}
+
+fn write_arg(arg: &Arg, extent: Extent, once: bool, words: &mut Vec<String>) {
+    let times = match extent {
+        Extent::Minimal => usize::from(!arg.optional),
+        Extent::Maximal { .. } => 1 + usize::from(arg.multiple && !once),
+    };
+    for time in 0..times {
+        if time == 0 || arg.multiple_token {
+            words.extend(arg.token.map(str::to_owned));
+        }
+        write_value(arg, extent, once, words);
+    }
+}
+
+fn write_value(arg: &Arg, extent: Extent, once: bool, words: &mut Vec<String>) {
+    match arg.kind {
+        ArgKind::Token => {}
+        ArgKind::Block(parts) => parts.iter().for_each(|part| write_arg(part, extent, once, words)),
+        ArgKind::OneOf(alternatives) => {
+            let chosen = match extent {
+                Extent::Minimal => alternatives.iter().min_by_key(|arg| arg.width_min()),
+                Extent::Maximal { choice } => alternatives.get(choice).or(alternatives.last()),
+            };
+            write_arg(chosen.expect("alternatives"), extent, once, words);
+        }
+        _ => words.push(sample(arg).to_owned()),
+    }
+}
+
+/// The number of alternatives in the widest choice among these arguments, at least 1.
+fn choices(args: &[Arg]) -> usize {
+    let widest = args.iter().map(|arg| match arg.kind {
+        ArgKind::OneOf(parts) => parts.len().max(choices(parts)),
+        ArgKind::Block(parts) => choices(parts),
+        _ => 1,
+    });
+    widest.max().unwrap_or(1)
+}
+
+/// A value that a handler takes, or refuses for other reasons than its grammar.
+fn sample(arg: &Arg) -> &'static str {
+    match (arg.kind, arg.name) {
+        (ArgKind::Key(_), _) => KEY,
+        (ArgKind::Double, _) => "1.5",
+        (ArgKind::UnixTime, _) => "33177117420",
+        (ArgKind::Pattern, _) => "*",
+        (ArgKind::Integer, "protover") => "3",
+        (ArgKind::Integer, "start" | "offset") => "0",
+        (ArgKind::Integer, _) => "1",
+        (_, "operation") => "AND",
+        (_, "encoding") => "u8",
+        (_, "command") => "mget",
+        (_, "yes/no") => "yes",
+        _ => "1",
+    }
+}
