@@ -13,13 +13,21 @@ pub struct Args<'a> {
     buffer: &'a [u8],
     words: &'a [ArgRange],
     next: usize,
+    /// The hash of the word at a position, worked out when the batch was prefetched.
+    hashed: Option<(usize, u64)>,
 }
 
 impl<'a> Args<'a> {
     /// All words of a request; the cursor stands behind its name.
     #[must_use]
     pub fn new(buffer: &'a [u8], words: &'a [ArgRange]) -> Args<'a> {
-        Args { buffer, words, next: 1 }
+        Args { buffer, words, next: 1, hashed: None }
+    }
+
+    /// The same words, with the hash of the key at a position known already.
+    #[must_use]
+    pub fn with_hash(self, position: usize, hash: u64) -> Args<'a> {
+        Args { hashed: Some((position, hash)), ..self }
     }
 
     /// A word by its position, the name being 0.
@@ -83,8 +91,9 @@ impl<'a> Args<'a> {
 
     /// The next word as a key.
     pub fn key(&mut self, keyspace: &Keyspace) -> Result<Key<'a>, CommandError> {
+        let known = self.hashed.filter(|(position, _)| *position == self.next);
         let bytes = self.take()?;
-        Ok(Key { bytes, hash: keyspace.hash(bytes) })
+        Ok(Key { bytes, hash: known.map_or_else(|| keyspace.hash(bytes), |(_, hash)| hash) })
     }
 
     /// All remaining words as keys.

@@ -7,7 +7,7 @@ use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
-use crate::keyspace::{Effects, Keys, Scope};
+use crate::keyspace::{Effects, Keys, Keyspace, Line, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 
@@ -18,6 +18,9 @@ use super::session::{Queued, ReplyMode, Session, Transaction};
 use super::shared::{Shared, fill_rules};
 use super::spec::{Flag, Handler, Locking};
 use super::table::{self, Row};
+
+/// Requests from which on fetching ahead pays for its extra look at the shards.
+const PREFETCH_REQUESTS_MIN: usize = 4;
 
 /// What a worker lends to each batch.
 pub struct Bench<'a> {
@@ -41,6 +44,8 @@ struct Request {
     first_word: usize,
     words: usize,
     row: Option<&'static Row>,
+    /// Of the first key, once prefetched.
+    hash: Option<u64>,
 }
 
 impl Batch {
@@ -65,7 +70,7 @@ impl Batch {
                     let words = self.words.len() - first_word;
                     if words > 0 {
                         let row = table::find(self.words[first_word].of(buffer));
-                        self.requests.push(Request { first_word, words, row });
+                        self.requests.push(Request { first_word, words, row, hash: None });
                     }
                 }
                 Ok(Next::Incomplete) => return (start, Cut::UsedUp),
@@ -73,6 +78,24 @@ impl Batch {
             }
         }
         (start, Cut::Full)
+    }
+
+    /// Fetches ahead what the requests will look up: first the table's buckets for all of them, then the
+    /// entries, so that the waits for memory overlap. Not worth it for a few requests.
+    pub fn prefetch(&mut self, buffer: &[u8], keyspace: &Keyspace, db: usize) {
+        if self.requests.len() < PREFETCH_REQUESTS_MIN {
+            return;
+        }
+        for request in &mut self.requests {
+            if let Some(row) = request.row.filter(|row| row.first_key > 0 && row.first_key < request.words) {
+                let hash = keyspace.hash(self.words[request.first_word + row.first_key].of(buffer));
+                keyspace.prefetch(db, hash, Line::Bucket);
+                request.hash = Some(hash);
+            }
+        }
+        for hash in self.requests.iter().filter_map(|request| request.hash) {
+            keyspace.prefetch(db, hash, Line::Entries);
+        }
     }
 
     /// Requests in the batch.
@@ -97,6 +120,9 @@ impl Batch {
         let request = self.requests[index];
         let words = &self.words[request.first_word..][..request.words];
         let mut args = Args::new(buffer, words);
+        if let (Some(hash), Some(row)) = (request.hash, request.row) {
+            args = args.with_hash(row.first_key, hash);
+        }
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skipping;
         }
@@ -191,7 +217,9 @@ impl Ctx<'_> {
         if row.names_several_keys && row.spec.locking == Locking::Keys {
             let keyspace = self.keys.keyspace;
             let positions = row.spec.key_positions(row.name_words, args.words(), |at| args.word(at));
-            self.keys.hold(positions.into_iter().map(|at| keyspace.hash(args.word(at))));
+            let hashes: Vec<u64> = positions.into_iter().map(|at| keyspace.hash(args.word(at))).collect();
+            self.keys.hold(hashes.iter().copied());
+            self.keys.prefetch(&hashes);
         }
         let result = run(self, args);
         self.keys.release();

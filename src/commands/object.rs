@@ -119,6 +119,14 @@ pub fn encoding(value: &[u8]) -> &'static str {
     }
 }
 
+/// The count that Redis tells: it shares the integers below 10,000 and counts those no further.
+fn refcount(value: &[u8]) -> i64 {
+    match parse_i64(value) {
+        Some(0..10_000) => i32::MAX.into(),
+        _ => 1,
+    }
+}
+
 fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
@@ -132,7 +140,13 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 }
 
 fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    answer_if_present(ctx, args, |_| Ok(1))
+    let key = args.key(ctx.keys.keyspace)?;
+    let mut view = ctx.keys.view(&key);
+    match view.read(&key).map(|value| refcount(value.as_slice())) {
+        Some(count) => ctx.reply.int(count),
+        None => ctx.reply.null(),
+    }
+    Ok(())
 }
 
 fn object_idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -190,5 +204,13 @@ mod tests {
         assert_eq!(encoding(b"0123"), "embstr");
         assert_eq!(encoding(&[b'x'; 44]), "embstr");
         assert_eq!(encoding(&[b'x'; 45]), "raw");
+    }
+
+    #[test]
+    fn small_integers_are_shared() {
+        assert_eq!(
+            [&b"0"[..], b"9999", b"10000", b"-1", b"x"].map(refcount),
+            [0x7fff_ffff, 0x7fff_ffff, 1, 1, 1]
+        );
     }
 }

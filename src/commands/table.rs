@@ -41,6 +41,8 @@ pub struct Row {
     /// Words that make up the name: 1, or 2 for a subcommand.
     pub name_words: usize,
     pub arity: i64,
+    /// Where its first key stands, 0 without one or where that depends on the request.
+    pub first_key: usize,
     /// It can name more than one key, so its shards are locked together.
     pub names_several_keys: bool,
     /// Its place in the order of the table.
@@ -57,6 +59,7 @@ impl Row {
             full_name: parent.map_or_else(|| spec.name.to_owned(), |parent| format!("{parent}|{}", spec.name)),
             name_words,
             arity: spec.arity(name_words),
+            first_key: range.first as usize,
             names_several_keys: spec.counts_keys() || (range.first != 0 && range.first != range.last),
             position,
             subcommands: spec.subcommands.iter().map(|sub| Row::new(sub, Some(spec.name), position)).collect(),

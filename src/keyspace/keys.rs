@@ -13,6 +13,7 @@ use super::view::{Guard, Scope, View};
 use super::{Keyspace, shard_of};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
+use crate::storage::Line;
 use crate::fill::{Answer, ReplySlot};
 
 /// The keyspace as one command (or one transaction) sees it.
@@ -75,6 +76,16 @@ impl<'a> Keys<'a> {
             shards.sort_unstable();
             shards.dedup();
             self.hold_shards(shards.into_iter());
+        }
+    }
+
+    /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
+    pub fn prefetch(&mut self, hashes: &[u64]) {
+        for line in [Line::Bucket, Line::Entries] {
+            for hash in hashes {
+                let db = self.db;
+                self.view_shard(shard_of(*hash), db).content().table.prefetch(*hash, line);
+            }
         }
     }
 

@@ -31,6 +31,7 @@ pub use watch::{Watch, WatchedKey};
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
 use crate::fill::FillTimes;
+pub use crate::storage::Line;
 use shard::{Content, Shard};
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
@@ -122,12 +123,15 @@ impl Keyspace {
         self.stripes[shard].due_at.load(Relaxed)
     }
 
-    /// Asks the processor to fetch the table line of a key that is about to be looked up.
-    /// The place for the batch's first pass; today's engine needs the shard's lock to find that line,
-    /// so this prefetches the lock itself.
+    /// Asks the processor to fetch what a look-up of this key will touch: first the bucket, then, in a
+    /// second call, the entries that the bucket names. A shard that is busy is left out.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        crate::storage::prefetch_line(&raw const self.stripes[shard_of(hash)]);
+    pub fn prefetch(&self, db: usize, hash: u64, line: Line) {
+        if let Some(shard) = self.stripes[shard_of(hash)].shard.try_lock()
+            && let Some(db) = shard.dbs.get(db)
+        {
+            db.content.table.prefetch(hash, line);
+        }
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {

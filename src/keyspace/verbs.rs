@@ -256,13 +256,12 @@ impl View<'_> {
         if self.is_untouched() {
             return;
         }
-        let wall_ms = self.scope.now.wall_ms;
-        let db = self.db();
-        let content = std::mem::take(&mut db.content);
-        let is_live = |entry: &Entry| is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms);
+        // What has expired goes first, in its own right: to its watchers it is gone already.
+        self.sweep_entries(usize::MAX);
+        let content = std::mem::take(self.content());
         let keyspace = self.keyspace;
-        let db = self.db();
-        db.watchers.touch_where(|key| content.table.find(keyspace.hash(key), key).is_some_and(is_live));
+        let exists = |key: &[u8]| content.table.find(keyspace.hash(key), key).is_some_and(is_visible);
+        self.db().watchers.touch_where(exists);
         self.void_all();
         if !content.table.is_empty() {
             self.keyspace.cast_off(content);
@@ -276,10 +275,13 @@ impl View<'_> {
 
     /// Exchanges two databases of this shard.
     pub fn swap(&mut self, one: usize, two: usize) {
-        self.shard.db(one.max(two));
+        for db in [one, two] {
+            self.db = db;
+            self.sweep_entries(usize::MAX);
+        }
         let keyspace = self.keyspace;
-        let wall_ms = self.scope.now.wall_ms;
         let [a, b] = [one, two].map(|db| std::mem::take(&mut self.shard.dbs[db].content));
+        let wall_ms = self.scope.now.wall_ms;
         let is_live = |entry: &Entry| is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms);
         let exists = |key: &[u8]| {
             let hash = keyspace.hash(key);

@@ -20,7 +20,7 @@ use super::worker::{Lent, Worker};
 use crate::base::limits::{IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE};
 use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
-use crate::commands::batch::{Bench, Cut};
+use crate::commands::batch::{Batch, Bench, Cut};
 use crate::commands::session::Session;
 use crate::config::ClientClass;
 use crate::fill::{Letter, PostBox};
@@ -178,7 +178,7 @@ impl Connection {
     fn run(
         &mut self,
         buffer: &mut [u8],
-        batch: &mut crate::commands::batch::Batch,
+        batch: &mut Batch,
         effects: &mut Effects,
     ) -> usize {
         let mut start = 0;
@@ -191,6 +191,7 @@ impl Connection {
             let (next, cut) = batch.cut(&mut self.parser, buffer, start, limits);
             start = next;
             if !batch.is_empty() {
+                batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
                 worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
             }
             self.deliver_own_letters(effects);
@@ -205,7 +206,7 @@ impl Connection {
         }
     }
 
-    fn run_batch(&mut self, buffer: &[u8], batch: &crate::commands::batch::Batch, bench: &mut Bench<'_>) {
+    fn run_batch(&mut self, buffer: &[u8], batch: &Batch, bench: &mut Bench<'_>) {
         for index in 0..batch.len() {
             batch.run(index, buffer, bench, &mut self.session, self.replies.tail());
             if let Some(parked) = self.session.slots.parked.take() {

@@ -338,10 +338,11 @@ impl Entry {
         key_at + key_len + tail
     }
 
-    /// Asks the processor to fetch the entry's first cache line.
+    /// Asks the processor to fetch the entry's first two cache lines: header, key and a small value.
     #[inline]
     pub fn prefetch(&self) {
         super::prefetch_line(self.0.as_ptr());
+        super::prefetch_line(self.0.as_ptr().wrapping_add(64));
     }
 
     #[inline]

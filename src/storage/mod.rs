@@ -9,7 +9,7 @@ pub mod table;
 
 pub use entry::{Entry, Kind, Meta, NewValue, Refill, ValueRef};
 pub use expiry::ExpiryQueue;
-pub use table::Table;
+pub use table::{Line, Table};
 
 /// Asks the processor to fetch the cache line at an address; does nothing else.
 #[inline]

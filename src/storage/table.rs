@@ -30,6 +30,15 @@ struct Bucket {
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
+/// What is to be fetched ahead of a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The bucket a hash belongs to.
+    Bucket,
+    /// The entries which that bucket names for the hash.
+    Entries,
+}
+
 /// The byte of a hash that filters slots before their entries are looked at.
 #[inline]
 fn tag(hash: u64) -> u8 {
@@ -165,18 +174,14 @@ impl Table {
         }
     }
 
-    /// Asks the processor to fetch the bucket of a hash.
+    /// Asks the processor to fetch what `find` will touch.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        if let Some(place) = self.place(hash) {
-            super::prefetch_line(&raw const self.buckets[place]);
+    pub fn prefetch(&self, hash: u64, line: Line) {
+        let Some(bucket) = self.place(hash).map(|place| &self.buckets[place]) else { return };
+        if line == Line::Bucket {
+            super::prefetch_line(&raw const *bucket);
+            return;
         }
-    }
-
-    /// Asks the processor to fetch the entries that `find` would look at.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        let Some(bucket) = self.place(hash).and_then(|place| self.buckets.get(place)) else { return };
         for slot in 0..SLOTS {
             if bucket.tags[slot] == tag(hash)
                 && let Some(entry) = &bucket.slots[slot]
