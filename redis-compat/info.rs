@@ -158,10 +158,3 @@ fn moved(peer: &Peer, section: &str, names: &[&'static str]) -> BTreeMap<&'stati
         .map(|(name, (before, after))| (*name, after - before))
         .collect()
 }
-
-/// `cmdstat_get:calls=3,usec=…,rejected_calls=1,failed_calls=0` as its name and its counts, times left out.
-fn command_counts(line: &str) -> Option<(String, String)> {
-    let (name, fields) = line.split_once(':')?;
-    let counts = fields.split(',').filter(|field| !field.starts_with("usec")).collect::<Vec<_>>().join(",");
-    Some((name.to_owned(), counts))
-}

@@ -35,7 +35,8 @@ impl Log {
         let file = settings.logfile.as_deref().map(LogFile::open).transpose()?;
         let sink = Sink(file.map(Arc::new));
         let (filter, level) = reload::Layer::new(filter(settings.loglevel));
-        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(sink.clone());
+        let lines =
+            tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(sink.clone());
         Registry::default().with(filter).with(lines).init();
         Ok(Log { sink, level })
     }
@@ -69,8 +70,9 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 impl LogFile {
     fn open(path: &Path) -> io::Result<LogFile> {
-        let file = append_to(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot open log file {}: {error}", path.display())))?;
+        let file = append_to(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot open log file {}: {error}", path.display()))
+        })?;
         Ok(LogFile { path: path.to_owned(), file: Mutex::new(file) })
     }
 }

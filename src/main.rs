@@ -112,6 +112,8 @@ fn raise_file_limit(maxclients: u32) {
     let allowed = limit.maximum.map_or(need, |most| most.min(need));
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum: limit.maximum });
     if raised.is_err() || allowed < need {
-        tracing::warn!("open files are limited to {allowed}; maxclients {maxclients} needs {need} (see ulimit -n)");
+        tracing::warn!(
+            "open files are limited to {allowed}; maxclients {maxclients} needs {need} (see ulimit -n)"
+        );
     }
 }

@@ -18,7 +18,7 @@ use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
-use crate::commands::shared::Shared;
+use crate::commands::shared::{Rates, Shared};
 use crate::config::Settings;
 use crate::fill::Letter;
 use crate::keyspace::Keyspace;
@@ -95,6 +95,9 @@ fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<N
         run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
         tcp_port: port.into(),
         workers,
+        settings_version: 0.into(),
+        settings_change: parking_lot::Mutex::default(),
+        rates: Rates::default(),
         sweeps: AtomicBool::new(true),
         peak_memory_bytes: 0.into(),
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
@@ -138,7 +141,9 @@ fn run_front(shared: &Arc<Shared>, stop: &Notify, listeners: Vec<Listener>, crew
 async fn finish_connections(shared: &Shared, crew: &Crew) {
     let limit = Duration::from_secs(shared.settings.load().shutdown_timeout_s.into());
     let deadline = tokio::time::Instant::now() + limit;
-    let open = || crew.workers.iter().any(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    let open = || {
+        crew.workers.iter().any(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed) > 0)
+    };
     let mut told = std::collections::HashSet::new();
     while open() && tokio::time::Instant::now() < deadline {
         // Sockets handed out a moment ago may turn up only now.

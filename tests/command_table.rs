@@ -98,7 +98,7 @@ fn keys_of_generated_requests_stand_where_the_table_says() {
     for row in all_rows() {
         for words in requests(row) {
             let expected: Vec<usize> = (0..words.len()).filter(|at| words[*at] == KEY).collect();
-            let found = row.spec.key_positions(row.name_words, words.len(), |at| words[at].as_bytes());
+            let found = row.key_positions(words.len(), |at| words[at].as_bytes());
             assert_eq!(found, expected, "{words:?}");
         }
     }

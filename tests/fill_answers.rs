@@ -2,6 +2,7 @@
 
 mod support;
 
+use onefill::base::hash::HashSeed;
 use support::{Answer, EPOCH_MS, TestServer, Value};
 
 #[test]
@@ -157,6 +158,19 @@ fn unknown_and_foreign_tokens_are_void() {
     assert_eq!(conn.say("EXISTS k other"), "0");
     assert_eq!(conn.say(&format!("FILL.PUT k {token} v")), "OK");
     assert_eq!(conn.say(&format!("FILL.PUT other {elsewhere} v")), "OK");
+}
+
+/// Two servers that do the same in the same order, as one does before and after a restart.
+#[test]
+fn token_from_before_a_restart_is_void() {
+    let start = || TestServer::start_with(|settings| settings.hash_seed = Some(HashSeed(7, 7)));
+    let [before, after] = [start(), start()];
+    let old = before.connect().lead("k");
+    let mut conn = after.connect();
+    let new = conn.lead("k");
+    assert_eq!(conn.say(&format!("FILL.PUT k {old} v")), "VOID");
+    assert_eq!(conn.say(&format!("FILL.RENEW k {old}")), "0");
+    assert_eq!(conn.say(&format!("FILL.PUT k {new} v")), "OK");
 }
 
 #[test]

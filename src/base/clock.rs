@@ -52,9 +52,10 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         match &*self.0 {
-            Source::System { start } => {
-                Now { wall_ms: system_wall_us() / 1000, mono_ms: 1_000_000 + start.elapsed().as_millis() as u64 }
-            }
+            Source::System { start } => Now {
+                wall_ms: system_wall_us() / 1000,
+                mono_ms: 1_000_000 + start.elapsed().as_millis() as u64,
+            },
             Source::Manual(manual) => {
                 Now { wall_ms: manual.wall_ms.load(Relaxed), mono_ms: manual.mono_ms.load(Relaxed) }
             }

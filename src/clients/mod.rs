@@ -87,7 +87,8 @@ impl Client {
     /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their flights to forget.
     #[must_use]
     pub fn unblock(&self, with_error: bool) -> Vec<(Arc<crate::fill::ReplySlot>, Answer)> {
-        let answer = |slot: &crate::fill::ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(1) };
+        let answer =
+            |slot: &crate::fill::ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(1) };
         self.post_box.claim_all().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
     }
 }

@@ -3,6 +3,8 @@
 //! Checks what is common to all commands (name, arity, authentication, MULTI) and locks what a row
 //! asks for. Knows no sockets; `net` gives it bytes and an output and takes parked slots from the session.
 
+use std::sync::Arc;
+
 use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
@@ -25,10 +27,23 @@ const PREFETCH_REQUESTS_MIN: usize = 4;
 /// What a worker lends to each batch.
 pub struct Bench<'a> {
     pub shared: &'a Shared,
-    pub settings: &'a Settings,
+    pub settings: Arc<Settings>,
+    pub settings_version: u64,
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
+}
+
+impl Bench<'_> {
+    /// Takes over settings that were changed since, by whichever connection.
+    #[inline]
+    pub fn refresh_settings(&mut self) {
+        let version = self.shared.settings_version();
+        if version != self.settings_version {
+            self.settings = self.shared.settings.load_full();
+            self.settings_version = version;
+        }
+    }
 }
 
 /// Requests cut out of one read buffer; reused from batch to batch.
@@ -116,7 +131,15 @@ impl Batch {
     }
 
     /// Runs the request at `index` and writes its reply, unless it parked (see `session.slots.parked`).
-    pub fn run(&self, index: usize, buffer: &[u8], bench: &mut Bench<'_>, session: &mut Session, out: &mut Output) {
+    pub fn run(
+        &self,
+        index: usize,
+        buffer: &[u8],
+        bench: &mut Bench<'_>,
+        session: &mut Session,
+        out: &mut Output,
+    ) {
+        bench.refresh_settings();
         let request = self.requests[index];
         let words = &self.words[request.first_word..][..request.words];
         let mut args = Args::new(buffer, words);
@@ -127,11 +150,11 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let scope = Scope { now: bench.now, rules: fill_rules(bench.settings), counters: bench.counters };
+        let scope = Scope { now: bench.now, rules: fill_rules(&bench.settings), counters: bench.counters };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,
-            settings: bench.settings,
+            settings: &bench.settings,
             counters: bench.counters,
             now: bench.now,
             keys,
@@ -183,7 +206,9 @@ impl Ctx<'_> {
         };
         let row = match admitted {
             Ok(row) => row,
-            Err(error) if row.is_some_and(|row| row.spec.name == "exec") => return Err(self.abort_exec(&error)),
+            Err(error) if row.is_some_and(|row| row.spec.name == "exec") => {
+                return Err(self.abort_exec(&error));
+            }
             Err(error) => {
                 if let Some(transaction) = &mut self.session.transaction {
                     transaction.is_broken = true;
@@ -216,7 +241,7 @@ impl Ctx<'_> {
         }
         if row.names_several_keys && row.spec.locking == Locking::Keys {
             let keyspace = self.keys.keyspace;
-            let positions = row.spec.key_positions(row.name_words, args.words(), |at| args.word(at));
+            let positions = row.key_positions(args.words(), |at| args.word(at));
             let hashes: Vec<u64> = positions.into_iter().map(|at| keyspace.hash(args.word(at))).collect();
             self.keys.hold(hashes.iter().copied());
             self.keys.prefetch(&hashes);

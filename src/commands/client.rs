@@ -14,8 +14,7 @@ use crate::base::int::parse_i64;
 use crate::clients::Client;
 use crate::protocol::reply::Proto;
 
-pub static ROWS: &[Spec] = &[
-Spec {
+pub static ROWS: &[Spec] = &[Spec {
     name: "client",
     group: Group::Connection,
     since: "2.4.0",
@@ -217,7 +216,10 @@ Spec {
             since: "7.2.0",
             summary: "Sets information specific to the client or connection.",
             complexity: "O(1)",
-            args: &[one_of("attr", &[string("libname").token("LIB-NAME"), string("libver").token("LIB-VER")])],
+            args: &[one_of(
+                "attr",
+                &[string("libname").token("LIB-NAME"), string("libver").token("LIB-VER")],
+            )],
             flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
             acl: &[Category::Connection],
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
@@ -260,8 +262,7 @@ Spec {
     ],
     handler: Handler::Subcommands,
     ..Spec::EMPTY
-},
-];
+}];
 
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -320,7 +321,11 @@ fn client_id(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn client_getname(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let names = ctx.session.client.names.lock();
-    if names.name.is_empty() { ctx.reply.null() } else { ctx.reply.bulk(&names.name) }
+    if names.name.is_empty() {
+        ctx.reply.null()
+    } else {
+        ctx.reply.bulk(&names.name)
+    }
     Ok(())
 }
 
@@ -350,7 +355,9 @@ fn client_setinfo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         return Err(CommandError::Bytes([b"ERR Unrecognized option '", option, b"'"].concat()));
     };
     if !is_plain(value) {
-        return Err(CommandError::err(format!("{name} cannot contain spaces, newlines or special characters.")));
+        return Err(CommandError::err(format!(
+            "{name} cannot contain spaces, newlines or special characters."
+        )));
     }
     *field = value.to_vec();
     ctx.reply.ok();
@@ -386,7 +393,11 @@ fn client_no_touch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     switch(ctx, args, |client| &client.seen.no_touch)
 }
 
-fn switch(ctx: &mut Ctx<'_>, args: &mut Args<'_>, which: fn(&Client) -> &AtomicBool) -> Result<(), CommandError> {
+fn switch(
+    ctx: &mut Ctx<'_>,
+    args: &mut Args<'_>,
+    which: fn(&Client) -> &AtomicBool,
+) -> Result<(), CommandError> {
     let on = args.skip("ON");
     if !on && !args.skip("OFF") {
         return Err(CommandError::Syntax);
@@ -538,7 +549,8 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
         let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
         if is("ID") {
             let positive = parse_i64(value).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-            filter.id = Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
+            filter.id =
+                Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
         } else if is("TYPE") {
             filter.is_normal = Some(client_type(value)?);
         } else if is("ADDR") {
@@ -563,7 +575,8 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     if args.left() > 2 {
         let name = args.word(1);
-        let text = [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try CLIENT HELP."];
+        let text =
+            [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try CLIENT HELP."];
         return Err(CommandError::Bytes(text.concat()));
     }
     let word = args.take()?;

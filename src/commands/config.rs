@@ -3,10 +3,6 @@
 //! Invariant: a change is applied and stored as a whole, or refused as a whole; two changes at once
 //! follow each other.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
@@ -103,16 +99,12 @@ const HELP: &[&str] = &[
     "    Rewrite the configuration file.",
 ];
 
-/// Held from reading the settings to storing the changed ones, so that no change is lost.
-static CHANGE: Mutex<()> = Mutex::new(());
-
 fn config_get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let mut patterns = Vec::with_capacity(args.left());
     while let Some(pattern) = args.try_take() {
         patterns.push(pattern);
     }
-    // Not the batch's settings: a CONFIG SET ahead in this very batch has changed them.
-    let found = config::get(&ctx.shared.settings.load(), &patterns);
+    let found = config::get(ctx.settings, &patterns);
     ctx.reply.map(found.len());
     for (name, value) in found {
         ctx.reply.bulk(name);
@@ -129,12 +121,13 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     while !args.is_done() {
         pairs.push((args.take()?, args.take()?));
     }
-    let _change = CHANGE.lock();
-    let changed = config::set_many(&ctx.shared.settings.load(), &pairs)
-        .map_err(|error| CommandError::err(error.to_string()))?;
-    (ctx.shared.apply)(&changed)
-        .map_err(|reason| CommandError::err(format!("CONFIG SET failed - {reason}")))?;
-    ctx.shared.settings.store(Arc::new(changed));
+    ctx.shared.change_settings(|settings| {
+        let changed =
+            config::set_many(settings, &pairs).map_err(|error| CommandError::err(error.to_string()))?;
+        (ctx.shared.apply)(&changed)
+            .map_err(|reason| CommandError::err(format!("CONFIG SET failed - {reason}")))?;
+        Ok(changed)
+    })?;
     ctx.reply.ok();
     Ok(())
 }
@@ -149,7 +142,7 @@ fn config_rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandErro
     let Some(path) = &ctx.shared.config_file else {
         return Err(CommandError::err("The server is running without a config file"));
     };
-    let _change = CHANGE.lock();
+    let _change = ctx.shared.settings_change.lock();
     config::rewrite_file(path, &ctx.shared.settings.load())
         .map_err(|error| CommandError::err(format!("Rewriting config file: {error}")))?;
     ctx.reply.ok();

@@ -40,6 +40,10 @@ impl Ctx<'_> {
 
     /// The length a string may reach, bytes (`proto-max-bulk-len`).
     pub fn check_string_len(&self, len: usize) -> Result<(), CommandError> {
-        if len as u64 > self.settings.bulk_bytes_max as u64 { Err(CommandError::StringTooLong) } else { Ok(()) }
+        if len as u64 > self.settings.bulk_bytes_max as u64 {
+            Err(CommandError::StringTooLong)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -40,11 +40,19 @@ impl CommandError {
             CommandError::NotAnInteger => "ERR value is not an integer or out of range".into(),
             CommandError::NotAFloat => "ERR value is not a valid float".into(),
             CommandError::OutOfRange(what) => format!("ERR {what}").into(),
-            CommandError::WrongArity(name) => format!("ERR wrong number of arguments for '{name}' command").into(),
-            CommandError::InvalidExpire(name) => format!("ERR invalid expire time in '{name}' command").into(),
+            CommandError::WrongArity(name) => {
+                format!("ERR wrong number of arguments for '{name}' command").into()
+            }
+            CommandError::InvalidExpire(name) => {
+                format!("ERR invalid expire time in '{name}' command").into()
+            }
             CommandError::NoSuchKey => "ERR no such key".into(),
-            CommandError::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value".into(),
-            CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into(),
+            CommandError::WrongType => {
+                "WRONGTYPE Operation against a key holding the wrong kind of value".into()
+            }
+            CommandError::StringTooLong => {
+                "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into()
+            }
             CommandError::Overflow => "ERR increment or decrement would overflow".into(),
             CommandError::NoAuth => "NOAUTH Authentication required.".into(),
             CommandError::Text(text) => Cow::Borrowed(text),

@@ -8,19 +8,20 @@ use super::spec::{Category, Flag, Group, Handler, Locking, Spec, one_of, token};
 
 pub static ROWS: &[Spec] = &[Spec {
     name: "function",
-    group: Group::Server,
+    group: Group::Scripting,
     since: "7.0.0",
     summary: "A container for function commands.",
     complexity: "Depends on subcommand.",
     reply: "depends on the subcommand",
     subcommands: &[Spec {
         name: "flush",
-        group: Group::Server,
+        group: Group::Scripting,
         since: "7.0.0",
         summary: "Deletes all libraries and functions: there are none.",
-        args: &[one_of("flush-type", &[token("async", "ASYNC"), token("sync", "SYNC")]).optional()],
+        args: &[one_of("async", &[token("async", "ASYNC"), token("sync", "SYNC")]).optional()],
         flags: &[Flag::Write, Flag::NoScript],
-        acl: &[Category::Slow],
+        acl: &[Category::Scripting],
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         reply: "OK",
         locking: Locking::None,
         handler: Handler::Run(flush),
@@ -30,6 +31,14 @@ pub static ROWS: &[Spec] = &[Spec {
 }];
 
 fn flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    if args.left() > 1 {
+        let text = [
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            args.word(1),
+            b"'. Try FUNCTION HELP.",
+        ];
+        return Err(CommandError::Bytes(text.concat()));
+    }
     if !args.skip("ASYNC") {
         args.skip("SYNC");
     }

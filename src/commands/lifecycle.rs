@@ -12,7 +12,7 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: fill_rules(self.settings), counters: self.counters };
+        let scope = Scope { now: self.now, rules: fill_rules(&self.settings), counters: self.counters };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 

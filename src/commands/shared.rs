@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -18,6 +18,10 @@ pub struct Shared {
     pub keyspace: Keyspace,
     pub clients: Clients,
     pub settings: ArcSwap<Settings>,
+    /// Grows with each change of the settings.
+    pub settings_version: AtomicU64,
+    /// Held from reading the settings to storing the changed ones, so that no change is lost.
+    pub settings_change: Mutex<()>,
     /// The configuration file, for CONFIG REWRITE.
     pub config_file: Option<PathBuf>,
     pub clock: Clock,
@@ -33,13 +37,37 @@ pub struct Shared {
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub sweeps: AtomicBool,
     pub peak_memory_bytes: AtomicUsize,
+    pub rates: Rates,
     /// Begins the stop of the server (SHUTDOWN, signals).
     pub stop: Box<dyn Fn() + Send + Sync>,
     /// Applies a changed setting that lives outside (log level, listeners' port, …).
     pub apply: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
 }
 
+/// What happened per second lately, measured by the housekeeping.
+#[derive(Debug, Default)]
+pub struct Rates {
+    pub commands: AtomicU64,
+    pub input_bytes: AtomicU64,
+    pub output_bytes: AtomicU64,
+}
+
 impl Shared {
+    #[inline]
+    #[must_use]
+    pub fn settings_version(&self) -> u64 {
+        self.settings_version.load(Relaxed)
+    }
+
+    /// Replaces the settings by what `change` makes of them; nothing changes where it fails.
+    pub fn change_settings<E>(&self, change: impl FnOnce(&Settings) -> Result<Settings, E>) -> Result<(), E> {
+        let _change = self.settings_change.lock();
+        let changed = change(&self.settings.load())?;
+        self.settings.store(Arc::new(changed));
+        self.settings_version.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
     /// A counter over all workers since start or CONFIG RESETSTAT.
     #[must_use]
     pub fn counted(&self, counter: Counter) -> u64 {

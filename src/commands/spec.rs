@@ -74,6 +74,7 @@ pub enum Group {
     Connection,
     Fill,
     Generic,
+    Scripting,
     Server,
     String,
     Transactions,
@@ -88,6 +89,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Fill => "fill",
             Group::Generic => "generic",
+            Group::Scripting => "scripting",
             Group::Server => "server",
             Group::String => "string",
             Group::Transactions => "transactions",
@@ -160,6 +162,7 @@ pub enum Category {
     Connection,
     Transaction,
     PubSub,
+    Scripting,
 }
 
 impl Category {
@@ -180,6 +183,7 @@ impl Category {
             Category::Connection => "@connection",
             Category::Transaction => "@transaction",
             Category::PubSub => "@pubsub",
+            Category::Scripting => "@scripting",
         }
     }
 }
@@ -414,41 +418,5 @@ impl Spec {
     #[must_use]
     pub fn counts_keys(&self) -> bool {
         self.args.iter().any(|arg| arg.name == "numkeys")
-    }
-
-    /// The positions of the keys in a request of `words` words; `word` gives one of them.
-    /// Empty where the request is too short or its count is no number.
-    #[must_use]
-    pub fn key_positions<'w>(
-        &self,
-        name_words: usize,
-        words: usize,
-        word: impl Fn(usize) -> &'w [u8],
-    ) -> Vec<usize> {
-        if self.counts_keys() {
-            let count = if words > name_words { crate::base::int::parse_i64(word(name_words)) } else { None };
-            let step = self.numkeys_step();
-            let first = name_words + 1;
-            let fits = |count: &usize| count.checked_mul(step).is_some_and(|need| need <= words - first);
-            let count = count.and_then(|count| usize::try_from(count).ok()).filter(fits).unwrap_or(0);
-            return (0..count).map(|at| first + at * step).collect();
-        }
-        let KeyRange { first, last, step } = self.key_range(name_words);
-        if first == 0 {
-            return Vec::new();
-        }
-        let last = if last < 0 { words as i64 + last } else { last.min(words as i64 - 1) };
-        (first..=last).step_by(step.max(1) as usize).map(|at| at as usize).collect()
-    }
-
-    /// Words per key behind `numkeys`: 1, or the width of a block that begins with a key.
-    fn numkeys_step(&self) -> usize {
-        let block = self.args.iter().find_map(|arg| match arg.kind {
-            ArgKind::Block(parts) if matches!(parts.first().map(|a| a.kind), Some(ArgKind::Key(_))) => {
-                Some(arg.width_min())
-            }
-            _ => None,
-        });
-        block.unwrap_or(1)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
+use super::key_specs::KeySpecs;
 use super::spec::Spec;
 
 /// The rows of every group, in the order of the groups' files.
@@ -48,6 +49,7 @@ pub struct Row {
     /// Its place in the order of the table.
     pub position: usize,
     pub subcommands: Vec<Row>,
+    pub key_specs: KeySpecs,
 }
 
 impl Row {
@@ -56,13 +58,19 @@ impl Row {
         let range = spec.key_range(name_words);
         Row {
             spec,
-            full_name: parent.map_or_else(|| spec.name.to_owned(), |parent| format!("{parent}|{}", spec.name)),
+            full_name: parent
+                .map_or_else(|| spec.name.to_owned(), |parent| format!("{parent}|{}", spec.name)),
             name_words,
             arity: spec.arity(name_words),
             first_key: range.first as usize,
             names_several_keys: spec.counts_keys() || (range.first != 0 && range.first != range.last),
             position,
-            subcommands: spec.subcommands.iter().map(|sub| Row::new(sub, Some(spec.name), position)).collect(),
+            key_specs: KeySpecs::of(spec, name_words),
+            subcommands: spec
+                .subcommands
+                .iter()
+                .map(|sub| Row::new(sub, Some(spec.name), position))
+                .collect(),
         }
     }
 
@@ -72,6 +80,11 @@ impl Row {
     pub fn admits_words(&self, words: usize) -> bool {
         let words = words as i64;
         if self.arity < 0 { words >= -self.arity } else { words == self.arity }
+    }
+
+    /// The positions of the keys in a request of `words` words; `word` gives one of them.
+    pub fn key_positions<'w>(&self, words: usize, word: impl Fn(usize) -> &'w [u8] + Copy) -> Vec<usize> {
+        self.key_specs.specs.iter().flat_map(|spec| spec.positions(words, word)).collect()
     }
 
     /// The row of a subcommand by name, in any case.

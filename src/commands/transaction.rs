@@ -176,7 +176,7 @@ fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
     let mut hashes: Vec<u64> = ctx.session.watch.keys.iter().map(|watched| watched.hash).collect();
     for queued in &transaction.queued {
         let word = |at: usize| queued.words[at].of(&queued.buffer);
-        let positions = queued.row.spec.key_positions(queued.row.name_words, queued.words.len(), word);
+        let positions = queued.row.key_positions(queued.words.len(), word);
         hashes.extend(positions.into_iter().map(|at| keyspace.hash(word(at))));
     }
     ctx.keys.hold(hashes.into_iter());

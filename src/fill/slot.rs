@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn many_keys_answer_once_the_last_is_known() {
-        let slot = ReplySlot::many(1, 1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
+        let slot =
+            ReplySlot::many(1, 1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
         assert_eq!(slot.settle(2, hit(b"c")), None);
         assert_eq!(slot.settle(1, hit(b"b")), Some(Answer::Many(vec![hit(b"a"), hit(b"b"), hit(b"c")])));
     }

@@ -22,7 +22,9 @@ impl Times {
     /// A histogram for values up to `max`; larger ones count as `max`.
     fn new(max: u64) -> Times {
         let histogram = Histogram::new_with_bounds(1, max, 2);
-        Times(Mutex::new(histogram.unwrap_or_else(|_| unreachable!("1 <= max and two digits are valid bounds"))))
+        Times(Mutex::new(
+            histogram.unwrap_or_else(|_| unreachable!("1 <= max and two digits are valid bounds")),
+        ))
     }
 
     pub fn record(&self, value: u64) {
@@ -64,7 +66,11 @@ pub struct FillTimes {
 
 impl Default for FillTimes {
     fn default() -> FillTimes {
-        FillTimes { wait_ms: Times::new(120_000), fill_ms: Times::new(3_600_000), waiters: Times::new(1_000_000) }
+        FillTimes {
+            wait_ms: Times::new(120_000),
+            fill_ms: Times::new(3_600_000),
+            waiters: Times::new(1_000_000),
+        }
     }
 }
 

@@ -40,7 +40,14 @@ mod tests {
     fn token_survives_its_text_and_nothing_else_is_one() {
         let token = Token { boot: 0xdead_beef, serial: 7 };
         assert_eq!(Token::parse(token.to_string().as_bytes()), Some(token));
-        for wrong in ["", "-", "7", "00000000deadbeef-7", "00000000DEADBEEF-0000000000000007", "+0000000deadbeef-0000000000000007"] {
+        for wrong in [
+            "",
+            "-",
+            "7",
+            "00000000deadbeef-7",
+            "00000000DEADBEEF-0000000000000007",
+            "+0000000deadbeef-0000000000000007",
+        ] {
             assert_eq!(Token::parse(wrong.as_bytes()), None, "{wrong}");
         }
     }

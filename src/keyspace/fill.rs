@@ -180,7 +180,13 @@ impl View<'_> {
     }
 
     /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
-    pub fn fill_put(&mut self, key: &Key<'_>, token: Token, kind: PutKind<'_>, expire_at: Option<i64>) -> Put {
+    pub fn fill_put(
+        &mut self,
+        key: &Key<'_>,
+        token: Token,
+        kind: PutKind<'_>,
+        expire_at: Option<i64>,
+    ) -> Put {
         let answer_kind = match kind {
             PutKind::Value { .. } => AnswerKind::Put,
             PutKind::None => AnswerKind::None,
@@ -245,7 +251,9 @@ impl View<'_> {
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
         let flight = self.db().flights.get_mut(key.bytes).filter(|_| ours);
-        let Some(left_ms) = flight.and_then(|flight| flight.renew(token.serial, lease_ms, now)) else { return 0 };
+        let Some(left_ms) = flight.and_then(|flight| flight.renew(token.serial, lease_ms, now)) else {
+            return 0;
+        };
         self.file_flight(key, now.saturating_add(left_ms));
         left_ms
     }
@@ -265,7 +273,10 @@ impl View<'_> {
             }
             Known::Stale { past_ms } => {
                 let whole = |more: u32| more.saturating_add(u32::try_from(past_ms).unwrap_or(u32::MAX));
-                Some((wall_ms - past_ms, grace_ms.map_or(own.grace_ms, |more| if more == 0 { 0 } else { whole(more) })))
+                Some((
+                    wall_ms - past_ms,
+                    grace_ms.map_or(own.grace_ms, |more| if more == 0 { 0 } else { whole(more) }),
+                ))
             }
             Known::Missing | Known::None { .. } | Known::Pass { .. } => None,
         };
@@ -420,8 +431,12 @@ impl View<'_> {
         match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
-            Kind::Value if entry.is_marked_stale() => Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) },
-            Kind::Value => Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) },
+            Kind::Value if entry.is_marked_stale() => {
+                Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) }
+            }
+            Kind::Value => {
+                Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) }
+            }
         }
     }
 
@@ -469,7 +484,8 @@ impl View<'_> {
         self.tick_due_flight(key);
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
-        let flight = self.db().flights.get(key.bytes).filter(|flight| ours && flight.accepts(token.serial))?;
+        let flight =
+            self.db().flights.get(key.bytes).filter(|flight| ours && flight.accepts(token.serial))?;
         let lease = flight.lease()?;
         let (started_at, lease_ms, late) = (lease.started_at, lease.lease_ms, !lease.is_live(now));
         self.scope.counters.add(Counter::FillPutsOk, 1);
@@ -503,7 +519,11 @@ impl View<'_> {
             PutKind::Value { value, grace_ms } => {
                 let delta_ms = u32::try_from(fill_ms).unwrap_or(u32::MAX);
                 let refill = Refill { grace_ms, delta_ms };
-                (Kind::Value, value, expire_at.is_some().then_some(refill).filter(|r| *r != Refill::default()))
+                (
+                    Kind::Value,
+                    value,
+                    expire_at.is_some().then_some(refill).filter(|r| *r != Refill::default()),
+                )
             }
             PutKind::None => (Kind::None, NewValue::Small(b""), None),
             PutKind::Pass => (Kind::Pass, NewValue::Small(b""), None),
@@ -558,7 +578,8 @@ impl View<'_> {
             Cause::Void => None,
         };
         handed_over.into_iter().for_each(|counter| self.scope.counters.add(counter, 1));
-        let grant = Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms };
+        let grant =
+            Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms };
         let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), retry_ms);
         let several = waiter.slot.homes.len() > 1;
         self.answer(waiter.slot, answer, several);

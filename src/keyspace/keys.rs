@@ -13,8 +13,8 @@ use super::view::{Guard, Scope, View};
 use super::{Keyspace, shard_of};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
-use crate::storage::Line;
 use crate::fill::{Answer, ReplySlot};
+use crate::storage::Line;
 
 /// The keyspace as one command (or one transaction) sees it.
 pub struct Keys<'a> {

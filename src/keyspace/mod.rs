@@ -74,7 +74,8 @@ impl Keyspace {
     /// An empty keyspace; starts the thread that frees what FLUSHALL cast off.
     #[must_use]
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
-        let stripe = |index| Stripe { shard: Mutex::new(Shard::new(index)), due_at: AtomicU64::new(u64::MAX) };
+        let stripe =
+            |index| Stripe { shard: Mutex::new(Shard::new(index)), due_at: AtomicU64::new(u64::MAX) };
         let (reaper, cast_off) = mpsc::channel::<Content>();
         let reaping = Arc::new(AtomicUsize::new(0));
         let left = reaping.clone();

@@ -75,9 +75,8 @@ impl View<'_> {
             }
             return;
         }
-        let is_this = |entry: &crate::storage::Entry| {
-            entry.expire_at().is_some() && keyspace.hash(entry.key()) == hash
-        };
+        let is_this =
+            |entry: &crate::storage::Entry| entry.expire_at().is_some() && keyspace.hash(entry.key()) == hash;
         let Some(entry) = content.table.find_if(hash, is_this) else { return };
         let mut went_stale = None;
         if is_visible(entry) && entry.expire_at().is_some_and(|at| at <= wall_ms) {
@@ -97,10 +96,15 @@ impl View<'_> {
     fn next_due(&self, entries: bool) -> u64 {
         let now = self.scope.now;
         let flights = self.shard.deadlines.peek().map(|Reverse(deadline)| deadline.at);
-        let entries = self.shard.dbs.iter().filter(|_| entries).filter_map(|db| db.content.queue.next_at()).min();
+        let entries =
+            self.shard.dbs.iter().filter(|_| entries).filter_map(|db| db.content.queue.next_at()).min();
         let entries = entries.map(|at| {
             let wait_ms = at.saturating_sub(now.wall_ms);
-            if wait_ms <= 0 { now.mono_ms } else { now.mono_ms.saturating_add(wait_ms as u64) + SWEEP_PERIOD_MS }
+            if wait_ms <= 0 {
+                now.mono_ms
+            } else {
+                now.mono_ms.saturating_add(wait_ms as u64) + SWEEP_PERIOD_MS
+            }
         });
         flights.into_iter().chain(entries).min().unwrap_or(u64::MAX)
     }

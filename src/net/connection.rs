@@ -66,7 +66,10 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
             Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
             Err(_) => {
                 worker.counters.add(Counter::Panics, 1);
-                tracing::error!(client = id, "a handler panicked; its connection is closed, the server goes on");
+                tracing::error!(
+                    client = id,
+                    "a handler panicked; its connection is closed, the server goes on"
+                );
             }
         }
         connection.leave();
@@ -175,12 +178,7 @@ impl Connection {
     }
 
     /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
-    fn run(
-        &mut self,
-        buffer: &mut [u8],
-        batch: &mut Batch,
-        effects: &mut Effects,
-    ) -> usize {
+    fn run(&mut self, buffer: &mut [u8], batch: &mut Batch, effects: &mut Effects) -> usize {
         let mut start = 0;
         let worker = self.worker.clone();
         loop {
@@ -336,7 +334,11 @@ impl Connection {
         let seen = &self.session.client.seen;
         if query_bytes > settings.query_buffer_bytes_max {
             self.worker.counters.add(Counter::QueryLimitDisconnects, 1);
-            tracing::warn!(client = self.session.client.id, query_bytes, "closed: query buffer limit reached");
+            tracing::warn!(
+                client = self.session.client.id,
+                query_bytes,
+                "closed: query buffer limit reached"
+            );
             return Err(End::QueryLimit);
         }
         let limit = &settings.output_limits[ClientClass::Normal as usize];
@@ -344,7 +346,11 @@ impl Connection {
         seen.reply_bytes.store(reply_bytes as usize, Relaxed);
         if limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes {
             self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
-            tracing::warn!(client = self.session.client.id, reply_bytes, "closed: output buffer limit reached");
+            tracing::warn!(
+                client = self.session.client.id,
+                reply_bytes,
+                "closed: output buffer limit reached"
+            );
             return Err(End::OutputLimit);
         }
         let over = limit.soft_bytes > 0 && reply_bytes > limit.soft_bytes;

@@ -1,21 +1,56 @@
 //! Housekeeping ten times a second: idle clients, soft output limits, peak memory.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::base::metrics::Counter;
 use crate::base::memory;
+use crate::base::metrics::{Counter, total};
 use crate::commands::shared::Shared;
 use crate::config::ClientClass;
 
 const PERIOD: Duration = Duration::from_millis(100);
+/// Periods over which the rates are averaged, as in Redis.
+const RATE_PERIODS: usize = 16;
 
 /// Runs until the server stops.
 pub async fn keep_house(shared: &Shared) {
+    let mut samples = VecDeque::from([Sample::take(shared)]);
     loop {
         tokio::time::sleep(PERIOD).await;
+        publish_rates(shared, &mut samples);
         close_overdue_clients(shared);
         shared.peak_memory_bytes.fetch_max(memory::read().allocated, Relaxed);
+    }
+}
+
+/// The counters behind the rates at one moment.
+struct Sample {
+    at: Instant,
+    counts: [u64; 3],
+}
+
+impl Sample {
+    fn take(shared: &Shared) -> Sample {
+        let all = || shared.counters.iter().map(Arc::as_ref);
+        let counters = [Counter::Commands, Counter::InputBytes, Counter::OutputBytes];
+        Sample { at: Instant::now(), counts: counters.map(|counter| total(all(), counter)) }
+    }
+}
+
+fn publish_rates(shared: &Shared, samples: &mut VecDeque<Sample>) {
+    let now = Sample::take(shared);
+    if let Some(then) = samples.front() {
+        let seconds = now.at.duration_since(then.at).as_secs_f64().max(0.001);
+        let rates = [&shared.rates.commands, &shared.rates.input_bytes, &shared.rates.output_bytes];
+        for (at, rate) in rates.into_iter().enumerate() {
+            rate.store((now.counts[at].wrapping_sub(then.counts[at]) as f64 / seconds) as u64, Relaxed);
+        }
+    }
+    samples.push_back(now);
+    if samples.len() > RATE_PERIODS {
+        samples.pop_front();
     }
 }
 
@@ -27,7 +62,8 @@ fn close_overdue_clients(shared: &Shared) {
     }
     let now = shared.clock.now().mono_ms;
     for client in shared.clients.list() {
-        let idle = settings.timeout_s > 0 && client.idle_ms(now) > settings.timeout_s * 1000 && client.parked() == 0;
+        let idle =
+            settings.timeout_s > 0 && client.idle_ms(now) > settings.timeout_s * 1000 && client.parked() == 0;
         let since = client.seen.soft_limit_since.load(Relaxed);
         let slow = since > 0 && now.saturating_sub(since) > u64::from(limit.soft_seconds) * 1000;
         if slow && let Some(counters) = shared.counters.last() {

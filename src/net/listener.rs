@@ -49,7 +49,8 @@ pub fn bind_all(settings: &Settings) -> io::Result<Vec<Listener>> {
         }
     }
     if let Some(path) = &settings.unixsocket {
-        let listener = bind_path(path, settings).map_err(|error| named(&path.display().to_string(), &error))?;
+        let listener =
+            bind_path(path, settings).map_err(|error| named(&path.display().to_string(), &error))?;
         listeners.push(Listener::Unix(listener, path.clone()));
     }
     Ok(listeners)
@@ -63,7 +64,9 @@ fn named(what: &str, error: &io::Error) -> io::Error {
 fn is_missing(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     error.kind() == io::ErrorKind::AddrNotAvailable
-        || [libc::EAFNOSUPPORT, libc::ENOPROTOOPT, libc::EPROTONOSUPPORT, libc::EADDRNOTAVAIL].map(Some).contains(&code)
+        || [libc::EAFNOSUPPORT, libc::ENOPROTOOPT, libc::EPROTONOSUPPORT, libc::EADDRNOTAVAIL]
+            .map(Some)
+            .contains(&code)
 }
 
 fn bind_host(host: &str, port: u16, backlog: u32) -> io::Result<std::net::TcpListener> {
@@ -116,7 +119,9 @@ impl Listener {
     /// Where clients connect, for people.
     pub fn describe(&self) -> String {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string()),
+            Listener::Tcp(listener) => {
+                listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string())
+            }
             Listener::Unix(_, path) => path.display().to_string(),
         }
     }
@@ -154,7 +159,8 @@ async fn pause_after(error: &io::Error) {
 
 fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
     let settings = shared.settings.load();
-    let open: usize = crew.workers.iter().map(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed)).sum();
+    let open: usize =
+        crew.workers.iter().map(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed)).sum();
     let refusal = if open >= settings.maxclients as usize {
         Some(TOO_MANY)
     } else if settings.protected_mode && settings.requirepass.is_none() && !is_local(&accepted) {
@@ -176,7 +182,11 @@ fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
     if let Accepted::Tcp(stream) = &accepted {
         let socket = SockRef::from(stream);
         let quick = socket.set_tcp_nodelay(true);
-        let alive = if settings.tcp_keepalive_s > 0 { socket.set_tcp_keepalive(&keepalive(settings.tcp_keepalive_s)) } else { Ok(()) };
+        let alive = if settings.tcp_keepalive_s > 0 {
+            socket.set_tcp_keepalive(&keepalive(settings.tcp_keepalive_s))
+        } else {
+            Ok(())
+        };
         if let Err(error) = quick.and(alive) {
             tracing::debug!("socket options: {error}");
         }
@@ -204,11 +214,16 @@ fn is_local(accepted: &Accepted) -> bool {
 pub(super) fn names(accepted: &Accepted) -> (String, String, bool) {
     match accepted {
         Accepted::Tcp(stream) => {
-            let text = |addr: io::Result<SocketAddr>| addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string());
+            let text = |addr: io::Result<SocketAddr>| {
+                addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string())
+            };
             (text(stream.peer_addr()), text(stream.local_addr()), false)
         }
         Accepted::Unix(stream) => {
-            let path = stream.local_addr().ok().and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
+            let path = stream
+                .local_addr()
+                .ok()
+                .and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
             let name = format!("{}:0", path.unwrap_or_default());
             (name.clone(), name, true)
         }

@@ -23,6 +23,7 @@ use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
 use crate::base::metrics::Counters;
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::shared::Shared;
+use crate::config::Settings;
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
 
@@ -67,6 +68,8 @@ pub(super) struct Worker {
     pub counters: Arc<Counters>,
     pub lent: RefCell<Lent>,
     pub connections: Arc<AtomicUsize>,
+    /// The settings last seen and their version, borrowed by the bench while it runs.
+    settings: RefCell<(Arc<Settings>, u64)>,
     alarms: Arc<[Alarm]>,
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
@@ -116,15 +119,17 @@ fn run(
     alarms: Arc<[Alarm]>,
     mut sockets: UnboundedReceiver<Accepted>,
 ) {
-    let runtime = match Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("worker {number} cannot start: {error}");
-            return;
-        }
-    };
+    let runtime =
+        match Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!("worker {number} cannot start: {error}");
+                return;
+            }
+        };
     let worker = Rc::new(Worker {
         counters: shared.counters[number].clone(),
+        settings: RefCell::new((shared.settings.load_full(), shared.settings_version())),
         shared,
         lent: RefCell::new(Lent {
             read_buffer: vec![0; READ_BYTES].into(),
@@ -149,12 +154,16 @@ fn run(
 impl Worker {
     /// Runs `work` on a bench with the time of now and the settings of now, then carries out its effects.
     pub fn at_bench<T>(&self, effects: &mut Effects, work: impl FnOnce(&mut Bench<'_>) -> T) -> T {
-        let settings = self.shared.settings.load();
+        let (settings, settings_version) = self.settings.borrow().clone();
         let now = self.shared.clock.now();
-        let mut bench =
-            Bench { shared: &self.shared, settings: &settings, counters: &self.counters, now, effects };
+        let counters = &self.counters;
+        let mut bench = Bench { shared: &self.shared, settings, settings_version, counters, now, effects };
+        bench.refresh_settings();
         let result = work(&mut bench);
         self.carry_out(&mut bench);
+        if settings_version != bench.settings_version {
+            *self.settings.borrow_mut() = (bench.settings, bench.settings_version);
+        }
         result
     }
 

@@ -251,7 +251,8 @@ impl Entry {
         }
         let at = self.fixed() + if self.flags() & HAS_EXPIRE != 0 { 8 } else { 0 };
         let both: [u8; 8] = self.field(at);
-        let half = |from: usize| u32::from_le_bytes([both[from], both[from + 1], both[from + 2], both[from + 3]]);
+        let half =
+            |from: usize| u32::from_le_bytes([both[from], both[from + 1], both[from + 2], both[from + 3]]);
         Some(Refill { grace_ms: half(0), delta_ms: half(4) })
     }
 
@@ -475,8 +476,11 @@ mod tests {
         let kind = prop_oneof![Just(Kind::Value), Just(Kind::None), Just(Kind::Pass)];
         let refill = proptest::option::of((any::<u32>(), any::<u32>()))
             .prop_map(|both| both.map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }));
-        (kind, proptest::option::of(any::<i64>()), refill)
-            .prop_map(|(kind, expire_at, refill)| Meta { kind, expire_at, refill })
+        (kind, proptest::option::of(any::<i64>()), refill).prop_map(|(kind, expire_at, refill)| Meta {
+            kind,
+            expire_at,
+            refill,
+        })
     }
 
     fn lens() -> impl Strategy<Value = usize> {

@@ -212,8 +212,9 @@ impl Table {
         let place = self.place(hash)?;
         let mut bucket = self.buckets.get_mut(place)?;
         loop {
-            let found = (0..SLOTS)
-                .find(|&slot| bucket.tags[slot] == tag(hash) && bucket.slots[slot].as_ref().is_some_and(&which));
+            let found = (0..SLOTS).find(|&slot| {
+                bucket.tags[slot] == tag(hash) && bucket.slots[slot].as_ref().is_some_and(&which)
+            });
             match found {
                 Some(slot) => return Some(&mut bucket.slots[slot]),
                 None => bucket = bucket.next.as_deref_mut()?,

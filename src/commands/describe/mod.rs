@@ -8,7 +8,7 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
-use super::key_specs::{KeySpec, KeySpecs};
+use super::key_specs::KeySpec;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, one_of, pattern, string};
 use super::table::{self, Row};
 use crate::base::glob;
@@ -302,7 +302,7 @@ fn keys_of_request(args: &Args<'_>) -> Result<(Vec<KeySpec>, Vec<KeyAt>), Comman
         false => row.subcommand(args.word(first + 1)),
     });
     let row = row.ok_or(CommandError::err("Invalid command specified"))?;
-    let KeySpecs { specs, .. } = KeySpecs::of(row.spec, row.name_words);
+    let specs = row.key_specs.specs.clone();
     if specs.is_empty() {
         return Err(CommandError::err("The command has no key arguments"));
     }

@@ -2,7 +2,7 @@
 //!
 //! Pure writing; which rows are asked for is decided in the module above.
 
-use super::super::key_specs::{FindKeys, KeySpec, KeySpecs};
+use super::super::key_specs::{FindKeys, KeySpec};
 use super::super::spec::{Arg, ArgKind, Category, Flag};
 use super::super::table::Row;
 use crate::protocol::reply::Reply;
@@ -44,7 +44,7 @@ pub fn write_words(reply: &mut Reply<'_>, words: &[&str]) {
 }
 
 fn write_key_specs(reply: &mut Reply<'_>, row: &Row) {
-    let KeySpecs { specs, .. } = KeySpecs::of(row.spec, row.name_words);
+    let specs = row.key_specs.specs.clone();
     let notes = row.spec.key_notes;
     reply.set(specs.len());
     for KeySpec { flags, begin, find } in specs {
@@ -118,7 +118,7 @@ pub fn write_docs(reply: &mut Reply<'_>, row: &Row) {
         }
     }
     if !spec.args.is_empty() {
-        let key_specs = KeySpecs::of(spec, row.name_words);
+        let key_specs = &row.key_specs;
         reply.bulk(b"arguments");
         write_arguments(reply, spec.args, &mut key_specs.of_arguments.iter());
     }

@@ -1,7 +1,9 @@
 //! The options of the FILL commands, with their ranges.
 
 use crate::base::int::parse_i64;
-use crate::base::limits::{FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
+use crate::base::limits::{
+    FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX,
+};
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
@@ -88,7 +90,9 @@ fn expire_form(args: &mut Args<'_>) -> Option<(i64, bool)> {
 }
 
 fn expire_time(value: i64, unit_ms: i64, base_ms: i64, command: &'static str) -> Result<i64, CommandError> {
-    let at = Some(value).filter(|value| *value > 0).and_then(|value| value.checked_mul(unit_ms)?.checked_add(base_ms));
+    let at = Some(value)
+        .filter(|value| *value > 0)
+        .and_then(|value| value.checked_mul(unit_ms)?.checked_add(base_ms));
     at.ok_or(CommandError::InvalidExpire(command))
 }
 
@@ -141,7 +145,8 @@ pub fn key_count(args: &mut Args<'_>, words: usize) -> Result<usize, CommandErro
         return Err(CommandError::err("numkeys should be greater than 0"));
     }
     let fits = |count: &usize| count.checked_mul(words).is_some_and(|need| need <= args.left());
-    let count = usize::try_from(count.min(FILL_KEYS_MAX + 1)).ok().filter(|count| *count as i64 <= FILL_KEYS_MAX);
+    let count =
+        usize::try_from(count.min(FILL_KEYS_MAX + 1)).ok().filter(|count| *count as i64 <= FILL_KEYS_MAX);
     count.filter(fits).ok_or_else(|| CommandError::err("Number of keys can't be greater than number of args"))
 }
 

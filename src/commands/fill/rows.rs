@@ -2,15 +2,15 @@
 
 use super::{answer, ask, inspect};
 use crate::commands::spec::{
-    Arg, Category, Flag, Group, Handler, Locking, Spec, block, double, integer, key, one_of, string, token, unix_time,
+    Arg, Category, Flag, Group, Handler, Locking, Spec, block, double, integer, key, one_of, string, token,
+    unix_time,
 };
 
 const READ_KEY: &[&str] = &["RO", "ACCESS"];
 const WRITE_KEY: &[&str] = &["RW", "UPDATE"];
 const SINCE: &str = "0.1.0";
 
-const WAIT: Arg =
-    one_of("wait", &[integer("wait-ms").token("WAIT"), token("nowait", "NOWAIT")]).optional();
+const WAIT: Arg = one_of("wait", &[integer("wait-ms").token("WAIT"), token("nowait", "NOWAIT")]).optional();
 const LEASE: Arg = integer("lease-ms").token("LEASE").optional();
 const STALE: Arg = integer("stale-ms").token("STALE").optional();
 const BETA: Arg = double("beta").token("BETA").optional();
@@ -18,7 +18,8 @@ const NONCE: Arg = string("nonce").token("AS").optional();
 const DETACHED: Arg = token("detached", "DETACHED").optional();
 const GRACE: Arg = integer("grace-ms").token("GRACE").optional();
 const JITTER: Arg = integer("percent").token("JITTER").optional();
-const TTL: Arg = one_of("expiration", &[integer("seconds").token("EX"), integer("milliseconds").token("PX")]).optional();
+const TTL: Arg =
+    one_of("expiration", &[integer("seconds").token("EX"), integer("milliseconds").token("PX")]).optional();
 const EXPIRATION: Arg = one_of(
     "expiration",
     &[
@@ -31,7 +32,8 @@ const EXPIRATION: Arg = one_of(
 .optional();
 
 const PUT_REPLY: &str = "OK stored; DUP this token was answered this way already; VOID not stored";
-const GET_REPLY: &str = "[status, value, token, ms], status one of HIT LEAD REFRESH STALE NONE FAIL PASS WAIT SELF";
+const GET_REPLY: &str =
+    "[status, value, token, ms], status one of HIT LEAD REFRESH STALE NONE FAIL PASS WAIT SELF";
 
 /// What a leader's answer has in common.
 const ANSWER: Spec = Spec {
@@ -101,7 +103,16 @@ pub static ROWS: &[Spec] = &[
         since: SINCE,
         summary: "As FILL.GET for several keys; waits only if it leads none of them.",
         complexity: "O(N) for N keys",
-        args: &[integer("numkeys"), key("key", READ_KEY).multiple(), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
+        args: &[
+            integer("numkeys"),
+            key("key", READ_KEY).multiple(),
+            WAIT,
+            LEASE,
+            STALE,
+            BETA,
+            NONCE,
+            DETACHED,
+        ],
         flags: &[Flag::Readonly, Flag::Blocking, Flag::MovableKeys],
         acl: &[Category::String],
         reply: "an array with [status, value, token, ms] for each key, in order",

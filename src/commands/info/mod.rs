@@ -8,7 +8,7 @@ mod process;
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::args::Args;
 use super::connection::REDIS_VERSION;
@@ -223,7 +223,12 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
+    let rates = &ctx.shared.rates;
+    let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
     page.fields(&[
+        ("instantaneous_ops_per_sec", &rates.commands.load(Relaxed).to_string()),
+        ("instantaneous_input_kbps", &kib(&rates.input_bytes)),
+        ("instantaneous_output_kbps", &kib(&rates.output_bytes)),
         ("sync_full", "0"),
         ("sync_partial_ok", "0"),
         ("sync_partial_err", "0"),
