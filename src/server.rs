@@ -18,7 +18,7 @@ use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
-use crate::commands::shared::{Rates, Shared};
+use crate::commands::shared::{ApplySettings, Rates, Shared};
 use crate::config::Settings;
 use crate::fill::Letter;
 use crate::keyspace::Keyspace;
@@ -33,7 +33,7 @@ pub struct Surroundings {
     /// For CONFIG REWRITE.
     pub config_file: Option<PathBuf>,
     /// Applies a changed setting that lives outside the server, such as the log's level.
-    pub apply: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
+    pub apply: ApplySettings,
 }
 
 /// Starts servers.

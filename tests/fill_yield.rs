@@ -180,7 +180,11 @@ fn clock_of_a_lease_starts_when_its_reply_is_handed_to_the_socket() {
     server.park(&mut deaf, "k WAIT 60000");
     leader.say(&format!("FILL.FAIL k {token}"));
     server.until_waiters("k", 0);
-    server.advance_ms(3000);
+    // In steps, with time for the connection to act between them: its clock must not start before it is read.
+    for _ in 0..300 {
+        server.advance_ms(10);
+        assert!(server.flight("k").is_some());
+    }
     (0..=replies).for_each(|_| drop(deaf.reply()));
     assert_eq!(deaf.answer().expect("LEAD").ms, 5000);
     wait_until("the lease has its whole time", || {

@@ -13,6 +13,9 @@ use crate::clients::Clients;
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
 
+/// Applies a changed setting that lives outside the server, or says why it cannot be.
+pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
+
 /// The parts of a running server.
 pub struct Shared {
     pub keyspace: Keyspace,
@@ -41,7 +44,7 @@ pub struct Shared {
     /// Begins the stop of the server (SHUTDOWN, signals).
     pub stop: Box<dyn Fn() + Send + Sync>,
     /// Applies a changed setting that lives outside (log level, listeners' port, …).
-    pub apply: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
+    pub apply: ApplySettings,
 }
 
 /// What happened per second lately, measured by the housekeeping.
@@ -102,7 +105,7 @@ pub fn fill_rules(settings: &Settings) -> FillRules {
         grace_ms: settings.fill_grace_ms,
         orphan_grace_ms: settings.fill_orphan_grace_ms,
         late_ms: settings.fill_late_ms,
-        waiters_per_key: settings.fill_waiters_per_key as usize,
-        flights: settings.fill_flights as usize,
+        waiters_per_key: settings.fill_waiters_per_key,
+        flights: settings.fill_flights,
     }
 }

@@ -65,7 +65,7 @@ fn close_overdue_clients(shared: &Shared) {
         let idle =
             settings.timeout_s > 0 && client.idle_ms(now) > settings.timeout_s * 1000 && client.parked() == 0;
         let since = client.seen.soft_limit_since.load(Relaxed);
-        let slow = since > 0 && now.saturating_sub(since) > u64::from(limit.soft_seconds) * 1000;
+        let slow = since > 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
         if slow && let Some(counters) = shared.counters.last() {
             counters.add(Counter::OutputLimitDisconnects, 1);
         }

@@ -92,6 +92,15 @@ impl<'a> NewValue<'a> {
         }
     }
 
+    /// A handle that outlives the request: copies a small value, shares a large one.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            NewValue::Small(bytes) => Bytes::copy_from_slice(bytes),
+            NewValue::Shared(bytes) => bytes.clone(),
+        }
+    }
+
     fn as_slice(&self) -> &[u8] {
         match self {
             NewValue::Small(bytes) => bytes,

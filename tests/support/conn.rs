@@ -46,6 +46,11 @@ impl Conn {
         self.stream.write_all(bytes).expect("the server reads");
     }
 
+    /// As `send_raw`, for a server that may be gone.
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     /// The next reply.
     #[track_caller]
     pub fn reply(&mut self) -> Value {
@@ -180,6 +185,20 @@ impl Conn {
     #[track_caller]
     pub fn expect_nothing_more(&mut self) {
         assert_eq!(self.say("PING"), "PONG");
+    }
+
+    /// Closes the sending side alone: nothing more will be asked, replies are still read.
+    pub fn finish_sending(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("the sending side closes");
+    }
+
+    /// The server closes the connection, with nothing more to read.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        match self.next_reply() {
+            Ok(value) => panic!("expected the end of the connection, got {value:?}"),
+            Err(what) => assert!(!what.contains("within"), "{what}"),
+        }
     }
 
     /// CLIENT ID of this connection.

@@ -1,0 +1,198 @@
+//! PUT, NONE, PASS, FAIL, RENEW, STALE on one key: check the token, store, end the flight.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{AnswerKind, Known, Put, PutKind, takes_stale};
+use crate::base::hash::Key;
+use crate::base::limits::SHARDS;
+use crate::base::metrics::Counter;
+use crate::fill::flight::{Backoff, Failed};
+use crate::fill::{Flight, Outcome, ReplySlot, Token, Waiter};
+use crate::keyspace::shard::{Answered, Due};
+use crate::keyspace::view::View;
+use crate::storage::{Entry, Kind, Meta, NewValue, Refill};
+
+impl View<'_> {
+    /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
+    pub fn fill_put(
+        &mut self,
+        key: &Key<'_>,
+        token: Token,
+        kind: PutKind<'_>,
+        expire_at: Option<i64>,
+    ) -> Put {
+        let answer_kind = match kind {
+            PutKind::Value { .. } => AnswerKind::Put,
+            PutKind::None => AnswerKind::None,
+            PutKind::Pass => AnswerKind::Pass,
+        };
+        let Some(fill_ms) = self.accept(key, token, answer_kind) else {
+            return self.refuse(key, token, answer_kind);
+        };
+        let flight = self.db().flights.get_mut(key.bytes);
+        let waiters = flight.map(Flight::fulfil).unwrap_or_default();
+        self.drop_if_over(key);
+        let ttl_ms = expire_at.map_or(-1, |at| (at - self.scope.now.wall_ms).max(0));
+        let outcome = match &kind {
+            PutKind::Value { value, .. } => Outcome::Hit { value: value.to_bytes(), ttl_ms },
+            PutKind::None => Outcome::None { ttl_ms },
+            PutKind::Pass => Outcome::Pass { ttl_ms },
+        };
+        self.store_answer(key, kind, expire_at, fill_ms);
+        self.keyspace.fill_times.waiters.record(waiters.len() as u64);
+        self.keyspace.fill_times.fill_ms.record(fill_ms);
+        self.settle_all(waiters.into_iter(), |_| outcome.clone());
+        Put::Stored
+    }
+
+    /// FAIL: hands the lease on, or shares the failure.
+    pub fn fill_fail(&mut self, key: &Key<'_>, token: Token, message: Bytes, retry_ms: Option<u64>) -> Put {
+        let Some(fill_ms) = self.accept(key, token, AnswerKind::Fail) else {
+            return self.refuse(key, token, AnswerKind::Fail);
+        };
+        self.keyspace.fill_times.fill_ms.record(fill_ms);
+        let now = self.scope.now.mono_ms;
+        let serial = self.shard.next_serial();
+        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return Put::Stored };
+        match flight.fail(message, retry_ms, serial, now) {
+            Failed::HandedOver(elected) => self.announce(key, elected),
+            Failed::Shared(waiters, backoff) => self.share_failure(key, waiters, &backoff),
+        }
+        self.refile_or_drop(key);
+        Put::Stored
+    }
+
+    fn share_failure(&mut self, key: &Key<'_>, waiters: Vec<Waiter<Arc<ReplySlot>>>, backoff: &Backoff) {
+        let retry_ms = (backoff.until - self.scope.now.mono_ms) as i64;
+        let stale = match self.known(key) {
+            Known::Stale { past_ms } => {
+                let entry = self.content().table.find(key.hash, key.bytes);
+                entry.map(|entry| (entry.value().to_bytes(), past_ms))
+            }
+            _ => None,
+        };
+        self.settle_all(waiters.into_iter(), |waiter| match &stale {
+            Some((value, past_ms)) if takes_stale(waiter.stale_ms, *past_ms) => {
+                Outcome::Stale { value: value.clone(), past_ms: *past_ms }
+            }
+            _ => Outcome::Fail { message: backoff.message.clone(), retry_ms },
+        });
+    }
+
+    /// RENEW: milliseconds left of the prolonged lease, 0 if the token is void.
+    pub fn fill_renew(&mut self, key: &Key<'_>, token: Token, lease_ms: Option<u64>) -> u64 {
+        self.tick_due_flight(key);
+        let now = self.scope.now.mono_ms;
+        let ours = token.boot == self.keyspace.boot;
+        let flight = self.db().flights.get_mut(key.bytes).filter(|_| ours);
+        let Some(left_ms) = flight.and_then(|flight| flight.renew(token.serial, lease_ms, now)) else {
+            return 0;
+        };
+        self.file_flight(key, now.saturating_add(left_ms));
+        left_ms
+    }
+
+    /// STALE: a fresh value becomes stale now and keeps `grace_ms`; a flight is voided.
+    /// True if a value was kept as stale.
+    pub fn fill_stale(&mut self, key: &Key<'_>, grace_ms: Option<u32>) -> bool {
+        let known = self.known(key);
+        let default_ms = u32::try_from(self.scope.rules.grace_ms).unwrap_or(u32::MAX);
+        let wall_ms = self.scope.now.wall_ms;
+        let entry = self.content().table.find(key.hash, key.bytes);
+        let own = entry.and_then(Entry::refill).unwrap_or_default();
+        let kept = match known {
+            Known::Fresh { .. } => {
+                let own_ms = if own.grace_ms > 0 { own.grace_ms } else { default_ms };
+                Some((wall_ms, grace_ms.unwrap_or(own_ms)))
+            }
+            Known::Stale { past_ms } => {
+                let whole = |more: u32| more.saturating_add(u32::try_from(past_ms).unwrap_or(u32::MAX));
+                Some((
+                    wall_ms - past_ms,
+                    grace_ms.map_or(own.grace_ms, |more| if more == 0 { 0 } else { whole(more) }),
+                ))
+            }
+            Known::Missing | Known::None { .. } | Known::Pass { .. } => None,
+        };
+        let kept = kept.filter(|(_, grace_ms)| *grace_ms > 0);
+        let value = self.content().table.find(key.hash, key.bytes).map(|entry| entry.value().to_bytes());
+        match (kept, value) {
+            (Some((expire_at, grace_ms)), Some(value)) => {
+                let refill = Some(Refill { grace_ms, ..own });
+                let meta = Meta { kind: Kind::Value, expire_at: Some(expire_at), refill };
+                let mut entry = Entry::new(key.bytes, &NewValue::from_shared(&value), meta);
+                entry.mark_stale();
+                self.put_entry(key, entry);
+            }
+            _ => drop(self.take_entry(key)),
+        }
+        self.db().watchers.touch(key.bytes);
+        self.void_by_delete(key, Counter::FillVoidDelete);
+        kept.is_some()
+    }
+
+    /// Checks a token. If its answer is welcome: notes it, and returns the ms since the lease began.
+    fn accept(&mut self, key: &Key<'_>, token: Token, kind: AnswerKind) -> Option<u64> {
+        // A lease whose time has come but was not ticked yet is succeeded first, as the sweeper would do.
+        self.tick_due_flight(key);
+        let now = self.scope.now.mono_ms;
+        let ours = token.boot == self.keyspace.boot;
+        let flight =
+            self.db().flights.get(key.bytes).filter(|flight| ours && flight.accepts(token.serial))?;
+        let lease = flight.lease()?;
+        let (started_at, lease_ms, late) = (lease.started_at, lease.lease_ms, !lease.is_live(now));
+        self.scope.counters.add(Counter::FillPutsOk, 1);
+        self.scope.counters.add(Counter::FillPutsLate, u64::from(late));
+        // Remembering answers is a courtesy to resends; its memory is bounded like that of the flights.
+        if self.shard.answered.len() < self.scope.rules.flights / SHARDS * 2 + 64 {
+            let until = now.saturating_add(lease_ms * 2);
+            let answered = Answered { kind, key_hash: key.hash, db: self.db, until };
+            self.shard.answered.insert(token.serial, answered);
+            self.shard.file(until, Due::Answered { serial: token.serial });
+            self.alarm(until);
+        }
+        Some(now.saturating_sub(started_at))
+    }
+
+    /// DUP for a token that was answered this way, else VOID.
+    fn refuse(&mut self, key: &Key<'_>, token: Token, kind: AnswerKind) -> Put {
+        let now = self.scope.now.mono_ms;
+        let ours = token.boot == self.keyspace.boot;
+        let answered = self.shard.answered.get(&token.serial).filter(|_| ours);
+        let db = self.db;
+        let same = |a: &&Answered| a.kind == kind && a.key_hash == key.hash && a.db == db && a.until > now;
+        let dup = answered.filter(same).is_some();
+        self.scope.counters.add(if dup { Counter::FillPutsDup } else { Counter::FillPutsVoid }, 1);
+        if dup { Put::Dup } else { Put::Void }
+    }
+
+    fn store_answer(&mut self, key: &Key<'_>, kind: PutKind<'_>, expire_at: Option<i64>, fill_ms: u64) {
+        let wall_ms = self.scope.now.wall_ms;
+        let (kind, value, refill) = match kind {
+            PutKind::Value { value, grace_ms } => {
+                let delta_ms = u32::try_from(fill_ms).unwrap_or(u32::MAX);
+                let refill = Refill { grace_ms, delta_ms };
+                (
+                    Kind::Value,
+                    value,
+                    expire_at.is_some().then_some(refill).filter(|r| *r != Refill::default()),
+                )
+            }
+            PutKind::None => (Kind::None, NewValue::Small(b""), None),
+            PutKind::Pass => (Kind::Pass, NewValue::Small(b""), None),
+        };
+        let grace_ms = refill.map_or(0, |refill| i64::from(refill.grace_ms));
+        if expire_at.is_some_and(|at| at.saturating_add(grace_ms) <= wall_ms) {
+            drop(self.take_entry(key));
+        } else {
+            let mut entry = Entry::new(key.bytes, &value, Meta { kind, expire_at, refill });
+            if expire_at.is_some_and(|at| at <= wall_ms) {
+                entry.mark_stale();
+            }
+            self.put_entry(key, entry);
+        }
+        self.db().watchers.touch(key.bytes);
+    }
+}

@@ -1,0 +1,122 @@
+//! What happens to a flight from outside: deletions, writes, the clock, connections that end.
+
+use std::sync::Arc;
+
+use super::Known;
+use crate::base::hash::Key;
+use crate::base::metrics::Counter;
+use crate::fill::Outcome;
+use crate::keyspace::view::View;
+
+impl View<'_> {
+    /// Lets a lease's clock begin when its reply is handed to the socket.
+    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64) {
+        let now = self.scope.now.mono_ms;
+        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
+            flight.lease_handed(serial, now);
+            self.refile_or_drop(key);
+        }
+    }
+
+    /// The connection that leads with this lease closed.
+    pub fn leader_gone(&mut self, key: &Key<'_>, serial: u64, client: u64) {
+        let (now, grace_ms) = (self.scope.now.mono_ms, self.scope.rules.orphan_grace_ms);
+        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
+            flight.leader_gone(serial, client, grace_ms, now);
+            self.refile_or_drop(key);
+        }
+    }
+
+    /// A hand-over's answer could not be written any more: its connection closed.
+    pub fn lease_undelivered(&mut self, key: &Key<'_>, granted: u64) {
+        let now = self.scope.now.mono_ms;
+        let serial = self.shard.next_serial();
+        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
+            let elected = flight.abandon(granted, serial, now);
+            self.announce(key, elected);
+            self.refile_or_drop(key);
+        }
+    }
+
+    /// A waiter of this key was answered elsewhere or its connection is gone.
+    pub fn forget_waiter(&mut self, key: &Key<'_>) {
+        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
+            flight.forget_one();
+            self.drop_if_over(key);
+        }
+    }
+
+    /// Whether the lease with this serial is still in force.
+    pub fn is_leading(&mut self, key: &Key<'_>, serial: u64) -> bool {
+        self.db().flights.get(key.bytes).is_some_and(|flight| flight.accepts(serial))
+    }
+
+    /// A write left a value: the lease is void, everybody waiting gets the value.
+    pub(in crate::keyspace) fn void_by_write(&mut self, key: &Key<'_>) {
+        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
+        let had_lease = flight.lease().is_some();
+        let waiters = flight.fulfil();
+        self.count_void(had_lease, Counter::FillVoidWrite);
+        self.drop_if_over(key);
+        let ttl_ms = match self.known(key) {
+            Known::Fresh { ttl_ms, .. } => ttl_ms,
+            _ => -1,
+        };
+        let value = self.content().table.find(key.hash, key.bytes).map(|entry| entry.value().to_bytes());
+        let value = value.unwrap_or_default();
+        self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
+    }
+
+    /// A deletion, also of an absent key: the lease is void, the oldest waiter leads the new generation.
+    pub(in crate::keyspace) fn void_by_delete(&mut self, key: &Key<'_>, cause: Counter) {
+        if self.db().flights.is_empty() {
+            return;
+        }
+        let now = self.scope.now.mono_ms;
+        let serial = self.shard.next_serial();
+        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
+        let had_lease = flight.lease().is_some();
+        let elected = flight.void(serial, now);
+        self.count_void(had_lease, cause);
+        self.announce(key, elected);
+        self.refile_or_drop(key);
+    }
+
+    /// FLUSHALL, FLUSHDB, SWAPDB: as a deletion of every key with a flight in this database.
+    pub(in crate::keyspace) fn void_all(&mut self) {
+        let keys: Vec<Arc<[u8]>> = self.db().flights.keys().cloned().collect();
+        for bytes in keys {
+            let hash = self.keyspace.hash(&bytes);
+            self.void_by_delete(&Key { bytes: &bytes, hash }, Counter::FillVoidFlush);
+        }
+    }
+
+    /// Applies the time to a flight whose next deadline has come.
+    pub(in crate::keyspace) fn tick_due_flight(&mut self, key: &Key<'_>) {
+        let now = self.scope.now.mono_ms;
+        if self.db().flights.get(key.bytes).is_some_and(|flight| flight.filed_at <= now) {
+            self.tick_flight(key);
+        }
+    }
+
+    pub(in crate::keyspace) fn tick_flight(&mut self, key: &Key<'_>) {
+        let (now, late_ms) = (self.scope.now.mono_ms, self.scope.rules.late_ms);
+        let serial = self.shard.next_serial();
+        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
+        flight.filed_at = u64::MAX;
+        let ticked = flight.tick(serial, late_ms, now);
+        let left_ms = flight.live_lease(now).map_or(1, |lease| lease.left_ms(now));
+        let retry_ms = left_ms.clamp(1, self.scope.rules.wait_ms.max(1)) as i64;
+        self.scope.counters.add(Counter::FillWaitExpired, ticked.expired.len() as u64);
+        for waiter in ticked.expired {
+            self.record_wait(&waiter);
+            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes.len() > 1);
+        }
+        self.announce(key, ticked.elected);
+        self.refile_or_drop(key);
+    }
+
+    pub(super) fn count_void(&self, had_lease: bool, cause: Counter) {
+        self.scope.counters.add(cause, u64::from(had_lease));
+    }
+}

@@ -1,0 +1,214 @@
+//! The FILL verbs: flights and entries of one key, decided together under the shard's lock.
+//!
+//! The state machine itself is `crate::fill::Flight`; here its answers meet stored values, deadlines
+//! and counters. `ask` is the callers' side, `answer` the leaders', `events` what happens to a flight
+//! from outside, `deliver` how waiters are told. Contract: docs/fill.md.
+
+mod answer;
+mod ask;
+mod deliver;
+mod events;
+
+use std::sync::Arc;
+
+use super::view::View;
+use crate::base::hash::Key;
+use crate::base::metrics::{Counter, Counters};
+use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot};
+use crate::storage::{Kind, NewValue, ValueRef};
+
+/// A FILL.GET caller's terms.
+#[derive(Clone, Debug)]
+pub struct FillAsk {
+    pub ask: Ask,
+    /// How long the caller may be parked; 0 = not at all.
+    pub wait_ms: u64,
+    /// The oldest stale value it takes, ms past the TTL; `None` = whatever grace the entry has.
+    pub stale_ms: Option<u64>,
+    pub beta: f64,
+}
+
+/// The answer to a FILL.GET, or the wish to park it.
+#[derive(Debug)]
+pub enum Asked<'v> {
+    Answer(Outcome<ValueRef<'v>>),
+    /// Somebody else fills; call `park` under the same view.
+    WouldPark,
+}
+
+/// Where and how long a parked caller waits.
+#[derive(Clone, Debug)]
+pub struct WaitTerms {
+    pub slot: Arc<ReplySlot>,
+    /// Which of the slot's keys this is.
+    pub index: usize,
+    pub ask: FillAsk,
+}
+
+/// The ways to answer a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerKind {
+    Put,
+    None,
+    Pass,
+    Fail,
+}
+
+/// What a leader answers.
+#[derive(Debug)]
+pub enum PutKind<'a> {
+    Value { value: NewValue<'a>, grace_ms: u32 },
+    None,
+    Pass,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    Stored,
+    Dup,
+    Void,
+}
+
+/// A flight as FILL.INFO and FILL.LIST show it.
+#[derive(Clone, Debug)]
+pub struct FlightInfo {
+    pub key: Arc<[u8]>,
+    pub db: usize,
+    pub age_ms: u64,
+    /// 0 while nobody leads (back-off).
+    pub lease_left_ms: u64,
+    pub waiters: usize,
+    /// Client id of the leader, 0 without one.
+    pub leader: u64,
+}
+
+/// What is known of a key, its time applied.
+enum Known {
+    Missing,
+    Fresh { ttl_ms: i64, delta_ms: u32 },
+    Stale { past_ms: i64 },
+    None { ttl_ms: i64 },
+    Pass { ttl_ms: i64 },
+}
+
+/// An outcome whose value is still to be looked up.
+enum Decision {
+    Told(Outcome<()>),
+    Park,
+}
+
+impl View<'_> {
+    /// The flight of a key, if one is open.
+    pub fn fill_info(&mut self, key: &Key<'_>) -> Option<FlightInfo> {
+        self.tick_due_flight(key);
+        let (db, now) = (self.db, self.scope.now.mono_ms);
+        let (key, flight) = self.db().flights.get_key_value(key.bytes)?;
+        flight.is_open(now).then(|| info(db, key, flight, now))
+    }
+
+    /// All open flights of this shard, in every database.
+    pub fn fill_list(&mut self, into: &mut Vec<FlightInfo>) {
+        let now = self.scope.now.mono_ms;
+        for (db, content) in self.shard.dbs.iter().enumerate() {
+            let open = content.flights.iter().filter(|(_, flight)| flight.is_open(now));
+            into.extend(open.map(|(key, flight)| info(db, key, flight, now)));
+        }
+    }
+
+    /// What is known of the key now; entries of no more use are removed.
+    fn known(&mut self, key: &Key<'_>) -> Known {
+        self.tend(key);
+        let wall_ms = self.scope.now.wall_ms;
+        let Some(entry) = self.content().table.find(key.hash, key.bytes) else { return Known::Missing };
+        let expire_at = entry.expire_at();
+        let ttl_ms = expire_at.map_or(-1, |at| at - wall_ms);
+        match entry.kind() {
+            Kind::None => Known::None { ttl_ms },
+            Kind::Pass => Known::Pass { ttl_ms },
+            Kind::Value if entry.is_marked_stale() => {
+                Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) }
+            }
+            Kind::Value => {
+                Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) }
+            }
+        }
+    }
+}
+/// Counts each key of an answer: gets = the sum of the nine statuses, always.
+pub(in crate::keyspace) fn count_answer(counters: &Counters, answer: &Answer) {
+    match answer {
+        Answer::One(outcome) => count_outcome(counters, outcome),
+        Answer::Many(outcomes) => outcomes.iter().for_each(|outcome| count_outcome(counters, outcome)),
+        Answer::Unblocked => {}
+    }
+}
+
+/// Counts one answered key.
+pub fn count_outcome<V>(counters: &Counters, outcome: &Outcome<V>) {
+    counters.add(Counter::FillGets, 1);
+    let status = match outcome {
+        Outcome::Hit { .. } => Counter::FillHits,
+        Outcome::Lead(_) => Counter::FillLeads,
+        Outcome::Refresh { .. } => Counter::FillRefreshes,
+        Outcome::Stale { .. } => Counter::FillStale,
+        Outcome::None { .. } => Counter::FillNone,
+        Outcome::Fail { .. } => Counter::FillFail,
+        Outcome::Pass { .. } => Counter::FillPass,
+        Outcome::Wait { .. } => Counter::FillWait,
+        Outcome::Leading { .. } => Counter::FillSelf,
+    };
+    counters.add(status, 1);
+}
+
+fn info(db: usize, key: &Arc<[u8]>, flight: &Flight<Arc<ReplySlot>>, now: u64) -> FlightInfo {
+    let lease = flight.live_lease(now);
+    FlightInfo {
+        key: key.clone(),
+        db,
+        age_ms: now.saturating_sub(flight.opened_at),
+        lease_left_ms: lease.map_or(0, |lease| lease.left_ms(now)),
+        waiters: flight.waiters(),
+        leader: lease.map_or(0, |lease| lease.client),
+    }
+}
+
+/// XFetch: whether this caller should refresh a value before it expires.
+/// `now - delta * beta * ln(random) >= expire_at` (Vattani et al., VLDB 2015).
+fn is_early(ttl_ms: i64, delta_ms: u32, beta: f64) -> bool {
+    if ttl_ms < 0 || delta_ms == 0 || beta <= 0.0 {
+        return false;
+    }
+    // `1 - f64()` lies in (0, 1], so the logarithm is finite.
+    let head_start_ms = -f64::from(delta_ms) * beta * (1.0 - fastrand::f64()).ln();
+    head_start_ms >= ttl_ms as f64
+}
+
+fn takes_stale(limit_ms: Option<u64>, past_ms: i64) -> bool {
+    limit_ms.is_none_or(|limit_ms| limit_ms > 0 && past_ms as u64 <= limit_ms)
+}
+
+/// Where a parked caller waits for this key.
+#[must_use]
+pub fn home(db: usize, key: &Key<'_>) -> Home {
+    Home { db, key: Arc::from(key.bytes), hash: key.hash }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_refresh_needs_delta_ttl_and_beta() {
+        assert!(!is_early(-1, 100, 1.0) && !is_early(0, 0, 1.0) && !is_early(0, 100, 0.0));
+        assert!(is_early(0, 100, 1.0));
+    }
+
+    #[test]
+    fn early_refresh_happens_as_often_as_the_formula_says() {
+        fastrand::seed(1);
+        // P(-delta * ln(u) >= ttl) = exp(-ttl / delta): with ttl = delta about 36.8 %.
+        let early = (0..20_000).filter(|_| is_early(100, 100, 1.0)).count();
+        assert!((7_100..7_620).contains(&early), "{early}");
+    }
+}

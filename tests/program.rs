@@ -1,0 +1,491 @@
+//! The program as operators meet it: arguments, errors at the start, signals, the log, kill and restart.
+//!
+//! Each test runs the built binary on a port of the system's choice and reads its log. Waits are bounded.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Conn, FlightFacts, PATIENCE, wait_until};
+
+/// A stop takes milliseconds; a busy machine may stretch that.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// As many `Conn` frames as a loopback socket's buffers hold, with room to spare.
+const PIPELINED: usize = 2_000;
+
+/// One run of the program.
+struct Program {
+    child: Child,
+    log: Receiver<Vec<u8>>,
+    errors: Receiver<Vec<u8>>,
+    addr: Option<SocketAddr>,
+}
+
+impl Program {
+    fn run(args: &[&str]) -> Program {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_onefill"))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let log = lines(child.stdout.take().expect("standard output is piped"));
+        let errors = lines(child.stderr.take().expect("standard error is piped"));
+        Program { child, log, errors, addr: None }
+    }
+
+    /// Runs with `args` and a port of the system's choice, and waits until it accepts connections.
+    #[track_caller]
+    fn start(args: &[&str]) -> Program {
+        Program::start_on("0", args)
+    }
+
+    #[track_caller]
+    fn start_on(port: &str, args: &[&str]) -> Program {
+        let mut program = Program::run(&[&["--port", port, "--bind", "127.0.0.1"], args].concat());
+        let listening = program.until_logged("listening on 127.0.0.1");
+        program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+        program.until_logged("Ready to accept connections");
+        program
+    }
+
+    fn connect(&self) -> Conn {
+        Conn::open(self.addr.expect("a TCP address"))
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the program is there");
+    }
+
+    /// The next log line with `text` in it.
+    #[track_caller]
+    fn until_logged(&self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line.contains(text) {
+                return line;
+            }
+        }
+        panic!("not logged: {text}; errors: {:?}", self.errors.try_iter().map(text_of).collect::<Vec<_>>());
+    }
+
+    /// Waits for the end; its exit code (`None`: killed by a signal) and what is left of log and errors.
+    #[track_caller]
+    fn ended(&mut self) -> Ended {
+        let begin = Instant::now();
+        let log = rest(&self.log);
+        let errors = rest(&self.errors);
+        // Its output has ended, so it has ended or is about to.
+        let code = self.child.wait().expect("the program's end").code();
+        Ended { code, log, errors, took: begin.elapsed() }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Nothing to kill and nothing to wait for when it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    log: Vec<u8>,
+    errors: Vec<u8>,
+    took: Duration,
+}
+
+/// Reads lines, line ends included, until the end.
+fn lines(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            if send.send(std::mem::take(&mut line)).is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+#[track_caller]
+fn rest(lines: &Receiver<Vec<u8>>) -> Vec<u8> {
+    let deadline = Instant::now() + 2 * STOP_LIMIT;
+    let mut all = Vec::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => all.extend(line),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return all,
+            Err(_) => panic!("the program did not end; its last words: {}", text_of(all)),
+        }
+    }
+}
+
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A folder of its own for one test, removed afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("onefill-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        // Not the build folder: the path of a Unix socket must be short.
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs to the end, which must be a refusal to start: exit code 1 and one line that says why.
+#[track_caller]
+fn refusal(args: &[&str]) -> String {
+    let ended = Program::run(args).ended();
+    let errors = text_of(ended.errors);
+    assert_eq!(ended.code, Some(1), "{args:?}: {errors}");
+    assert!(!text_of(ended.log).contains("Ready to accept"), "{args:?}");
+    assert_eq!(errors.lines().count(), 1, "one line: {errors}");
+    assert!(errors.starts_with("onefill: "), "{errors}");
+    errors
+}
+
+#[test]
+fn help_and_version_are_printed_and_nothing_is_started() {
+    for (flag, expected) in
+        [("--help", "--requirepass"), ("-h", "--requirepass"), ("--version", "0.1.0"), ("-v", "0.1.0")]
+    {
+        let ended = Program::run(&[flag]).ended();
+        let text = text_of(ended.log);
+        assert_eq!(ended.code, Some(0), "{flag}");
+        assert!(text.contains(expected) && !text.contains("Ready to accept"), "{flag}: {text}");
+    }
+}
+
+#[test]
+fn start_that_cannot_be_is_one_clear_line_and_exit_code_1() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its number").port().to_string();
+    let text = refusal(&["--port", &port, "--bind", "127.0.0.1"]);
+    assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("in use"), "{text}");
+
+    let missing = folder.path("missing.conf");
+    let text = refusal(&[&missing]);
+    assert!(text.contains(&missing) && text.contains("No such file"), "{text}");
+
+    let text = refusal(&["--port", "0", "--pot", "1"]);
+    assert!(text.contains("pot"), "{text}");
+    let file = folder.write("bad.conf", "port 0\n\nportt 1\n");
+    let text = refusal(&[&file]);
+    assert!(text.contains("bad.conf:3") && text.contains("portt"), "{text}");
+
+    let text = refusal(&["--port", "70000"]);
+    assert!(text.contains("port 70000") || text.contains("65535"), "{text}");
+    let text = refusal(&["--port", "0", "--appendonly", "yes"]);
+    assert!(text.contains("appendonly") && text.contains("only 'no'"), "{text}");
+    let text = refusal(&["--port", "0", "--save", "900 1"]);
+    assert!(text.contains("save") && text.contains("nothing is kept"), "{text}");
+
+    let text = refusal(&["--port", "0", "--logfile", &folder.path("no/such/folder.log")]);
+    assert!(text.contains("no/such/folder.log"), "{text}");
+    let text = refusal(&["--port", "0", "--unixsocket", &folder.path("no/such/socket")]);
+    assert!(text.contains("no/such/socket"), "{text}");
+}
+
+#[test]
+fn flags_win_over_the_file_and_directives_without_meaning_are_named() {
+    let folder = Folder::new();
+    let file = folder.write("one.conf", "databases 4\ntimeout 7\nrdbcompression yes\nsave 900 1\n");
+    let mut program = Program::run(&[&file, "--port", "0", "--bind", "127.0.0.1", "--timeout", "9"]);
+    program.until_logged("rdbcompression");
+    let listening = program.until_logged("listening on 127.0.0.1");
+    program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+    let mut conn = program.connect();
+    assert_eq!(conn.say("CONFIG GET databases"), "databases 4");
+    assert_eq!(conn.say("CONFIG GET timeout"), "timeout 9");
+    assert_eq!(conn.error("SELECT 4"), "ERR DB index is out of range");
+    assert!(conn.say("INFO server").contains(&format!("config_file:{file}")));
+}
+
+#[test]
+fn log_says_who_and_when_ready_as_supervisors_expect() {
+    let program = Program::run(&["--port", "0", "--bind", "127.0.0.1"]);
+    program.until_logged(&format!("PID: {}", program.child.id()));
+    program.until_logged("Ready to accept connections");
+}
+
+#[test]
+fn unix_socket_serves_with_its_permissions_and_is_removed_at_the_end() {
+    let folder = Folder::new();
+    let path = folder.path("s");
+    let mut program = Program::start(&["--unixsocket", &path, "--unixsocketperm", "700"]);
+    assert_eq!(fs::metadata(&path).expect("the socket").permissions().mode() & 0o777, 0o700);
+    let mut stream = UnixStream::connect(&path).expect("the server accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.write_all(b"PING\r\n").expect("the server reads");
+    let mut reply = [0; 7];
+    stream.read_exact(&mut reply).expect("a reply");
+    assert_eq!(&reply, b"+PONG\r\n");
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended().code, Some(0));
+    assert!(!Path::new(&path).exists(), "the socket is removed");
+}
+
+#[test]
+fn unix_socket_left_by_a_killed_server_is_taken_over() {
+    let folder = Folder::new();
+    let path = folder.path("s");
+    let mut killed = Program::start(&["--unixsocket", &path]);
+    killed.signal(Signal::KILL);
+    assert_eq!(killed.ended().code, None);
+    assert!(Path::new(&path).exists());
+    let _successor = Program::start(&["--unixsocket", &path]);
+    UnixStream::connect(&path).expect("the successor accepts");
+    let text = refusal(&["--port", "0", "--bind", "127.0.0.1", "--unixsocket", &path]);
+    assert!(text.contains("in use"), "a socket that is served is not taken over: {text}");
+}
+
+#[track_caller]
+fn check_graceful_stop(signal: Signal) {
+    let mut program = Program::start(&["--io-threads", "2"]);
+    let [mut leader, mut waiter, mut piper, mut idle] = std::array::from_fn(|_| program.connect());
+    leader.lead("k LEASE 600000");
+    waiter.ask("k WAIT 60000");
+    wait_until("the waiter is parked", || FlightFacts::of(&idle.run("FILL.INFO k")).number("waiters") == 1);
+    piper.pipeline(&vec!["INCR n"; PIPELINED]);
+    let begin = Instant::now();
+    program.signal(signal);
+
+    waiter.answer().expect_wait();
+    waiter.expect_closed();
+    for n in 1..=PIPELINED {
+        assert_eq!(piper.reply().int(), n as i64, "what was received is answered");
+    }
+    piper.expect_closed();
+    idle.expect_closed();
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(begin.elapsed() < STOP_LIMIT, "{:?}", begin.elapsed());
+    assert!(text_of(ended.log).contains("bye"), "the log says that it ended");
+    assert!(TcpStream::connect(program.addr.expect("an address")).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn sigterm_answers_what_was_received_and_ends_with_0() {
+    check_graceful_stop(Signal::TERM);
+}
+
+#[test]
+fn sigint_answers_what_was_received_and_ends_with_0() {
+    check_graceful_stop(Signal::INT);
+}
+
+#[test]
+fn signal_right_after_ready_is_a_graceful_stop_too() {
+    for _ in 0..5 {
+        let mut program = Program::start(&[]);
+        program.signal(Signal::TERM);
+        assert_eq!(program.ended().code, Some(0));
+    }
+}
+
+/// A connection that asked for far more than the sockets' buffers hold, and reads nothing.
+fn stuck_reader(program: &Program) -> Conn {
+    let mut conn = program.connect();
+    conn.call(&[b"SET".as_slice(), b"big", &vec![b'v'; 1 << 20]]);
+    conn.pipeline(&["GET big"; 50]);
+    let mut other = program.connect();
+    wait_until("the replies pile up", || {
+        let list = other.say("CLIENT LIST");
+        let figures = list.split_ascii_whitespace().filter_map(|word| word.strip_prefix("omem="));
+        figures.filter_map(|bytes| bytes.parse::<u64>().ok()).any(|bytes| bytes > 20 << 20)
+    });
+    conn
+}
+
+#[test]
+fn second_signal_ends_at_once() {
+    let mut program = Program::start(&["--shutdown-timeout", "600"]);
+    let _stuck = stuck_reader(&program);
+    program.signal(Signal::TERM);
+    program.until_logged("signal received");
+    assert!(program.child.try_wait().expect("its state").is_none(), "it waits for the reader");
+    let begin = Instant::now();
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended().code, Some(1));
+    assert!(begin.elapsed() < STOP_LIMIT, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn client_that_reads_nothing_cannot_hold_up_the_stop() {
+    let mut program = Program::start(&["--shutdown-timeout", "1"]);
+    let _stuck = stuck_reader(&program);
+    program.signal(Signal::TERM);
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.took < STOP_LIMIT, "{:?}", ended.took);
+}
+
+#[test]
+fn sighup_goes_on_in_a_new_file_under_the_old_name() {
+    let folder = Folder::new();
+    let (file, moved) = (folder.path("log"), folder.path("log.1"));
+    let program = Program::run(&["--port", "0", "--bind", "127.0.0.1", "--logfile", &file]);
+    let has = |path: &str, text: &str| fs::read_to_string(path).is_ok_and(|log| log.contains(text));
+    wait_until("it is ready", || has(&file, "Ready to accept connections"));
+    fs::rename(&file, &moved).expect("logrotate moves the file");
+    program.signal(Signal::HUP);
+    wait_until("the log is reopened", || has(&file, "log reopened"));
+    assert!(!has(&moved, "log reopened") && has(&moved, "Ready to accept"));
+}
+
+#[test]
+fn shutdown_command_ends_with_0() {
+    for line in ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW"] {
+        let mut program = Program::start(&[]);
+        let mut conn = program.connect();
+        conn.pipeline(&[line]);
+        conn.expect_closed();
+        assert_eq!(program.ended().code, Some(0), "{line}");
+    }
+}
+
+#[test]
+fn killed_under_load_the_port_can_be_used_again_at_once() {
+    let mut program = Program::start(&[]);
+    let addr = program.addr.expect("an address");
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let mut conn = program.connect();
+            let (begun, has_begun) = channel();
+            let thread = thread::spawn(move || {
+                while conn.next_reply_to(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n") {
+                    // The receiver is gone once the load is known to run.
+                    let _ = begun.send(());
+                }
+            });
+            has_begun.recv_timeout(PATIENCE).expect("load");
+            thread
+        })
+        .collect();
+    program.signal(Signal::KILL);
+    assert_eq!(program.ended().code, None);
+    load.into_iter().for_each(|thread| thread.join().expect("the load ends with the server"));
+    let successor = Program::start_on(&addr.port().to_string(), &[]);
+    let mut conn = successor.connect();
+    assert_eq!(conn.say("DBSIZE"), "0", "a cache keeps nothing");
+    assert_eq!(conn.say("SET k v"), "OK");
+}
+
+trait Load {
+    /// Sends a request; whether a reply came.
+    fn next_reply_to(&mut self, request: &[u8]) -> bool;
+}
+
+impl Load for Conn {
+    fn next_reply_to(&mut self, request: &[u8]) -> bool {
+        self.try_send_raw(request).is_ok() && self.next_reply().is_ok()
+    }
+}
+
+#[test]
+fn log_never_has_a_raw_byte_of_a_client() {
+    let folder = Folder::new();
+    let file = folder.write("one.conf", "rdbcompression \"\\x1b[31m\\nforged\"\n");
+    let mut program = Program::run(&[
+        &file,
+        "--port",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--loglevel",
+        "debug",
+        "--enable-debug-command",
+        "yes",
+    ]);
+    let listening = program.until_logged("listening on");
+    program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+    program.until_logged("Ready to accept connections");
+    let mut conn = program.connect();
+    let evil = b"x\nforged line\r\n\x1b[31mred\x1b[0m\x07\x00\x9b\xff\xe2\x80\xae".as_slice();
+    let calls: &[&[&[u8]]] = &[
+        &[b"CLIENT", b"SETNAME", evil],
+        &[b"HELLO", b"3", b"SETNAME", evil],
+        &[b"CLIENT", b"SETINFO", b"LIB-NAME", evil],
+        &[evil],
+        &[b"GET", evil],
+        &[b"CLIENT", evil],
+        &[b"DEBUG", b"LOG", evil],
+        &[b"DEBUG", b"ERROR", evil],
+        &[b"CONFIG", b"SET", evil, evil],
+        &[b"CONFIG", b"SET", b"maxclients", evil],
+        &[b"AUTH", evil, evil],
+        &[b"SELECT", evil],
+        &[b"FILL.GET", evil],
+        &[b"FILL.PUT", evil, evil, evil],
+    ];
+    for call in calls {
+        conn.call(call);
+    }
+    for bytes in [
+        &b"*1\r\n\x1bPING\r\n"[..],
+        b"*x\n\x1b\r\n",
+        b"\"\x1b\n\r\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"*\x1b[1m\r\n",
+    ] {
+        let mut conn = program.connect();
+        conn.send_raw(bytes);
+        while conn.next_reply().is_ok() {}
+    }
+    program.connect().run("DEBUG PROTOCOL string");
+    let mut victim = program.connect();
+    victim.pipeline(&["DEBUG PANIC"]);
+    victim.expect_closed();
+    program.signal(Signal::TERM);
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0));
+    for line in ended.log.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.escape_ascii();
+        assert!(line.starts_with(b"20") && line.ends_with(b"\n"), "a line of our own: {text}");
+        assert!(line[..line.len() - 1].iter().all(|byte| (b' '..=b'~').contains(byte)), "printable: {text}");
+    }
+    let log = text_of(ended.log);
+    assert!(log.contains("DEBUG LOG: x\\nforged line"), "what was said is logged escaped: {log}");
+    assert!(log.contains("expected '$', got '\\u{1b}'"), "malformed input is logged escaped: {log}");
+}
