@@ -56,7 +56,7 @@ impl Program {
     fn start_on(port: &str, args: &[&str]) -> Program {
         let mut program = Program::run(&[&["--port", port, "--bind", "127.0.0.1"], args].concat());
         let listening = program.until_logged("listening on 127.0.0.1");
-        program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+        program.addr = address_in(&listening);
         program.until_logged("Ready to accept connections");
         program
     }
@@ -136,6 +136,11 @@ fn rest(lines: &Receiver<Vec<u8>>) -> Vec<u8> {
             Err(_) => panic!("the program did not end; its last words: {}", text_of(all)),
         }
     }
+}
+
+/// The address at the end of a log line.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.trim_end().rsplit(' ').next()?.parse().ok()
 }
 
 fn text_of(bytes: Vec<u8>) -> String {
@@ -234,7 +239,7 @@ fn flags_win_over_the_file_and_directives_without_meaning_are_named() {
     let mut program = Program::run(&[&file, "--port", "0", "--bind", "127.0.0.1", "--timeout", "9"]);
     program.until_logged("rdbcompression");
     let listening = program.until_logged("listening on 127.0.0.1");
-    program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+    program.addr = address_in(&listening);
     let mut conn = program.connect();
     assert_eq!(conn.say("CONFIG GET databases"), "databases 4");
     assert_eq!(conn.say("CONFIG GET timeout"), "timeout 9");
@@ -439,7 +444,7 @@ fn log_never_has_a_raw_byte_of_a_client() {
         "yes",
     ]);
     let listening = program.until_logged("listening on");
-    program.addr = listening.rsplit(' ').next().and_then(|addr| addr.parse().ok());
+    program.addr = address_in(&listening);
     program.until_logged("Ready to accept connections");
     let mut conn = program.connect();
     let evil = b"x\nforged line\r\n\x1b[31mred\x1b[0m\x07\x00\x9b\xff\xe2\x80\xae".as_slice();

@@ -91,7 +91,9 @@ pub fn work(args: &[String]) -> Result<(), Error> {
     runtime.block_on(async {
         let callers = callers(&scene, index, origin, server).await?;
         println!("ready");
-        std::io::stdin().read_line(&mut String::new())?;
+        if std::io::stdin().read_line(&mut String::new())? == 0 {
+            return Err("the parent is gone".into());
+        }
         let end = Instant::now() + scene.options.run_time();
         let tasks: Vec<_> = callers.into_iter().map(|caller| tokio::spawn(caller.run(end))).collect();
         for task in tasks {
@@ -196,8 +198,8 @@ impl Caller {
                     let value = self.compute(key).await?.ok();
                     self.answer(value.as_deref(), false);
                 }
-                // This origin knows every key and lets its failures pass on to the next caller, so these two
-                // come only from others who use the same server.
+                // No value to show. FAIL comes after three failed leaders in a row; NONE never from this origin,
+                // which has a value for every key.
                 ("NONE" | "FAIL", _) => self.answer(None, false),
                 ("WAIT", _) => {
                     self.figures(|figures| figures.again += 1);

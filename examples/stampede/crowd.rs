@@ -22,21 +22,16 @@ struct Crowd {
     outputs: Vec<BufReader<ChildStdout>>,
 }
 
-/// Runs one way with all its workers. `args` is this program's own command line.
-pub fn run(
-    way: Way,
-    options: &Options,
-    args: &[String],
-    origin: &Origin,
-    server: &str,
-) -> Result<Outcome, String> {
-    origin.reset();
+/// Runs one way with all its workers and a fresh origin. `args` is this program's own command line.
+pub fn run(way: Way, options: &Options, args: &[String], server: &str) -> Result<Outcome, String> {
     let told = |error: io::Error| format!("workers: {error}");
-    let mut crowd = Crowd::start(way, options, args, origin, server).map_err(told)?;
+    // Its own, so that nothing is left in its queue from another run.
+    let origin = Origin::start(options).map_err(told)?;
+    let mut crowd = Crowd::start(way, options, args, &origin, server).map_err(told)?;
     crowd.go().map_err(told)?;
     let readers: Vec<_> =
         crowd.outputs.drain(..).map(|output| std::thread::spawn(|| last_line(output))).collect();
-    crowd.watch(way, options, origin, &readers);
+    crowd.watch(way, options, &origin, &readers);
     let mut figures = Figures::new();
     for reader in readers {
         let line = reader.join().map_err(|_| "a reader failed")?.map_err(told)?;

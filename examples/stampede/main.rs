@@ -1,8 +1,8 @@
 //! A stampede to watch: `cargo run --release --example stampede` (`-- --help` for the options).
 //!
 //! Many callers in several processes ask a slow origin's values through a cache, with plain cache-aside
-//! and with FILL. This process holds the origin and, unless told otherwise, the server; `caller` is what a
-//! worker process does.
+//! and with FILL. This process holds the origins and, unless told otherwise, the server; `caller` is what
+//! a worker process does.
 
 mod caller;
 mod crowd;
@@ -18,7 +18,6 @@ use onefill::base::clock::Clock;
 use onefill::config::Settings;
 use onefill::server::{Running, Server};
 use options::{Asked, Options};
-use origin::Origin;
 
 /// What `--check` allows: the rest is the share of failed calls and the odd race with a TTL's end.
 const MOST_CALLS_PER_EXPIRY: f64 = 1.2;
@@ -57,7 +56,6 @@ fn stampede(args: &[String]) -> Result<(), Error> {
         }
     };
     greet(&server)?;
-    let origin = Origin::start(&options)?;
     println!(
         "{} processes x {} callers, {} keys (zipf {}), TTL {} ms, origin {} ms x {} at a time, {} s each way",
         options.processes,
@@ -69,8 +67,8 @@ fn stampede(args: &[String]) -> Result<(), Error> {
         options.capacity,
         options.seconds,
     );
-    let plain = crowd::run(Way::Plain, &options, args, &origin, &server)?;
-    let fill = crowd::run(Way::Fill, &options, args, &origin, &server)?;
+    let plain = crowd::run(Way::Plain, &options, args, &server)?;
+    let fill = crowd::run(Way::Fill, &options, args, &server)?;
     println!("\n{}", table(&plain, &fill));
     if options.check { check(&plain, &fill) } else { Ok(()) }
 }
@@ -97,7 +95,7 @@ fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    drop(setrlimit(Resource::Nofile, limit));
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn check(plain: &Outcome, fill: &Outcome) -> Result<(), Error> {

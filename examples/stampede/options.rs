@@ -70,17 +70,29 @@ macro_rules! row {
 
 const ROWS: &[Row] = &[
     row!("processes", 4.0, 1.0..=64.0, processes: u64, "worker processes"),
-    row!("tasks", 50.0, 1.0..=1000.0, tasks: u64, "callers in each process, each asking for one key after another"),
+    row!(
+        "tasks", 50.0, 1.0..=1000.0, tasks: u64,
+        "callers in each process, each asking for one key after another"
+    ),
     row!("keys", 50.0, 1.0..=1_000_000.0, keys: u64, "different keys"),
     row!("zipf", 1.0, 0.0..=5.0, zipf: f64, "skew of the keys' popularity; 0 asks for all alike"),
     row!("seconds", 6.0, 0.5..=600.0, seconds: f64, "length of each of the two runs"),
     row!("pause-ms", 20.0, 0.0..=60_000.0, pause_ms: f64, "mean pause of a caller between two requests"),
     row!("latency-ms", 100.0, 1.0..=10_000.0, latency_ms: f64, "time the origin needs for one value"),
-    row!("capacity", 16.0, 1.0..=10_000.0, capacity: u64, "values the origin computes at a time; further calls queue"),
+    row!(
+        "capacity", 16.0, 1.0..=10_000.0, capacity: u64,
+        "values the origin computes at a time; further calls queue"
+    ),
     row!("errors", 1.0, 0.0..=100.0, errors_pct: f64, "percentage of the origin's calls that fail"),
     row!("ttl-ms", 1000.0, 50.0..=3_600_000.0, ttl_ms: u64, "how long a value lives"),
-    row!("grace-ms", 0.0, 0.0..=3_600_000.0, grace_ms: u64, "FILL only: how long past its TTL a value is served stale"),
-    row!("beta", 0.0, 0.0..=100.0, beta: f64, "FILL only: early refresh (these calls come before any expiry)"),
+    row!(
+        "grace-ms", 0.0, 0.0..=3_600_000.0, grace_ms: u64,
+        "FILL only: how long past its TTL a value is served stale"
+    ),
+    row!(
+        "beta", 0.0, 0.0..=100.0, beta: f64,
+        "FILL only: early refresh (these calls come before any expiry)"
+    ),
     row!("seed", 1.0, 0.0..=4_294_967_295.0, seed: u64, "seed of keys, pauses and errors"),
 ];
 
@@ -162,8 +174,8 @@ impl Row {
 
 fn help() -> String {
     let mut text = String::from(
-        "A stampede to watch: many callers in many processes ask for the values of a slow origin, whose keys keep
-expiring; first with plain cache-aside (GET, SET PX), then with FILL.GET and FILL.PUT.
+        "A stampede to watch: many callers in many processes ask for the values of a slow origin, whose keys
+keep expiring; first with plain cache-aside (GET, SET PX), then with FILL.GET and FILL.PUT.
 
 Usage: cargo run --release --example stampede -- [OPTIONS]
 
@@ -181,9 +193,10 @@ Usage: cargo run --release --example stampede -- [OPTIONS]
     line("help", "this text", "");
     text.push_str(
         "
-An expiry is counted by the origin: a call for a key of which no value younger than its TTL was handed out. Ideally
-each is met by one call. A failed call leaves its expiry open: the next call belongs to it. --check demands of FILL at most
-1.2 calls per expiry, and fewer than the plain way makes; --beta and high --errors add calls by design.
+An expiry is counted by the origin: a call for a key of which no value younger than its TTL was
+handed out. Ideally each is met by one call. A failed call leaves its expiry open: the next call
+belongs to it. --check demands of FILL at most 1.2 calls per expiry, and fewer than the plain way
+makes; --beta and high --errors add calls by design.
 ",
     );
     text

@@ -29,6 +29,9 @@ pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 pub const SWEEP_ENTRIES_MAX: usize = 256;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
+/// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall
+/// clock may be set, and sweeping may be switched off and on again.
+pub const SWEEP_LOOK_MS: u64 = 1_000;
 
 /// Replies that may queue behind a parked reply slot before the slot is answered WAIT.
 pub const SLOT_REPLIES_MAX: usize = 1024;
@@ -41,7 +44,7 @@ pub const LEASE_MS_MIN: u64 = 10;
 /// Longest lease, milliseconds.
 pub const LEASE_MS_MAX: u64 = 600_000;
 /// Failed leaders in a row, within `FAILURES_WINDOW_MS`, after which a failure is shared as if with RETRY.
-pub const FAILURES_IN_A_ROW_MAX: u8 = 3;
+pub const FAILURES_IN_A_ROW_MAX: usize = 3;
 /// Window in which failed leaders count as "in a row", and the RETRY they then imply, milliseconds.
 pub const FAILURES_WINDOW_MS: u64 = 1_000;
 /// Longest RETRY, GRACE or STALE, milliseconds (100 years, so that sums cannot overflow).

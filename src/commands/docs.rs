@@ -22,6 +22,7 @@ const GROUPS: &[Group] = &[
     Group::Generic,
     Group::Transactions,
     Group::Connection,
+    Group::Scripting,
     Group::Server,
 ];
 

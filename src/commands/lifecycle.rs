@@ -24,11 +24,11 @@ impl Bench<'_> {
         }
     }
 
-    fn forget_slot(&mut self, slot: &ReplySlot) {
+    fn forget_slot(&mut self, slot: &Arc<ReplySlot>) {
         let mut keys = self.keys();
         for home in &slot.homes {
             let key = key_of(home);
-            keys.view_in(home.db, &key).forget_waiter(&key);
+            keys.view_in(home.db, &key).forget_waiter(&key, slot, home.index);
         }
     }
 
@@ -43,7 +43,8 @@ impl Bench<'_> {
         }
     }
 
-    /// An answer is about to be written: the clock of a lease in it begins now, and its connection leads.
+    /// An answer joins its connection's replies: the connection leads with the lease in it, whose clock
+    /// begins now, and again if the socket turns out to take no more (`start_leases`).
     pub fn handed(&mut self, session: &mut Session, slot: &ReplySlot, answer: &Answer) {
         for grant in grants(answer) {
             let serial = grant.token.serial;
@@ -56,6 +57,14 @@ impl Bench<'_> {
                     session.leases.add(LeaseHeld { home: home.clone(), serial });
                 }
             }
+        }
+    }
+
+    /// Replies were handed to the socket only now: the clocks of the leases in them begin.
+    pub fn start_leases(&mut self, leases: &[LeaseHeld]) {
+        for LeaseHeld { home, serial } in leases {
+            let key = key_of(home);
+            self.keys().view_in(home.db, &key).lease_handed(&key, *serial);
         }
     }
 

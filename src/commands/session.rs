@@ -82,7 +82,7 @@ impl Slots {
 }
 
 /// A lease that was granted to this connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LeaseHeld {
     pub home: Home,
     pub serial: u64,
@@ -92,6 +92,8 @@ pub struct LeaseHeld {
 #[derive(Debug, Default)]
 pub struct Leases {
     pub held: Vec<LeaseHeld>,
+    /// Those whose reply is not handed to the socket yet.
+    pub unsent: Vec<LeaseHeld>,
     /// Live ones at the last pruning.
     live: usize,
 }
@@ -101,6 +103,7 @@ const LEASES_UNPRUNED_MAX: usize = 64;
 
 impl Leases {
     pub fn add(&mut self, lease: LeaseHeld) {
+        self.unsent.push(lease.clone());
         self.held.push(lease);
     }
 

@@ -18,6 +18,8 @@ pub trait Waiting {
     fn is_deliverable(&self) -> bool;
     /// Takes the right to answer it; true for exactly one caller.
     fn claim(&self) -> bool;
+    /// Notes that it left the queue of its key at `index`; true the first time.
+    fn leave(&self, index: usize) -> bool;
 }
 
 /// Who asks for a lease, and on which terms.
@@ -75,6 +77,13 @@ pub struct Waiter<W> {
     pub stale_ms: Option<u64>,
 }
 
+impl<W: Waiting> Waiter<W> {
+    /// Notes that it is out of the queue. An answered waiter may have been noted so before.
+    fn leave(&self) {
+        self.slot.leave(self.index);
+    }
+}
+
 /// A waiter that was claimed and made leader.
 #[derive(Debug)]
 pub struct Elected<W> {
@@ -124,8 +133,8 @@ pub struct Flight<W> {
     /// Waiters in the queue that are known to be answered elsewhere.
     answered_elsewhere: usize,
     backoff: Option<Backoff>,
-    failures: u8,
-    failures_since: u64,
+    /// When the last failed leaders failed, the latest first; forgotten after `FAILURES_WINDOW_MS`.
+    failed_at: [Option<u64>; FAILURES_IN_A_ROW_MAX - 1],
     /// When this flight's record in the deadline queue fires; `u64::MAX` if none is filed.
     pub filed_at: u64,
     pub opened_at: u64,
@@ -139,8 +148,7 @@ impl<W: Waiting> Flight<W> {
             waiters: VecDeque::new(),
             answered_elsewhere: 0,
             backoff: None,
-            failures: 0,
-            failures_since: 0,
+            failed_at: [None; FAILURES_IN_A_ROW_MAX - 1],
             filed_at: u64::MAX,
             opened_at: now,
         }
@@ -210,7 +218,10 @@ impl<W: Waiting> Flight<W> {
 
     /// Notes that a waiter was answered elsewhere or lost its connection. The queue is swept once half
     /// of it is gone, so a crowd that leaves at once costs each of its members a constant time.
-    pub fn forget_one(&mut self) {
+    pub fn forget_one(&mut self, slot: &W, index: usize) {
+        if !slot.leave(index) {
+            return;
+        }
         self.answered_elsewhere += 1;
         if self.answered_elsewhere * 2 >= self.waiters.len() {
             self.forget_answered();
@@ -218,8 +229,20 @@ impl<W: Waiting> Flight<W> {
     }
 
     fn forget_answered(&mut self) {
-        self.waiters.retain(|waiter| waiter.slot.is_open());
+        self.waiters.retain(|waiter| {
+            let open = waiter.slot.is_open();
+            if !open {
+                waiter.leave();
+            }
+            open
+        });
         self.answered_elsewhere = 0;
+    }
+
+    fn take_waiters(&mut self) -> VecDeque<Waiter<W>> {
+        self.answered_elsewhere = 0;
+        self.waiters.iter().for_each(Waiter::leave);
+        std::mem::take(&mut self.waiters)
     }
 
     /// Prolongs the lease; `None` if the token is not this flight's.
@@ -243,29 +266,26 @@ impl<W: Waiting> Flight<W> {
     pub fn fulfil(&mut self) -> VecDeque<Waiter<W>> {
         self.lease = None;
         self.backoff = None;
-        self.failures = 0;
-        self.answered_elsewhere = 0;
-        std::mem::take(&mut self.waiters)
+        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
+        self.take_waiters()
     }
 
     /// FAIL. `retry_ms` given, or the third failure in a row: shared; else handed over.
     #[must_use]
     pub fn fail(&mut self, message: Bytes, retry_ms: Option<u64>, serial: u64, now: u64) -> Failed<W> {
         self.lease = None;
-        if now.saturating_sub(self.failures_since) >= FAILURES_WINDOW_MS {
-            self.failures = 0;
-            self.failures_since = now;
-        }
-        self.failures = self.failures.saturating_add(1);
-        let storm = self.failures >= FAILURES_IN_A_ROW_MAX;
+        // A window that slides: so many failures within it, wherever it begins.
+        self.forget_old_failures(now);
+        let storm = self.failed_at.iter().all(Option::is_some);
+        self.failed_at.rotate_right(1);
+        self.failed_at[0] = Some(now);
         let Some(retry_ms) = retry_ms.or(storm.then_some(FAILURES_WINDOW_MS)) else {
             return Failed::HandedOver(self.elect(serial, Cause::Fail, now));
         };
-        self.failures = 0;
+        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
         let backoff = Backoff { message, until: now.saturating_add(retry_ms) };
         self.backoff = Some(backoff.clone());
-        self.answered_elsewhere = 0;
-        Failed::Shared(std::mem::take(&mut self.waiters).into(), backoff)
+        Failed::Shared(self.take_waiters().into(), backoff)
     }
 
     /// A deletion: the token is void, the next generation begins with the oldest waiter.
@@ -273,7 +293,7 @@ impl<W: Waiting> Flight<W> {
     pub fn void(&mut self, serial: u64, now: u64) -> Option<Elected<W>> {
         self.lease = None;
         self.backoff = None;
-        self.failures = 0;
+        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
         self.elect(serial, Cause::Void, now)
     }
 
@@ -304,9 +324,7 @@ impl<W: Waiting> Flight<W> {
         if self.backoff.as_ref().is_some_and(|backoff| backoff.until <= now) {
             self.backoff = None;
         }
-        if self.failures > 0 && now.saturating_sub(self.failures_since) >= FAILURES_WINDOW_MS {
-            self.failures = 0;
-        }
+        self.forget_old_failures(now);
         let mut elected = None;
         if let Some(lease) = self.lease.as_ref().filter(|lease| lease.ends_at <= now) {
             let (overdue, orphaned) = (lease.overdue, lease.orphaned);
@@ -329,12 +347,19 @@ impl<W: Waiting> Flight<W> {
         }
     }
 
+    fn forget_old_failures(&mut self, now: u64) {
+        for failed_at in &mut self.failed_at {
+            *failed_at = failed_at.filter(|at| now.saturating_sub(*at) < FAILURES_WINDOW_MS);
+        }
+    }
+
     fn expire_waiters(&mut self, now: u64) -> Vec<Waiter<W>> {
         if self.waiters.iter().all(|waiter| waiter.until > now) {
             return Vec::new();
         }
         let (over, waiting) = self.waiters.drain(..).partition::<Vec<_>, _>(|waiter| waiter.until <= now);
         self.waiters = waiting.into();
+        over.iter().for_each(Waiter::leave);
         over.into_iter().filter(|waiter| waiter.slot.claim()).collect()
     }
 
@@ -344,6 +369,7 @@ impl<W: Waiting> Flight<W> {
         let mut at = self.waiters.iter().position(|waiter| waiter.slot.is_deliverable()).unwrap_or(0);
         loop {
             let waiter = self.waiters.remove(at)?;
+            waiter.leave();
             // Somebody else may claim between the look and the claim: then the oldest is next.
             if waiter.slot.claim() {
                 self.grant(waiter.ask.clone(), serial, now);
@@ -359,14 +385,17 @@ impl<W: Waiting> Flight<W> {
         let lease = self.lease.iter().map(|lease| lease.ends_at);
         let waits = self.waiters.iter().map(|waiter| waiter.until);
         let backoff = self.backoff.iter().map(|backoff| backoff.until);
-        let failures = (self.failures > 0).then_some(self.failures_since + FAILURES_WINDOW_MS);
+        let failures = self.failed_at[0].map(|at| at + FAILURES_WINDOW_MS);
         lease.chain(waits).chain(backoff).chain(failures).min()
     }
 
     /// Nothing left to remember.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.lease.is_none() && self.waiters.is_empty() && self.backoff.is_none() && self.failures == 0
+        self.lease.is_none()
+            && self.waiters.is_empty()
+            && self.backoff.is_none()
+            && self.failed_at[0].is_none()
     }
 
     /// Somebody fills, waits or backs off; an overdue token or a counted failure alone is no open flight.

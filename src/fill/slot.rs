@@ -22,6 +22,8 @@ pub struct Home {
     pub db: usize,
     pub key: Arc<[u8]>,
     pub hash: u64,
+    /// Which of the slot's keys this is.
+    pub index: usize,
 }
 
 /// What is sent to a connection from outside.
@@ -134,6 +136,8 @@ pub struct ReplySlot {
     /// The flights it waits for; one for FILL.GET, one or more for FILL.MGET.
     pub homes: Box<[Home]>,
     claimed: AtomicBool,
+    /// For each home: still in the queue of that flight. Changed under the key's shard lock alone.
+    queued: Box<[AtomicBool]>,
     post_box: Arc<PostBox>,
     /// FILL.MGET only: what is known of each key so far.
     partial: Option<Mutex<Vec<Option<Outcome<Bytes>>>>>,
@@ -143,8 +147,7 @@ impl ReplySlot {
     /// A slot for a FILL.GET.
     #[must_use]
     pub fn one(seq: u64, client: u64, home: Home, post_box: Arc<PostBox>) -> Arc<ReplySlot> {
-        let homes = Box::new([home]);
-        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), post_box, partial: None })
+        ReplySlot::new(seq, client, Box::new([home]), None, post_box)
     }
 
     /// A slot for a FILL.MGET; `known` has an outcome for each key that does not wait.
@@ -156,8 +159,18 @@ impl ReplySlot {
         known: Vec<Option<Outcome<Bytes>>>,
         post_box: Arc<PostBox>,
     ) -> Arc<ReplySlot> {
-        let partial = Some(Mutex::new(known));
-        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), post_box, partial })
+        ReplySlot::new(seq, client, homes, Some(Mutex::new(known)), post_box)
+    }
+
+    fn new(
+        seq: u64,
+        client: u64,
+        homes: Box<[Home]>,
+        partial: Option<Mutex<Vec<Option<Outcome<Bytes>>>>>,
+        post_box: Arc<PostBox>,
+    ) -> Arc<ReplySlot> {
+        let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
+        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), queued, post_box, partial })
     }
 
     #[must_use]
@@ -231,6 +244,11 @@ impl Waiting for Arc<ReplySlot> {
     fn claim(&self) -> bool {
         ReplySlot::claim(self)
     }
+
+    fn leave(&self, index: usize) -> bool {
+        let place = self.homes.iter().position(|home| home.index == index);
+        place.is_some_and(|place| self.queued[place].swap(false, Ordering::Relaxed))
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +256,7 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0 }
+        Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 }
     }
 
     fn hit(value: &'static [u8]) -> Outcome<Bytes> {

@@ -40,6 +40,8 @@ struct Connection {
     replies: ReplyQueue,
     /// Bytes of `replies.ready` that are written already.
     written: usize,
+    /// The socket takes no more for the moment.
+    is_backlogged: bool,
     /// Shutdown: close once nothing more is there to read.
     finishes: bool,
 }
@@ -105,6 +107,7 @@ impl Connection {
             partial: Vec::new(),
             replies: ReplyQueue::default(),
             written: 0,
+            is_backlogged: false,
             finishes: false,
         })
     }
@@ -293,6 +296,7 @@ impl Connection {
                 }
             };
             let Poll::Ready(wrote) = polled else {
+                self.is_backlogged = true;
                 self.session.post_box().set_backlogged(true);
                 return Poll::Pending;
             };
@@ -309,9 +313,22 @@ impl Connection {
             self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
             self.session.client.seen.reply_bytes.store(self.replies.len(), Relaxed);
             self.session.client.seen.soft_limit_since.store(0, Relaxed);
+        }
+        self.replies_handed();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Everything is with the socket. Where that took a while, the leases in it begin only now.
+    fn replies_handed(&mut self) {
+        let leases = std::mem::take(&mut self.session.leases.unsent);
+        let was_backlogged = std::mem::take(&mut self.is_backlogged);
+        if was_backlogged {
             self.session.post_box().set_backlogged(false);
         }
-        Poll::Ready(Ok(()))
+        if was_backlogged && !leases.is_empty() {
+            let worker = self.worker.clone();
+            worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(&leases));
+        }
     }
 
     fn waiting_bytes(&self) -> usize {

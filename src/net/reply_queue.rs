@@ -117,7 +117,7 @@ mod tests {
     use std::io::IoSlice;
 
     fn parked(seq: u64) -> Parked {
-        let home = Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0 };
+        let home = Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 };
         Parked { slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())), order: None }
     }
 

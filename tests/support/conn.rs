@@ -187,6 +187,11 @@ impl Conn {
         assert_eq!(self.say("PING"), "PONG");
     }
 
+    /// The same connection once more, for another thread to write to.
+    pub fn second_handle(&self) -> Conn {
+        Conn::over(self.stream.try_clone().expect("a second handle"))
+    }
+
     /// Closes the sending side alone: nothing more will be asked, replies are still read.
     pub fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).expect("the sending side closes");

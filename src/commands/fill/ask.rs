@@ -42,7 +42,10 @@ impl Value for Bytes {
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let mut asked = ask_options(ctx, args)?;
-    if !may_park(ctx) {
+    if !is_heard(ctx) {
+        return Ok(());
+    }
+    if ctx.in_transaction {
         asked.wait_ms = 0;
     }
     let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
@@ -59,7 +62,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     };
     if waits && has_slot {
         let client = ctx.session.client.clone();
-        let home = home(ctx.session.db, &key);
+        let home = home(ctx.session.db, &key, 0);
         let slot = ReplySlot::one(ctx.session.slots.next_seq(), client.id, home, client.post_box.clone());
         client.post_box.open_slot(slot.clone());
         view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
@@ -92,7 +95,10 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         order.push(place as u32);
     }
     let mut asked = ask_options(ctx, args)?;
-    if !may_park(ctx) {
+    if !is_heard(ctx) {
+        return Ok(());
+    }
+    if ctx.in_transaction {
         asked.wait_ms = 0;
     }
     let mut known = ask_each(ctx, &keys, &asked);
@@ -143,7 +149,7 @@ fn park_all(
 ) {
     let client = ctx.session.client.clone();
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
-    let homes = waiting.iter().map(|at| home(ctx.session.db, &keys[*at])).collect();
+    let homes = waiting.iter().map(|at| home(ctx.session.db, &keys[*at], *at)).collect();
     let seq = ctx.session.slots.next_seq();
     let slot = ReplySlot::many(seq, client.id, homes, known, client.post_box.clone());
     client.post_box.open_slot(slot.clone());
@@ -156,7 +162,7 @@ fn park_all(
 
 /// Remembers a lease that this reply grants, and lets the reply out at once.
 fn keep_lease(ctx: &mut Ctx<'_>, key: &Key<'_>, grant: Grant) {
-    let home = home(ctx.session.db, key);
+    let home = home(ctx.session.db, key, 0);
     ctx.session.leases.add(LeaseHeld { home, serial: grant.token.serial });
     if ctx.session.slots.open > 0 {
         let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
@@ -168,9 +174,9 @@ fn keep_lease(ctx: &mut Ctx<'_>, key: &Key<'_>, grant: Grant) {
     }
 }
 
-/// Inside a transaction nothing parks, and nobody waits for a reply that will not be sent.
-fn may_park(ctx: &Ctx<'_>) -> bool {
-    !ctx.in_transaction && ctx.session.reply_mode == ReplyMode::On
+/// Whether the reply will be sent: a lease is granted only into one that its caller can read.
+fn is_heard(ctx: &Ctx<'_>) -> bool {
+    ctx.session.reply_mode == ReplyMode::On
 }
 
 fn shed(wait_ms: u64) -> Outcome<Bytes> {

@@ -24,11 +24,14 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
         stale_ms: None,
         beta: settings.fill_beta,
     };
+    let mut says_wait = false;
     while !args.is_done() {
-        if args.skip("WAIT") {
+        if !says_wait && args.skip("WAIT") {
             asked.wait_ms = ms_between(args, "WAIT", 0, WAIT_MS_MAX)?;
-        } else if args.skip("NOWAIT") {
+            says_wait = true;
+        } else if !says_wait && args.skip("NOWAIT") {
             asked.wait_ms = 0;
+            says_wait = true;
         } else if args.skip("LEASE") {
             asked.ask.lease_ms = lease_ms(args)?;
         } else if args.skip("STALE") {

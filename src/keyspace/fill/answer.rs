@@ -173,12 +173,10 @@ impl View<'_> {
         let (kind, value, refill) = match kind {
             PutKind::Value { value, grace_ms } => {
                 let delta_ms = u32::try_from(fill_ms).unwrap_or(u32::MAX);
+                // Without a deadline there is no early refresh, but FILL.STALE may need the grace.
+                let delta_ms = if expire_at.is_some() { delta_ms } else { 0 };
                 let refill = Refill { grace_ms, delta_ms };
-                (
-                    Kind::Value,
-                    value,
-                    expire_at.is_some().then_some(refill).filter(|r| *r != Refill::default()),
-                )
+                (Kind::Value, value, Some(refill).filter(|refill| *refill != Refill::default()))
             }
             PutKind::None => (Kind::None, NewValue::Small(b""), None),
             PutKind::Pass => (Kind::Pass, NewValue::Small(b""), None),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Known;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::Outcome;
+use crate::fill::{Outcome, ReplySlot};
 use crate::keyspace::view::View;
 
 impl View<'_> {
@@ -39,9 +39,9 @@ impl View<'_> {
     }
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
-    pub fn forget_waiter(&mut self, key: &Key<'_>) {
+    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: usize) {
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.forget_one();
+            flight.forget_one(slot, index);
             self.drop_if_over(key);
         }
     }

@@ -188,10 +188,10 @@ fn takes_stale(limit_ms: Option<u64>, past_ms: i64) -> bool {
     limit_ms.is_none_or(|limit_ms| limit_ms > 0 && past_ms as u64 <= limit_ms)
 }
 
-/// Where a parked caller waits for this key.
+/// Where a caller's slot waits for its key number `index`.
 #[must_use]
-pub fn home(db: usize, key: &Key<'_>) -> Home {
-    Home { db, key: Arc::from(key.bytes), hash: key.hash }
+pub fn home(db: usize, key: &Key<'_>, index: usize) -> Home {
+    Home { db, key: Arc::from(key.bytes), hash: key.hash, index }
 }
 
 #[cfg(test)]
