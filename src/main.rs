@@ -8,7 +8,7 @@ use onefill::base::clock::Clock;
 use onefill::config::{Launch, Loaded, launch};
 use onefill::log::Log;
 use onefill::server::{Running, Server, Surroundings};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -49,9 +49,12 @@ fn serve(loaded: Loaded) -> io::Result<()> {
         apply: Box::new(move |settings| level.set_level(settings.loglevel)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Heard from here on: who sees "Ready" may send one at once.
+    let signals = runtime.block_on(async { Signals::listen() })?;
     let running = Server::start_in(loaded.settings, surroundings)?;
     greet(&running);
-    runtime.block_on(until_stopped(running, &log))
+    runtime.block_on(until_stopped(running, signals, &log));
+    Ok(())
 }
 
 /// Where it listens, with what, and how to try it.
@@ -71,11 +74,26 @@ fn greet(running: &Running) {
     tracing::info!("Ready to accept connections");
 }
 
+/// The signals that the program answers.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for the end: a first SIGTERM or SIGINT begins the graceful stop, a second ends at once.
-async fn until_stopped(mut running: Running, log: &Log) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn until_stopped(mut running: Running, signals: Signals, log: &Log) {
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let finished = running.finished();
     tokio::pin!(finished);
     let mut stopping = false;
@@ -98,7 +116,6 @@ async fn until_stopped(mut running: Running, log: &Log) -> io::Result<()> {
         }
     }
     tracing::info!("Onefill is now ready to exit, bye bye...");
-    Ok(())
 }
 
 /// Raises the limit on open files to what `maxclients` needs, as far as the system allows.

@@ -9,8 +9,16 @@ use super::keys::Keys;
 use super::shard::{Deadline, Due};
 use super::verbs::{dies_at, is_visible, sweep_at};
 use super::view::View;
+use crate::base::clock::Now;
 use crate::base::hash::Key;
-use crate::base::limits::{SWEEP_ENTRIES_MAX, SWEEP_PERIOD_MS};
+use crate::base::limits::{SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS, SWEEP_PERIOD_MS};
+
+/// When to look for an entry that is due at `at` (wall clock), monotonic ms. Expiry is exact on access; the
+/// sweeper only frees memory, so its period is soon enough.
+pub(super) fn look_at(at: i64, now: Now) -> u64 {
+    let wait_ms = at.saturating_sub(now.wall_ms).clamp(0, SWEEP_LOOK_MS as i64) as u64;
+    now.mono_ms + wait_ms + SWEEP_PERIOD_MS
+}
 
 impl Keys<'_> {
     /// Sweeps one shard in every database and returns when it wants to be swept again, monotonic ms.
@@ -96,15 +104,11 @@ impl View<'_> {
     fn next_due(&self, entries: bool) -> u64 {
         let now = self.scope.now;
         let flights = self.shard.deadlines.peek().map(|Reverse(deadline)| deadline.at);
-        let entries =
-            self.shard.dbs.iter().filter(|_| entries).filter_map(|db| db.content.queue.next_at()).min();
-        let entries = entries.map(|at| {
-            let wait_ms = at.saturating_sub(now.wall_ms);
-            if wait_ms <= 0 {
-                now.mono_ms
-            } else {
-                now.mono_ms.saturating_add(wait_ms as u64) + SWEEP_PERIOD_MS
-            }
+        let first = self.shard.dbs.iter().filter_map(|db| db.content.queue.next_at()).min();
+        let entries = first.map(|at| match entries {
+            true if at <= now.wall_ms => now.mono_ms,
+            true => look_at(at, now),
+            false => now.mono_ms + SWEEP_LOOK_MS,
         });
         flights.into_iter().chain(entries).min().unwrap_or(u64::MAX)
     }

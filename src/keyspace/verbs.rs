@@ -5,10 +5,10 @@
 //! learn of it.
 
 use super::shard::Content;
+use super::sweep::look_at;
 use super::view::View;
 use super::watch::Watch;
 use crate::base::hash::Key;
-use crate::base::limits::SWEEP_PERIOD_MS;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Kind, Meta, NewValue, ValueRef};
 
@@ -376,10 +376,7 @@ impl View<'_> {
         let content = self.content();
         content.queue.push(at, hash);
         self.rebuild_bloated_queue();
-        // Expiry is exact on access; the sweeper only frees memory, so its period is soon enough.
-        let wait_ms = at.saturating_sub(now.wall_ms).max(0) as u64;
-        let at = now.mono_ms.saturating_add(wait_ms).saturating_add(SWEEP_PERIOD_MS);
-        self.keyspace.note_due(self.index, at);
+        self.keyspace.note_due(self.index, look_at(at, now));
     }
 
     fn rebuild_bloated_queue(&mut self) {

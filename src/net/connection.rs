@@ -123,14 +123,20 @@ impl Connection {
                 other => other.is_ready(),
             };
             if self.session.closes && flushed {
-                return Poll::Ready(End::Closed);
+                if self.replies.unanswered() == 0 {
+                    return Poll::Ready(End::Closed);
+                }
+                // The answers come as letters, which wake us.
+                self.answer_parked();
             }
             if self.session.closes || self.waiting_bytes() > REPLY_BYTES_PAUSE {
                 return Poll::Pending;
             }
             match self.poll_read(cx) {
-                Poll::Pending if self.finishes => self.session.closes = true,
+                Poll::Pending if self.finishes && !self.stream.has_bytes() => self.session.closes = true,
                 Poll::Pending => return Poll::Pending,
+                // It may have closed its sending side alone: what is ready is written first.
+                Poll::Ready(Ok(0)) if !flushed => self.session.closes = true,
                 Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
@@ -329,6 +335,12 @@ impl Connection {
             let worker = self.worker.clone();
             worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(&leases));
         }
+    }
+
+    /// Answers WAIT to everything parked, as nothing more is waited for.
+    fn answer_parked(&mut self) {
+        let parked = self.session.post_box().claim_all();
+        self.worker.at_bench(&mut Effects::default(), |bench| bench.answer_wait(parked));
     }
 
     fn waiting_bytes(&self) -> usize {

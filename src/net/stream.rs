@@ -1,10 +1,12 @@
 //! A client's socket: TCP or Unix, alike to everybody above.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -27,6 +29,16 @@ impl Stream {
             Accepted::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)?),
             Accepted::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)?),
         })
+    }
+
+    /// Whether bytes have arrived that `poll_read` did not see yet: the runtime may not have heard of them.
+    pub fn has_bytes(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = match self {
+            Stream::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
+        };
+        peeked.is_ok_and(|bytes| bytes > 0)
     }
 
     pub fn fd(&self) -> RawFd {
