@@ -267,7 +267,7 @@ fn sweeping_switched_off_leaves_entries_to_whoever_asks() {
     assert_eq!((conn.run("GET k7"), expired(&server)), (Value::Nil, 1));
     assert_eq!(conn.say("DBSIZE"), "999");
     assert_eq!(conn.say("DEBUG SET-ACTIVE-EXPIRE 1"), "OK");
-    server.advance_ms(PERIOD_MS);
+    server.advance_ms(2_000);
     until_expired(&server, 1_000);
     assert_eq!(conn.say("DBSIZE"), "0");
 }
@@ -300,7 +300,7 @@ fn watch_of_an_entry_that_had_ended_already_does_not_mind() {
     server.advance_ms(1_000);
     conn.say("WATCH k");
     conn.say("DEBUG SET-ACTIVE-EXPIRE 1");
-    server.advance_ms(PERIOD_MS);
+    server.advance_ms(2_000);
     until_expired(&server, 1);
     conn.pipeline(&["MULTI", "SET won 1", "EXEC"]);
     assert_eq!([conn.reply(), conn.reply(), conn.reply()][2].text(), "OK");

@@ -244,12 +244,7 @@ fn introduce(ctx: &mut Ctx<'_>) {
 
 fn select(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let word = args.take()?;
-    let number = parse_i64(word).ok_or(CommandError::NotAnInteger)?;
-    if i32::try_from(number).is_err() {
-        let text = "value is out of range, value must between -2147483648 and 2147483647";
-        return Err(CommandError::OutOfRange(text));
-    }
-    let db = ctx.database(word, "DB index is out of range")?;
+    let db = ctx.database(word)?;
     ctx.session.db = db;
     ctx.keys.db = db;
     ctx.reply.ok();

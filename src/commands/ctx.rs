@@ -31,11 +31,15 @@ impl Ctx<'_> {
         self.keys.key(bytes)
     }
 
-    /// A database number of a request; `out_of_range` is the command's own text.
-    pub fn database(&self, word: &[u8], out_of_range: &'static str) -> Result<usize, CommandError> {
+    /// A database number of a request. Redis reads it as a 32-bit integer and has a text of its own for
+    /// larger ones.
+    pub fn database(&self, word: &[u8]) -> Result<usize, CommandError> {
         let number = parse_i64(word).ok_or(CommandError::NotAnInteger)?;
+        let number = i32::try_from(number).map_err(|_| {
+            CommandError::OutOfRange("value is out of range, value must between -2147483648 and 2147483647")
+        })?;
         let known = usize::try_from(number).ok().filter(|db| *db < self.keys.keyspace.databases());
-        known.ok_or(CommandError::OutOfRange(out_of_range))
+        known.ok_or(CommandError::OutOfRange("DB index is out of range"))
     }
 
     /// The length a string may reach, bytes (`proto-max-bulk-len`).

@@ -8,7 +8,6 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, integer, key, token};
 use crate::base::hash::Key;
-use crate::base::int::parse_i64;
 
 pub static ROWS: &[Spec] = &[
     Spec {
@@ -223,7 +222,7 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         if args.skip("REPLACE") {
             replace = true;
         } else if args.left() >= 2 && args.skip("DB") {
-            to_db = database(ctx, args.take()?)?;
+            to_db = ctx.database(args.take()?)?;
         } else {
             return Err(CommandError::Syntax);
         }
@@ -254,7 +253,7 @@ fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_
 
 fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let to_db = database(ctx, args.take()?)?;
+    let to_db = ctx.database(args.take()?)?;
     let from_db = ctx.keys.db;
     if to_db == from_db {
         return Err(same_object());
@@ -272,14 +271,4 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
 
 fn same_object() -> CommandError {
     CommandError::err("source and destination objects are the same")
-}
-
-/// A database number; Redis reads it as a 32-bit integer and has a text of its own for larger ones.
-fn database(ctx: &Ctx<'_>, word: &[u8]) -> Result<usize, CommandError> {
-    if parse_i64(word).is_some_and(|number| i32::try_from(number).is_err()) {
-        return Err(CommandError::OutOfRange(
-            "value is out of range, value must between -2147483648 and 2147483647",
-        ));
-    }
-    ctx.database(word, "DB index is out of range")
 }

@@ -175,8 +175,8 @@ impl Connection {
 
     /// Reads on behind a request that is cut off, with room for what it is known to lack.
     fn poll_read_partial(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Room grows with what arrives, not with what a client announces.
-        let missing = self.parser.missing_bytes().clamp(READ_BYTES / 4, READ_BYTES.max(self.partial.len()));
+        // Room for what arrives next, not for what a client announces; it is zeroed before each read.
+        let missing = self.parser.missing_bytes().clamp(READ_BYTES / 4, READ_BYTES * 4);
         let len = self.partial.len();
         self.partial.resize(len + missing, 0);
         let mut buffer = ReadBuf::new(&mut self.partial[len..]);
