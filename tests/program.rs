@@ -492,5 +492,8 @@ fn log_never_has_a_raw_byte_of_a_client() {
     }
     let log = text_of(ended.log);
     assert!(log.contains("DEBUG LOG: x\\nforged line"), "what was said is logged escaped: {log}");
-    assert!(log.contains("Protocol error") && log.contains("\\u{1b}"), "malformed input is logged escaped: {log}");
+    assert!(
+        log.contains("Protocol error") && log.contains("\\u{1b}"),
+        "malformed input is logged escaped: {log}"
+    );
 }

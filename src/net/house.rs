@@ -11,17 +11,23 @@ use crate::commands::shared::Shared;
 use crate::config::ClientClass;
 
 const PERIOD: Duration = Duration::from_millis(100);
+/// Periods between two looks at the memory: asking the allocator costs a fraction of a millisecond.
+const MEMORY_PERIODS: u32 = 10;
 /// Periods over which the rates are averaged, as in Redis.
 const RATE_PERIODS: usize = 16;
 
 /// Runs until the server stops.
 pub async fn keep_house(shared: &Shared) {
+    let mut periods = 0_u32;
     let mut samples = VecDeque::from([Sample::take(shared)]);
     loop {
         tokio::time::sleep(PERIOD).await;
         publish_rates(shared, &mut samples);
+        periods = periods.wrapping_add(1);
         close_overdue_clients(shared);
-        shared.peak_memory_bytes.fetch_max(memory::read().allocated, Relaxed);
+        if periods.is_multiple_of(MEMORY_PERIODS) {
+            shared.peak_memory_bytes.fetch_max(memory::read().allocated, Relaxed);
+        }
     }
 }
 

@@ -219,20 +219,20 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
         alarm.at.store(u64::MAX, Relaxed);
         let mut next = u64::MAX;
         let mut since = Instant::now();
+        let mut now = worker.shared.clock.now().mono_ms;
         for shard in (number..SHARDS).step_by(step) {
             let mut due_at = worker.shared.keyspace.due_at(shard);
-            let now = worker.shared.clock.now().mono_ms;
             if due_at <= now {
                 due_at = worker.at_bench(&mut Effects::default(), |bench| bench.sweep(shard));
+                now = worker.shared.clock.now().mono_ms;
+                if since.elapsed() > SWEEP_SLICE {
+                    tokio::task::yield_now().await;
+                    since = Instant::now();
+                }
             }
             next = next.min(due_at);
-            if since.elapsed() > SWEEP_SLICE {
-                tokio::task::yield_now().await;
-                since = Instant::now();
-            }
         }
         alarm.at.store(next, Relaxed);
-        let now = worker.shared.clock.now().mono_ms;
         let wait_ms = next.saturating_sub(now).clamp(1, SWEEP_PERIOD_MS);
         let sleep = tokio::time::sleep(Duration::from_millis(wait_ms));
         tokio::select! {
