@@ -45,6 +45,7 @@ counters! {
     Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
     Batches, "batches", "stats", "batches", "runs of requests that arrived together";
     ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";
+    Changes, "rdb_changes_since_last_save", "persistence", "changes", "writes that changed a key; nothing is ever saved";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
     KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";
     FillGets, "fill_gets", "fill", "answers", "FILL.GET keys answered; the sum of the nine statuses";

@@ -147,6 +147,7 @@ impl View<'_> {
         self.tend(key);
         let was_visible = self.take_entry(key).is_some_and(|entry| is_visible(&entry));
         if was_visible {
+            self.scope.counters.add(Counter::Changes, 1);
             self.db().watchers.touch(key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
@@ -169,6 +170,7 @@ impl View<'_> {
         if let Some(at) = expire_at {
             self.file_expiry(key.hash, before, at);
         }
+        self.scope.counters.add(Counter::Changes, 1);
         self.db().watchers.touch(key.bytes);
     }
 
@@ -396,6 +398,7 @@ impl View<'_> {
 
     /// A write left a value: watchers are told, a lease is void, waiters get the value.
     pub(super) fn wrote(&mut self, key: &Key<'_>) {
+        self.scope.counters.add(Counter::Changes, 1);
         let db = self.db();
         db.watchers.touch(key.bytes);
         if !db.flights.is_empty() {

@@ -200,9 +200,9 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("async_loading", "0"),
         ("current_cow_size", "0"),
         ("current_fork_perc", "0.00"),
-        ("rdb_changes_since_last_save", "0"),
         ("rdb_bgsave_in_progress", "0"),
     ]);
+    counters(ctx, page, "persistence");
     page.field("rdb_last_save_time", ctx.shared.started_ms / 1000);
     page.fields(&[
         ("rdb_last_bgsave_status", "ok"),
