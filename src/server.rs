@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
@@ -24,6 +24,8 @@ use crate::fill::Letter;
 use crate::keyspace::Keyspace;
 use crate::net::{Crew, Listener, bind_all, keep_house};
 
+/// How long a stopping server waits for worker threads whose connections are gone or given up.
+const JOIN_LIMIT: Duration = Duration::from_millis(200);
 /// How often a stopping server looks whether its connections are gone.
 const STOP_POLL: Duration = Duration::from_millis(5);
 
@@ -129,12 +131,23 @@ fn run_front(shared: &Arc<Shared>, stop: &Notify, listeners: Vec<Listener>, crew
     let Crew { workers, threads } = crew;
     // Closing their channels ends the workers.
     drop(workers);
+    join_workers(threads);
+    Ok(())
+}
+
+/// Waits for the workers, but not for one that a long command holds: its thread ends with the process.
+fn join_workers(threads: Vec<JoinHandle<()>>) {
+    let deadline = Instant::now() + JOIN_LIMIT;
     for thread in threads {
-        if thread.join().is_err() {
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(STOP_POLL);
+        }
+        if !thread.is_finished() {
+            tracing::warn!("a worker is still busy with a command; stopping without it");
+        } else if thread.join().is_err() {
             tracing::error!("a worker thread panicked");
         }
     }
-    Ok(())
 }
 
 /// Tells every connection to answer what it has received and to close; waits for them, with a limit.

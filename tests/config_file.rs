@@ -209,23 +209,33 @@ fn persistence_is_accepted_only_as_off() {
         assert_eq!(load_text(off).unwrap().warnings, [""; 0], "{off}");
     }
     let on = "nothing is kept on disk: only";
-    for (text, line) in [("save 900 1", 1), ("port 1\nsave \"900 1 300 10\"", 2), ("\n\nappendonly yes", 3)] {
-        let error = load_text(text).unwrap_err();
-        assert!(error.starts_with(&format!("standard input:{line}: ")) && error.contains(on), "{error}");
+    let error = load_text("\n\nappendonly yes").unwrap_err();
+    assert!(error.starts_with("standard input:3: ") && error.contains(on), "{error}");
+    for flags in [["--save", "900 1"], ["--appendonly", "yes"]] {
+        let error = try_load(&flags, "").unwrap_err();
+        assert!(error.contains(on), "{error}");
     }
     let error = load_text("save 900").unwrap_err();
     assert_eq!(error, "standard input:1: 'save 900': Invalid save parameters");
 }
 
 #[test]
+fn save_points_in_a_file_are_a_warning() {
+    for (text, line) in [("save 900 1", 1), ("port 1\nsave \"900 1 300 10\"", 2)] {
+        let loaded = load_text(text).unwrap();
+        assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+        let warning = &loaded.warnings[0];
+        assert!(warning.starts_with(&format!("standard input:{line}: 'save' has no effect")), "{warning}");
+    }
+}
+
+#[test]
 fn persistence_asked_for_and_taken_back_later_is_off() {
     let folder = Folder::new();
-    let file = folder.file("a.conf", "save 900 1\nsave 300 10\nappendonly yes\n");
-    assert!(try_load(&[&file], "").is_err());
-    assert!(try_load(&[&file, "--save", ""], "").unwrap_err().contains("appendonly"));
-    let loaded = load(&[&file, "--save", "", "--appendonly", "no"]);
+    let file = folder.file("a.conf", "save 300 10\nappendonly yes\n");
+    assert!(try_load(&[&file], "").unwrap_err().contains("appendonly"));
+    let loaded = load(&[&file, "--appendonly", "no"]);
     assert_eq!(loaded.settings, Settings::default());
-    assert!(load_text("save \"\"\nsave 900 1\n").is_err());
 }
 
 #[test]

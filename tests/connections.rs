@@ -451,10 +451,11 @@ fn client_kill_takes_those_its_filter_names() {
     let (my_id, mut victim) = (me.id(), server.connect());
     let addr_of = |me: &mut Conn, id: i64| field(&client_line(me, id).expect("a client"), "addr").to_owned();
 
-    let addr = addr_of(&mut me, victim.id());
+    let victim_id = victim.id();
+    let addr = addr_of(&mut me, victim_id);
     assert_eq!(me.say(&format!("CLIENT KILL {addr}")), "OK");
     victim.expect_closed();
-    server.until_gone(my_id + 1);
+    server.until_gone(victim_id);
     assert_eq!(me.error(&format!("CLIENT KILL {addr}")), "ERR No such client");
     assert_eq!(me.say(&format!("CLIENT KILL ADDR {addr}")), "0");
 

@@ -17,11 +17,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::conn::request;
 use support::{Conn, FlightFacts, PATIENCE, wait_until};
 
 /// A stop takes milliseconds; a busy machine may stretch that.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// As many `Conn` frames as a loopback socket's buffers hold, with room to spare.
+/// Requests that fit into a loopback socket's buffers, with room to spare.
 const PIPELINED: usize = 2_000;
 
 /// One run of the program.
@@ -364,6 +365,21 @@ fn client_that_reads_nothing_cannot_hold_up_the_stop() {
     let ended = program.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.took < STOP_LIMIT, "{:?}", ended.took);
+}
+
+#[test]
+fn client_that_never_stops_sending_cannot_hold_up_the_stop() {
+    let mut program = Program::start(&["--shutdown-timeout", "1"]);
+    let [mut sender, mut other] = std::array::from_fn(|_| program.connect());
+    sender.pipeline(&["CLIENT REPLY OFF"]);
+    let requests = request(&["INCR", "n"]).repeat(1_000);
+    let sending = thread::spawn(move || while sender.try_send_raw(&requests).is_ok() {});
+    wait_until("requests come in", || other.say("EXISTS n") == "1");
+    program.signal(Signal::TERM);
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.took < STOP_LIMIT, "{:?}", ended.took);
+    sending.join().expect("it is cut off");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub fn rewrite(original: &[u8], settings: &Settings) -> Vec<u8> {
     let mut page = Page::read(original);
     let defaults = Settings::default();
     for setting in SETTINGS {
-        if matches!(setting.kind, Kind::Off { at_start: AtStart::Warn | AtStart::WarnInFile, .. }) {
+        if matches!(setting.kind, Kind::Off { at_start: AtStart::Warn, .. }) {
             // The line says what the operator would like to have; it is not ours to delete.
             continue;
         }

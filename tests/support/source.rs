@@ -83,8 +83,8 @@ fn literal_length(rest: &str, before: Option<char>) -> usize {
             return rest[open..].find(&close).map_or(rest.len(), |end| open + end + close.len());
         }
     }
-    if rest.starts_with('"') {
-        return 1 + until_unescaped(&rest[1..], '"');
+    if let Some(string) = rest.strip_prefix('"') {
+        return 1 + until_unescaped(string, '"');
     }
     if let Some(char) = rest.strip_prefix('\'') {
         // A lifetime has no closing quote right behind its first character.
