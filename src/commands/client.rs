@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::help;
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
 use super::table;
@@ -265,7 +266,6 @@ pub static ROWS: &[Spec] = &[Spec {
 }];
 
 const HELP: &[&str] = &[
-    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "GETNAME",
     "    Return the name of the current connection.",
     "ID",
@@ -304,13 +304,10 @@ const HELP: &[&str] = &[
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
     "    Will not touch LRU/LFU stats when this mode is on.",
-    "HELP",
-    "    Print this help.",
 ];
 
 fn client_help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    ctx.reply.array(HELP.len());
-    HELP.iter().for_each(|line| ctx.reply.simple(line));
+    help::write(ctx, "CLIENT", HELP);
     Ok(())
 }
 

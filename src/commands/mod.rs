@@ -36,3 +36,4 @@ pub mod spec;
 mod string;
 pub mod table;
 mod transaction;
+mod value;

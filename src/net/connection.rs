@@ -137,25 +137,11 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
                 // It may have closed its sending side alone: what is ready is written first.
                 Poll::Ready(Ok(0)) if !flushed => self.session.closes = true,
-                Poll::Ready(Ok(0)) if self.written == self.replies.ready.len() => {
-                    return Poll::Ready(End::Client);
-                }
-                // It sends no more, but what it asked for is still on its way.
-                Poll::Ready(Ok(0)) => self.give_up_waiting(),
+                Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
             }
         }
-    }
-
-    /// The client has closed its side: what is ready is still written, nobody waits for the rest.
-    fn give_up_waiting(&mut self) {
-        self.session.closes = true;
-        let worker = self.worker.clone();
-        worker.at_bench(&mut Effects::default(), |bench| {
-            let parked = self.session.post_box().claim_all();
-            bench.answer_wait(parked);
-        });
     }
 
     /// Reads what is there and runs it. Returns the bytes read, 0 at the stream's end.

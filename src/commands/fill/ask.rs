@@ -13,6 +13,7 @@ use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
 use crate::commands::session::{LeaseHeld, Parked, ReplyMode};
+use crate::commands::value::write_value;
 use crate::fill::{Answer, Grant, Outcome, ReplySlot};
 use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome, home};
 use crate::protocol::reply::Reply;
@@ -25,10 +26,7 @@ pub trait Value {
 
 impl Value for ValueRef<'_> {
     fn write(&self, reply: &mut Reply<'_>) {
-        match self {
-            ValueRef::Inline(bytes) => reply.bulk(bytes),
-            ValueRef::Shared(bytes) => reply.bulk_shared((*bytes).clone()),
-        }
+        write_value(reply, *self);
     }
 }
 

@@ -6,17 +6,7 @@ use super::lifetime::Lifetime;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
-use crate::protocol::reply::Reply;
-use crate::storage::ValueRef;
-
-/// Writes a value, or the null of a missing one.
-pub(super) fn write_found(reply: &mut Reply<'_>, found: Option<ValueRef<'_>>) {
-    match found {
-        Some(ValueRef::Inline(bytes)) => reply.bulk(bytes),
-        Some(ValueRef::Shared(bytes)) => reply.bulk_shared(bytes.clone()),
-        None => reply.null(),
-    }
-}
+use crate::commands::value::write_found;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;

@@ -2,12 +2,12 @@
 //!
 //! Large values are copied out of the request before any lock is taken.
 
-use super::get::write_found;
 use super::lifetime::{Lifetime, Unit};
 use crate::base::hash::Key;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
+use crate::commands::value::write_found;
 use crate::keyspace::{Expiry, SetWhen};
 use crate::storage::NewValue;
 

@@ -1,0 +1,21 @@
+//! Values into replies: small ones copied, large ones by reference, so that no lock is held while they are
+//! copied or sent.
+
+use crate::protocol::reply::Reply;
+use crate::storage::ValueRef;
+
+/// Writes a value as a bulk string.
+pub fn write_value(reply: &mut Reply<'_>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Inline(bytes) => reply.bulk(bytes),
+        ValueRef::Shared(bytes) => reply.bulk_shared(bytes.clone()),
+    }
+}
+
+/// Writes a value, or the null of a missing one.
+pub fn write_found(reply: &mut Reply<'_>, found: Option<ValueRef<'_>>) {
+    match found {
+        Some(value) => write_value(reply, value),
+        None => reply.null(),
+    }
+}
