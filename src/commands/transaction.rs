@@ -104,9 +104,8 @@ fn watch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     }
     let db = ctx.keys.db;
     for key in args.keys(ctx.keys.keyspace) {
-        if !ctx.session.watch.watches(db, key.bytes) {
+        if ctx.session.watch.keys.insert(WatchedKey { db, key: key.bytes.into(), hash: key.hash }) {
             ctx.keys.view(&key).watch(&key, &ctx.session.watch);
-            ctx.session.watch.keys.push(WatchedKey { db, key: key.bytes.into(), hash: key.hash });
         }
     }
     ctx.reply.ok();

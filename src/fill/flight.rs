@@ -359,7 +359,9 @@ impl<W: Waiting> Flight<W> {
         }
         let (over, waiting) = self.waiters.drain(..).partition::<Vec<_>, _>(|waiter| waiter.until <= now);
         self.waiters = waiting.into();
-        over.iter().for_each(Waiter::leave);
+        // Those that had left before were counted as gone; now they are out of the queue as well.
+        let counted = over.iter().filter(|waiter| !waiter.slot.leave(waiter.index)).count();
+        self.answered_elsewhere = self.answered_elsewhere.saturating_sub(counted);
         over.into_iter().filter(|waiter| waiter.slot.claim()).collect()
     }
 

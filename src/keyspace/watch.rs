@@ -5,16 +5,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// The keys a connection watches, until EXEC, DISCARD or UNWATCH.
 #[derive(Debug, Default)]
 pub struct Watch {
     touched: Arc<AtomicBool>,
-    pub keys: Vec<WatchedKey>,
+    pub keys: HashSet<WatchedKey>,
 }
 
-#[derive(Debug)]
+/// One watched key.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct WatchedKey {
     pub db: usize,
     pub key: Box<[u8]>,
@@ -26,11 +27,6 @@ impl Watch {
     #[must_use]
     pub fn is_touched(&self) -> bool {
         self.touched.load(Relaxed)
-    }
-
-    #[must_use]
-    pub fn watches(&self, db: usize, key: &[u8]) -> bool {
-        self.keys.iter().any(|watched| watched.db == db && *watched.key == *key)
     }
 }
 
