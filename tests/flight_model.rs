@@ -149,7 +149,10 @@ impl World {
             }
             Event::LeaderGone => {
                 let serial = self.granted.unwrap_or(u64::MAX);
+                let before = self.flight.live_lease(self.now).map(|lease| lease.ends_at);
                 self.flight.leader_gone(serial, CLIENT, ORPHAN_MS, self.now);
+                let after = self.flight.live_lease(self.now).map(|lease| lease.ends_at);
+                assert_eq!(after, before.map(|ends_at| ends_at.min(self.now + ORPHAN_MS)));
             }
             Event::WaiterGone { nth } if *nth < self.waiting.len() => {
                 let (slot, _) = self.waiting.remove(*nth);
@@ -196,6 +199,7 @@ impl World {
             }
             Failed::Shared(waiters, backoff) => {
                 assert!(retry_ms.is_none_or(|ms| backoff.until == self.now + ms));
+                assert_eq!(self.flight.backoff(self.now).is_some(), backoff.until > self.now);
                 let told = waiters.iter().filter(|waiter| waiter.slot.claim()).count();
                 assert_eq!(told, self.waiting.len());
                 self.waiting.clear();
