@@ -73,14 +73,23 @@ impl Program {
     /// The next log line with `text` in it.
     #[track_caller]
     fn until_logged(&self, text: &str) -> String {
+        self.until_logged_any(&[text])
+    }
+
+    /// The next log line with one of these texts in it.
+    #[track_caller]
+    fn until_logged_any(&self, texts: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             let line = String::from_utf8_lossy(&line).into_owned();
-            if line.contains(text) {
+            if texts.iter().any(|text| line.contains(text)) {
                 return line;
             }
         }
-        panic!("not logged: {text}; errors: {:?}", self.errors.try_iter().map(text_of).collect::<Vec<_>>());
+        panic!(
+            "not logged: {texts:?}; errors: {:?}",
+            self.errors.try_iter().map(text_of).collect::<Vec<_>>()
+        );
     }
 
     /// Waits for the end; its exit code (`None`: killed by a signal) and what is left of log and errors.
@@ -253,6 +262,17 @@ fn log_says_who_and_when_ready_as_supervisors_expect() {
     let program = Program::run(&["--port", "0", "--bind", "127.0.0.1"]);
     program.until_logged(&format!("PID: {}", program.child.id()));
     program.until_logged("Ready to accept connections");
+}
+
+#[test]
+fn stars_in_bind_are_all_addresses_of_each_family() {
+    let program = Program::run(&["--port", "0", "--bind", "*", "-::*"]);
+    let listening = program.until_logged("listening on 0.0.0.0:");
+    let port = address_in(&listening).expect("an address").port();
+    // Where the machine has IPv6, its line comes before this one.
+    let ready = program.until_logged_any(&["listening on [::]:", "Ready to accept connections"]);
+    assert!(ready.contains("Ready") || ready.contains(&format!("[::]:{port}")), "{ready}");
+    assert_eq!(Conn::open((std::net::Ipv4Addr::LOCALHOST, port).into()).call(&["PING"]).text(), "PONG");
 }
 
 #[test]

@@ -47,7 +47,9 @@ pub const LEASE_MS_MAX: u64 = 600_000;
 pub const FAILURES_IN_A_ROW_MAX: usize = 3;
 /// Window in which failed leaders count as "in a row", and the RETRY they then imply, milliseconds.
 pub const FAILURES_WINDOW_MS: u64 = 1_000;
-/// Longest RETRY, GRACE or STALE, milliseconds (100 years, so that sums cannot overflow).
+/// Longest GRACE, milliseconds: what an entry has room for, 49 days.
+pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
+/// Longest RETRY or STALE, milliseconds (100 years, so that sums cannot overflow).
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
 /// Waiters woken before a worker looks at its other connections again.
 pub const WAKE_PORTION: usize = 256;

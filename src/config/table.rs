@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::base::limits::{FILL_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
+use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
 use super::kind::{AtStart, Kind, Setting, ValueError, parse_yes_no};
 use super::settings::{DebugAccess, EvictionPolicy, LogLevel};
@@ -96,7 +96,7 @@ pub static SETTINGS: &[Setting] = &[
         "Early refresh factor of FILL.GET calls without BETA: higher refreshes earlier before a TTL ends, 0 not at all."),
     live("fill-flights", number!(fill_flights: usize, 1, 10_000_000), "100000",
         "Fills in progress at a time; beyond it FILL.GET answers WAIT."),
-    live("fill-grace", number!(fill_grace_ms: u64, 0, FILL_MS_MAX, "ms"), "0",
+    live("fill-grace", number!(fill_grace_ms: u64, 0, GRACE_MS_MAX, "ms"), "0",
         "How long past its TTL a value may be served stale when its FILL.PUT has no GRACE."),
     live("fill-late", number!(fill_late_ms: u64, 0, 3_600_000, "ms"), "60000",
         "How long the token of an ended lease is remembered when nobody waits, so that a late FILL.PUT still stores."),

@@ -70,7 +70,11 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn bind_host(host: &str, port: u16, backlog: u32) -> io::Result<std::net::TcpListener> {
-    let host = if host == "*" { "0.0.0.0" } else { host };
+    let host = match host {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        named => named,
+    };
     let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such address");
     let address = (host, port).to_socket_addrs()?.next().ok_or_else(unknown)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

@@ -2,7 +2,7 @@
 
 use crate::base::int::parse_i64;
 use crate::base::limits::{
-    FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX,
+    FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX,
 };
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
@@ -113,7 +113,7 @@ pub fn lease_ms(args: &mut Args<'_>) -> Result<u64, CommandError> {
 
 /// GRACE, whose word has been read.
 pub fn grace(args: &mut Args<'_>) -> Result<u32, CommandError> {
-    let ms = ms_between(args, "GRACE", 0, u64::from(u32::MAX))?;
+    let ms = ms_between(args, "GRACE", 0, GRACE_MS_MAX)?;
     Ok(u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
