@@ -9,7 +9,7 @@ use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
-use crate::keyspace::{Effects, Keys, Keyspace, Line, Scope};
+use crate::keyspace::{Effects, FillRules, Keys, Keyspace, Line, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 
@@ -29,6 +29,8 @@ pub struct Bench<'a> {
     pub shared: &'a Shared,
     pub settings: Arc<Settings>,
     pub settings_version: u64,
+    /// The part of the settings that the keyspace needs.
+    pub rules: FillRules,
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
@@ -41,6 +43,7 @@ impl Bench<'_> {
         let version = self.shared.settings_version();
         if version != self.settings_version {
             self.settings = self.shared.settings.load_full();
+            self.rules = fill_rules(&self.settings);
             self.settings_version = version;
         }
     }
@@ -150,7 +153,7 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let scope = Scope { now: bench.now, rules: fill_rules(&bench.settings), counters: bench.counters };
+        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,

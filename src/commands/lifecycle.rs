@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::batch::Bench;
 use super::session::{LeaseHeld, Session};
-use super::shared::fill_rules;
 use super::transaction::forget_watched;
 use crate::base::hash::Key;
 use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
@@ -12,7 +11,7 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: fill_rules(&self.settings), counters: self.counters };
+        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 

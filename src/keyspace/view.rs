@@ -14,7 +14,7 @@ use crate::base::metrics::Counters;
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     pub now: Now,
-    pub rules: FillRules,
+    pub rules: &'a FillRules,
     pub counters: &'a Counters,
 }
 

@@ -22,7 +22,7 @@ use super::stream::Accepted;
 use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
 use crate::base::metrics::Counters;
 use crate::commands::batch::{Batch, Bench};
-use crate::commands::shared::Shared;
+use crate::commands::shared::{Shared, fill_rules};
 use crate::config::Settings;
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
@@ -157,7 +157,9 @@ impl Worker {
         let (settings, settings_version) = self.settings.borrow().clone();
         let now = self.shared.clock.now();
         let counters = &self.counters;
-        let mut bench = Bench { shared: &self.shared, settings, settings_version, counters, now, effects };
+        let rules = fill_rules(&settings);
+        let mut bench =
+            Bench { shared: &self.shared, settings, settings_version, rules, counters, now, effects };
         bench.refresh_settings();
         let result = work(&mut bench);
         self.carry_out(&mut bench);
