@@ -21,6 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KEYS, KEY, VALUE = 1_000_000, "key:__rand_int__", "x" * 64
 COMMANDS = {
+    "ping": ["PING"],
     "get": ["GET", KEY],
     "set": ["SET", KEY, VALUE],
     "set_ex": ["SET", KEY, VALUE, "EX", "1000"],

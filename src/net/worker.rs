@@ -4,7 +4,7 @@
 //! Invariant: what a worker lends to its connections (read buffer, batch, effects) is borrowed only
 //! between two awaits.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -152,6 +152,15 @@ fn run(
 }
 
 impl Worker {
+    /// The settings of now.
+    pub fn settings(&self) -> Ref<'_, Settings> {
+        let version = self.shared.settings_version();
+        if self.settings.borrow().1 != version {
+            *self.settings.borrow_mut() = (self.shared.settings.load_full(), version);
+        }
+        Ref::map(self.settings.borrow(), |(settings, _)| &**settings)
+    }
+
     /// Runs `work` on a bench with the time of now and the settings of now, then carries out its effects.
     pub fn at_bench<T>(&self, effects: &mut Effects, work: impl FnOnce(&mut Bench<'_>) -> T) -> T {
         let (settings, settings_version) = self.settings.borrow().clone();
