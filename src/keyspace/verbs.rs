@@ -124,17 +124,29 @@ impl View<'_> {
         }
     }
 
-    /// Replaces a value by another that was computed from it; deadline and refill facts stay.
-    pub fn replace(&mut self, key: &Key<'_>, value: &[u8]) {
+    /// Replaces a value by one that `compute` makes of it (`None`: of an absent key), in one look-up.
+    /// Deadline and refill facts stay; nothing changes where `compute` fails.
+    pub fn recompute<T: AsRef<[u8]>, E>(
+        &mut self,
+        key: &Key<'_>,
+        compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
+    ) -> Result<(), E> {
         self.tend(key);
         match visible_mut(self.content(), key) {
             Some(entry) => {
+                let value = compute(Some(entry.value().as_slice()))?;
+                let value = value.as_ref();
                 entry.edit(value.len(), |bytes| bytes.copy_from_slice(value));
                 entry.set_edited(false);
             }
-            None => self.put_entry(key, Entry::new(key.bytes, &NewValue::copied(value), Meta::value(None))),
+            None => {
+                let value = compute(None)?;
+                let entry = Entry::new(key.bytes, &NewValue::copied(value.as_ref()), Meta::value(None));
+                self.put_entry(key, entry);
+            }
         }
         self.wrote(key);
+        Ok(())
     }
 
     /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).

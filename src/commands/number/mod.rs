@@ -105,15 +105,13 @@ fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 /// Adds to the integer at a key and answers with the sum.
 fn add(ctx: &mut Ctx<'_>, key: &Key<'_>, increment: i64) -> Result<(), CommandError> {
-    let mut view = ctx.keys.view(key);
-    let before = match view.peek(key) {
-        Some(value) => parse_i64(value.as_slice()).ok_or(CommandError::NotAnInteger)?,
-        None => 0,
-    };
-    let sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
+    let mut sum = 0;
     let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(sum).as_bytes();
-    view.replace(key, text);
+    ctx.keys.view(key).recompute(key, |before| {
+        let before = before.map_or(Some(0), parse_i64).ok_or(CommandError::NotAnInteger)?;
+        sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
+        Ok::<_, CommandError>(buffer.format(sum))
+    })?;
     ctx.reply.int(sum);
     Ok(())
 }
@@ -121,15 +119,16 @@ fn add(ctx: &mut Ctx<'_>, key: &Key<'_>, increment: i64) -> Result<(), CommandEr
 fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let increment = Number::parse(args.take()?);
-    let mut view = ctx.keys.view(&key);
-    let before = match view.peek(&key) {
-        Some(value) => Number::parse(value.as_slice()),
-        None => Some(Number::ZERO),
-    };
-    let (Some(before), Some(increment)) = (before, increment) else { return Err(CommandError::NotAFloat) };
-    let sum = before.add(increment);
-    let text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
-    view.replace(&key, text.as_bytes());
+    let mut text = String::new();
+    ctx.keys.view(&key).recompute(&key, |before| {
+        let before = before.map_or(Some(Number::ZERO), Number::parse);
+        let (Some(before), Some(increment)) = (before, increment) else {
+            return Err(CommandError::NotAFloat);
+        };
+        let sum = before.add(increment);
+        text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
+        Ok(text.as_bytes())
+    })?;
     ctx.reply.bulk(text.as_bytes());
     Ok(())
 }

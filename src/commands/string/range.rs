@@ -6,7 +6,8 @@ use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
 use crate::commands::span::Span;
-use crate::storage::ValueRef;
+use crate::keyspace::Expiry;
+use crate::storage::{NewValue, ValueRef};
 
 /// Parts of a shared value from this size on are not copied into the reply, bytes.
 const SHARED_PART_BYTES_MIN: usize = 4 * 1024;
@@ -25,7 +26,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     }
     match before {
         Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail)),
-        None => view.replace(&key, tail),
+        None => view.set(&key, &NewValue::copied(tail), Expiry::None),
     }
     ctx.reply.int(len as i64);
     Ok(())
