@@ -4,7 +4,6 @@ use super::error::CommandError;
 use super::session::Session;
 use super::shared::Shared;
 use crate::base::clock::Now;
-use crate::base::hash::Key;
 use crate::base::int::parse_i64;
 use crate::base::metrics::Counters;
 use crate::config::Settings;
@@ -25,12 +24,6 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
-    /// A key, hashed.
-    #[must_use]
-    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        self.keys.key(bytes)
-    }
-
     /// A database number of a request. Redis reads it as a 32-bit integer and has a text of its own for
     /// larger ones.
     pub fn database(&self, word: &[u8]) -> Result<usize, CommandError> {

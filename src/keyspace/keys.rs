@@ -33,7 +33,7 @@ impl<'a> Keys<'a> {
         Keys { keyspace, db, scope, effects, held: Vec::new() }
     }
 
-    /// A key of a request, hashed.
+    /// A key that is no word of the request, hashed; `Args::key` reads those that are.
     #[must_use]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.keyspace.hash(bytes) }
@@ -99,12 +99,6 @@ impl<'a> Keys<'a> {
     fn hold_shards(&mut self, shards: impl Iterator<Item = usize>) {
         let keyspace = self.keyspace;
         self.held.extend(shards.map(|shard| (shard, keyspace.lock(shard))));
-    }
-
-    /// Whether shards are held, by this command or by its transaction.
-    #[must_use]
-    pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
     }
 
     /// Unlocks what is held.

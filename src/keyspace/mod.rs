@@ -24,7 +24,7 @@ pub use effects::Effects;
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
 pub use keys::Keys;
 pub use scan::ScanPage;
-pub use verbs::{Expiry, SetWhen, WriteRefused};
+pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 

@@ -30,10 +30,6 @@ pub enum SetWhen<'a> {
     Equals(&'a [u8]),
 }
 
-/// A conditional write whose condition did not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteRefused;
-
 impl View<'_> {
     /// The value of a key, counted as a hit or a miss.
     #[inline]

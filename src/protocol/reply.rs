@@ -125,11 +125,6 @@ impl<'a> Reply<'a> {
         Reply { out, proto }
     }
 
-    /// The same writer for a shorter time.
-    pub fn reborrow(&mut self) -> Reply<'_> {
-        Reply { out: self.out, proto: self.proto }
-    }
-
     pub fn ok(&mut self) {
         self.out.extend(b"+OK\r\n");
     }
