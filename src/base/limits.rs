@@ -25,8 +25,12 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 pub const SHARDS: usize = 256;
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
+/// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
+pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
 pub const SWEEP_ENTRIES_MAX: usize = 256;
+/// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
+pub const COMPACT_ENTRIES_MAX: usize = 256;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall

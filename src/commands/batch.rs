@@ -9,7 +9,7 @@ use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
-use crate::keyspace::{Effects, FillRules, Keys, Keyspace, Line, Scope};
+use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 
@@ -54,6 +54,8 @@ impl Bench<'_> {
 pub struct Batch {
     words: Vec<ArgRange>,
     requests: Vec<Request>,
+    /// Scratch of `prefetch`.
+    lines: Vec<LineAddress>,
 }
 
 /// One request: its words, and its row if its name is known.
@@ -107,13 +109,10 @@ impl Batch {
         for request in &mut self.requests {
             if let Some(row) = request.row.filter(|row| row.first_key > 0 && row.first_key < request.words) {
                 let hash = keyspace.hash(self.words[request.first_word + row.first_key].of(buffer));
-                keyspace.prefetch(db, hash, Line::Bucket);
                 request.hash = Some(hash);
             }
         }
-        for hash in self.requests.iter().filter_map(|request| request.hash) {
-            keyspace.prefetch(db, hash, Line::Entries);
-        }
+        keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.hash), &mut self.lines);
     }
 
     /// Requests in the batch.

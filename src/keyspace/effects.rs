@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::fill::{Answer, ReplySlot};
 
 /// Collected under locks, carried out by the caller after releasing them.
@@ -14,11 +16,13 @@ pub struct Effects {
     pub forget: Vec<Arc<ReplySlot>>,
     /// (shard, monotonic ms): that shard's sweeper must look no later than that.
     pub alarms: Vec<(usize, u64)>,
+    /// Large values that nobody has any more, to be dropped outside of the locks.
+    pub freed: Vec<Bytes>,
 }
 
 impl Effects {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.forget.is_empty() && self.alarms.is_empty()
+        self.answers.is_empty() && self.forget.is_empty() && self.alarms.is_empty() && self.freed.is_empty()
     }
 }

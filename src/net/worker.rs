@@ -184,6 +184,7 @@ impl Worker {
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }
+            self.shared.keyspace.free(bench.effects.freed.drain(..));
             let answers = std::mem::take(&mut bench.effects.answers);
             if answers.len() > WAKE_PORTION {
                 self.outbox.borrow_mut().extend(answers);

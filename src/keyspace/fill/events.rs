@@ -62,7 +62,7 @@ impl View<'_> {
             Known::Fresh { ttl_ms, .. } => ttl_ms,
             _ => -1,
         };
-        let value = self.content().table.find(key.hash, key.bytes).map(|entry| entry.value().to_bytes());
+        let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         let value = value.unwrap_or_default();
         self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
     }
