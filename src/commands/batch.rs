@@ -89,7 +89,7 @@ impl Batch {
                     start = end;
                     let words = self.words.len() - first_word;
                     if words > 0 {
-                        let row = table::find(self.words[first_word].of(buffer));
+                        let row = self.find_row(buffer, first_word);
                         self.requests.push(Request { first_word, words, row, hash: None });
                     }
                 }
@@ -98,6 +98,17 @@ impl Batch {
             }
         }
         (start, Cut::Full)
+    }
+
+    /// The row of the request whose words begin at `first_word`. A pipeline mostly repeats a command: if the
+    /// name is spelt as the last one was, the table need not be asked.
+    #[inline]
+    fn find_row(&self, buffer: &[u8], first_word: usize) -> Option<&'static Row> {
+        let name = self.words[first_word].of(buffer);
+        match self.requests.last() {
+            Some(last) if self.words[last.first_word].of(buffer) == name => last.row,
+            _ => table::find(name),
+        }
     }
 
     /// Fetches ahead what the requests will look up: first the table's buckets for all of them, then the
