@@ -79,7 +79,9 @@ impl Server {
     }
 }
 
-fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
+/// What a server's connections share, without a thread or a socket: for whoever runs requests by hand, as the
+/// benchmarks do. `stop` is what SHUTDOWN will notify.
+pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
     let workers = match settings.io_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => given as usize,
