@@ -8,9 +8,9 @@ from ways import WAYS
 
 FEWER_CALLS = 1.2
 """FILL pays in origin calls where another way makes this many times as many."""
-SHORTER_P99 = 1.25
-SHORTER_P99_MS = 20.0
-"""FILL pays in latency where another way's 99th percentile is longer by this factor and this time."""
+SHORTER = 1.25
+SHORTER_MS = 20.0
+"""FILL pays in time where another way's is longer by this factor and this much."""
 LATE_MS = 20.0
 """Where the benchmark's own event loops were this late (99th percentile), latencies are partly its own."""
 COSTS = 1.2
@@ -25,8 +25,13 @@ class Verdict:
     beside: str
     calls_from: int | None
     p99_from: int | None
-    stale_from: int | None
+    stale: int
+    """Stale reads of the other way at all numbers of processes; 0 if FILL had some, too."""
+    requests: int
+    death_ms: tuple[float, float] | None
+    """From a leader's death to the next value, the other way's and FILL's, where FILL's is shorter."""
     as_good_at: list[int]
+    """Where it made no more calls and its 99th percentile was no longer."""
 
 
 def rival(way: str) -> str:
@@ -40,21 +45,33 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _verdict(results: Results, way: str) -> Verdict:
-    pairs = [
-        (processes, results.outcome(way, processes), results.outcome(rival(way), processes))
-        for processes in results.settings.processes
-    ]
-    tests = (_more_calls, _longer_p99, _more_stale)
-    calls, p99, stale = ([test(theirs, ours) for _, theirs, ours in pairs] for test in tests)
-    numbers = [processes for processes, _, _ in pairs]
+    numbers = results.settings.processes
+    pairs = [(results.outcome(way, number), results.outcome(rival(way), number)) for number in numbers]
+    calls = {theirs.processes: _more_calls(theirs, ours) for theirs, ours in pairs}
+    p99 = {theirs.processes: _longer_p99(theirs, ours) for theirs, ours in pairs if not is_late(theirs, ours)}
     return Verdict(
         way,
         rival(way),
-        _from(numbers, calls),
-        _from(numbers, p99),
-        _from(numbers, stale),
-        [number for number, *bad in zip(numbers, calls, p99, stale, strict=True) if not any(bad)],
+        _from(calls),
+        _from(p99),
+        0 if any(ours.stale for _, ours in pairs) else sum(theirs.stale for theirs, _ in pairs),
+        sum(theirs.requests for theirs, _ in pairs),
+        _deaths(results, way),
+        [number for number in numbers if not calls[number] and not p99.get(number)],
     )
+
+
+def _deaths(results: Results, way: str) -> tuple[float, float] | None:
+    first_ms = {found.way: found.first_ms for found in results.recoveries}
+    if way not in first_ms or rival(way) not in first_ms:
+        return None
+    theirs, ours = first_ms[way], first_ms[rival(way)]
+    return (theirs, ours) if _is_longer(theirs, ours) else None
+
+
+def is_late(*outcomes: Outcome) -> bool:
+    """Whether the benchmark itself was so late that latencies tell nothing."""
+    return any(outcome.lateness_p99_ms > LATE_MS for outcome in outcomes)
 
 
 def _more_calls(theirs: Outcome, ours: Outcome) -> bool:
@@ -62,34 +79,36 @@ def _more_calls(theirs: Outcome, ours: Outcome) -> bool:
 
 
 def _longer_p99(theirs: Outcome, ours: Outcome) -> bool:
-    return theirs.p99_ms >= SHORTER_P99 * ours.p99_ms and theirs.p99_ms - ours.p99_ms >= SHORTER_P99_MS
+    return _is_longer(theirs.p99_ms, ours.p99_ms)
 
 
-def _more_stale(theirs: Outcome, ours: Outcome) -> bool:
-    return theirs.stale > 0 and ours.stale == 0
+def _is_longer(theirs_ms: float, ours_ms: float) -> bool:
+    return theirs_ms >= SHORTER * ours_ms and theirs_ms - ours_ms >= SHORTER_MS
 
 
-def _from(numbers: list[int], holds: list[bool]) -> int | None:
+def _from(holds: dict[int, bool]) -> int | None:
     """The number from which on something holds to the end of the sweep."""
-    first = len(holds)
-    while first > 0 and holds[first - 1]:
-        first -= 1
-    return numbers[first] if first < len(numbers) else None
+    found = None
+    for number in sorted(holds, reverse=True):
+        if not holds[number]:
+            break
+        found = number
+    return found
 
 
 def sentence(verdict: Verdict) -> str:
     """A verdict in words."""
-    gains = [
-        (verdict.calls_from, "fewer origin calls"),
-        (verdict.p99_from, "a shorter 99th percentile"),
-        (verdict.stale_from, "no stale reads"),
-    ]
+    gains = [(verdict.calls_from, "fewer origin calls"), (verdict.p99_from, "a shorter 99th percentile")]
     ours, theirs = WAYS[verdict.beside].title, WAYS[verdict.way].title
     parts = [f"{gain} from {_processes(number)} on" for number, gain in gains if number is not None]
-    gives = "; ".join(parts) or "none of the three up to the end of the sweep"
-    text = f"Instead of **{theirs}**, {ours} gives {gives}."
+    if verdict.stale:
+        parts.append(f"no stale reads instead of {verdict.stale:,} in {verdict.requests:,}")
+    if verdict.death_ms:
+        parts.append("the next value {1:,.0f} ms after a leader's death instead of {0:,.0f}".format(*verdict.death_ms))
+    text = f"Instead of **{theirs}**, {ours} gives {'; '.join(parts) or 'none of these'}."
     if verdict.as_good_at:
-        text += f" {theirs} was as good in all three with {_listed(verdict.as_good_at)}."
+        but = ", but for its stale reads" if verdict.stale else ""
+        text += f" {theirs} was as good with {_listed(verdict.as_good_at)}{but}."
     return text
 
 
@@ -109,13 +128,14 @@ def costs(results: Results) -> list[str]:
         if rival(way) == way or rival(way) not in results.ways():
             continue
         theirs, ours = results.outcome(way, most), results.outcome(rival(way), most)
-        rows = (
+        rows = [
             ("connections", theirs.connections, ours.connections, "{:.0f}"),
             ("µs of server CPU per request", theirs.cpu_us_per_request, ours.cpu_us_per_request, "{:.0f}"),
             ("round trips per request", theirs.round_trips_per_request, ours.round_trips_per_request, "{:.2f}"),
-            ("ms median", theirs.p50_ms, ours.p50_ms, "{:.2f}"),
-            ("ms 99th percentile", theirs.p99_ms, ours.p99_ms, "{:.0f}"),
-        )
+        ]
+        if not is_late(theirs, ours):
+            rows.append(("ms median", theirs.p50_ms, ours.p50_ms, "{:.2f}"))
+            rows.append(("ms 99th percentile", theirs.p99_ms, ours.p99_ms, "{:.0f}"))
         less = [
             f"{shape.format(their)} {what} instead of {shape.format(our)}"
             for what, their, our, shape in rows
@@ -128,7 +148,7 @@ def costs(results: Results) -> list[str]:
 
 def late(results: Results) -> list[Outcome]:
     """Measurements in which the benchmark itself was late."""
-    return [outcome for outcome in results.outcomes if outcome.lateness_p99_ms > LATE_MS]
+    return [outcome for outcome in results.outcomes if is_late(outcome)]
 
 
 def failures(results: Results, most_calls: float) -> list[str]:

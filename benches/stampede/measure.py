@@ -44,11 +44,11 @@ class Outcome:
 
 
 def measure(way_name: str, processes: int, settings: Settings, onefill: str) -> Outcome:
-    """Runs one way for `settings.run_s()`, longer by up to patience where callers wait at its end."""
+    """Runs one way at one number of processes; takes longer by up to patience where callers wait at its end."""
     way = WAYS[way_name]
     with Origin(settings) as origin, Server(way.server, onefill) as server:
         begin = time.monotonic() + START_S + START_PER_PROCESS_S * processes
-        measure_from = begin + settings.settle_s
+        measure_from = begin + settings.settled_s(processes)
         times = Times(begin, measure_from, measure_from + settings.seconds)
         versions = multiprocessing.RawArray("Q", settings.keys)
         with Load(Place(way, server.port, origin.port, settings, times, versions), processes) as load:

@@ -5,6 +5,7 @@ lives: that is what makes a call necessary or superfluous.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -102,9 +103,11 @@ class Service:
         self._random = random.Random(settings.seed)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            verb, *rest = line.decode().split()
-            writer.write((await self._answer(verb, rest) + "\n").encode())
+        # Callers end without a word.
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                verb, *rest = line.decode().split()
+                writer.write((await self._answer(verb, rest) + "\n").encode())
         writer.close()
 
     async def _answer(self, verb: str, rest: list[str]) -> str:

@@ -99,14 +99,14 @@ def _verdicts(results: Results) -> str:
     if not found:
         return ""
     swept = ", ".join(map(str, results.settings.processes))
-    factor, ms = findings.SHORTER_P99, findings.SHORTER_P99_MS
+    factor, ms = findings.SHORTER, findings.SHORTER_MS
     lines = [
         "## From how many processes on does FILL pay?",
         "",
         f"Computed from the figures at {swept} processes. *Fewer origin calls*: the other way makes at least",
         f"{findings.FEWER_CALLS:g} times as many. *A shorter 99th percentile*: the other's is at least {factor:g} times",
-        f"as long and {ms:g} ms longer. *No stale reads*: FILL had none, the other had some. *From N on*: at N and at all",
-        "larger numbers. Ways that serve stale values are held against FILL with GRACE.",
+        f"as long and {ms:g} ms longer, measurements in which the benchmark was late left out. *From N on*: at N and at all",
+        "larger numbers. *As good*: neither. Ways that serve stale values are held against FILL with GRACE.",
         "",
     ]
     lines += [f"- {findings.sentence(verdict)}" for verdict in found]

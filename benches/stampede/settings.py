@@ -7,6 +7,8 @@ import math
 MOST_CALLERS = 5_000
 SERVERS_START_S = 1.2
 """Starting and ending the origin, the server and the callers of one run, as seen on a small machine."""
+SETTLE_PER_PROCESS_S = 0.03
+"""What a process needs beyond `settle_s` until its first requests and connections are behind it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +41,15 @@ class Settings:
         """Mean pause of a caller between two requests, so that all together make `rate` requests in a second."""
         return self.callers / self.rate
 
-    def run_s(self) -> float:
-        """Expected time of one way at one number of processes."""
-        return SERVERS_START_S + self.settle_s + self.seconds
+    def settled_s(self, processes: int) -> float:
+        """Time from the callers' start to the measurement."""
+        return self.settle_s + SETTLE_PER_PROCESS_S * processes
 
     def expected_s(self, ways: int, mortal_ways: int) -> float:
         """Expected time of everything: the sweep, then the deaths of leaders."""
+        runs_s = sum(SERVERS_START_S + self.settled_s(number) + self.seconds for number in self.processes)
         deaths_s = mortal_ways * (SERVERS_START_S + 2.0) if self.deaths else 0.0
-        return len(self.processes) * ways * self.run_s() + deaths_s
+        return ways * runs_s + deaths_s
 
 
 QUICK = Settings(processes=(1, 16), callers=1_600, rate=500.0, settle_s=1.0, seconds=3.2, deaths=3)
@@ -63,7 +66,7 @@ HELP = {
     "keys": "different keys",
     "zipf": "skew of the keys' popularity; 0 asks for all alike",
     "value_bytes": "size of a value",
-    "settle_s": "time before the measurement, in which connections are made and keys filled",
+    "settle_s": f"time before the measurement, for connections and first values; {SETTLE_PER_PROCESS_S} more per process",
     "seconds": "length of each measurement",
     "ttl_s": "how long a value lives; whole seconds of at least 3, for memcached counts in seconds",
     "grace_s": "how long an invalidated value may be served by the ways that serve stale ones",

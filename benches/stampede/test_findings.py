@@ -5,6 +5,7 @@ import unittest
 from typing import Any
 
 import findings
+from deaths import Recovery
 from measure import Outcome
 from results import About, Results
 from settings import Settings, parse
@@ -52,7 +53,7 @@ class VerdictTest(unittest.TestCase):
 
     def test_fill_pays_from_where_the_gain_stays(self) -> None:
         verdict = self.verdict("calls_per_expiry", {1: 1.0, 2: 1.3, 4: 1.1, 8: 1.2, 16: 3.0})
-        self.assertEqual((verdict.calls_from, verdict.p99_from, verdict.stale_from), (8, None, None))
+        self.assertEqual((verdict.calls_from, verdict.p99_from, verdict.stale), (8, None, 0))
         self.assertEqual(verdict.as_good_at, [1, 4])
 
     def test_gain_that_ends_is_none(self) -> None:
@@ -61,13 +62,26 @@ class VerdictTest(unittest.TestCase):
     def test_longer_percentile_counts_from_a_factor_and_a_time(self) -> None:
         self.assertEqual(self.verdict("p99_ms", {1: 119.0, 2: 124.0, 4: 125.0}).p99_from, 4)
 
-    def test_one_stale_read_is_enough(self) -> None:
-        self.assertEqual(self.verdict("stale", {1: 0, 2: 1}).stale_from, 2)
+    def test_measurement_in_which_the_benchmark_was_late_says_nothing_of_latencies(self) -> None:
+        fill = [GOOD, dataclasses.replace(GOOD, processes=2, p99_ms=900.0, lateness_p99_ms=200.0)]
+        verdict = findings.verdicts(results(*fill, *sweep("local", "p99_ms", {1: 300.0, 2: 300.0})))[0]
+        self.assertEqual(verdict.p99_from, 1)
+
+    def test_stale_reads_count_wherever_they_happened(self) -> None:
+        verdict = self.verdict("stale", {1: 3, 2: 0, 4: 2})
+        self.assertEqual((verdict.stale, verdict.requests), (5, 3000))
+        self.assertIn("no stale reads instead of 5 in 3,000", findings.sentence(verdict))
+
+    def test_longer_wait_after_a_death_is_named(self) -> None:
+        deaths = [Recovery(way, 5, first_ms, first_ms, first_ms, 1.0) for way, first_ms in (("fill", 200), ("local", 1500))]
+        found = dataclasses.replace(results(GOOD, dataclasses.replace(GOOD, way="local")), recoveries=deaths)
+        text = findings.sentence(findings.verdicts(found)[0])
+        self.assertIn("the next value 200 ms after a leader's death instead of 1,500", text)
 
     def test_sentence_names_numbers(self) -> None:
         text = findings.sentence(self.verdict("calls_per_expiry", {1: 1.0, 2: 1.0, 4: 2.0}))
         self.assertIn("fewer origin calls from 4 processes on", text)
-        self.assertIn("as good in all three with 1 and 2 processes", text)
+        self.assertIn("as good with 1 and 2 processes", text)
 
 
 class CheckTest(unittest.TestCase):
