@@ -57,7 +57,7 @@ def _verdict(results: Results, way: str) -> Verdict:
         0 if any(ours.stale for _, ours in pairs) else sum(theirs.stale for theirs, _ in pairs),
         sum(theirs.requests for theirs, _ in pairs),
         _deaths(results, way),
-        [number for number in numbers if not calls[number] and not p99.get(number)],
+        [number for number in p99 if not calls[number] and not p99[number]],
     )
 
 

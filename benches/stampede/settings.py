@@ -104,6 +104,8 @@ def parse(argv: list[str], known_ways: list[str], root: str) -> Asked:
     if not settings.ways:
         settings = dataclasses.replace(settings, ways=("plain", "fill") if given["check"] else tuple(known_ways))
     problem = _problem(settings, known_ways)
+    if given["check"] and not {"plain", "fill"} <= set(settings.ways):
+        problem = "--check holds fill against plain and needs both"
     if problem:
         parser.error(problem)
     return Asked(settings, given["check"], given["onefill"], given["json"], given["docs"], given["replot"])

@@ -1,6 +1,8 @@
 """From how many processes on FILL pays, and when a check fails."""
 
+import contextlib
 import dataclasses
+import io
 import unittest
 from typing import Any
 
@@ -65,7 +67,7 @@ class VerdictTest(unittest.TestCase):
     def test_measurement_in_which_the_benchmark_was_late_says_nothing_of_latencies(self) -> None:
         fill = [GOOD, dataclasses.replace(GOOD, processes=2, p99_ms=900.0, lateness_p99_ms=200.0)]
         verdict = findings.verdicts(results(*fill, *sweep("local", "p99_ms", {1: 300.0, 2: 300.0})))[0]
-        self.assertEqual(verdict.p99_from, 1)
+        self.assertEqual((verdict.p99_from, verdict.as_good_at), (1, []))
 
     def test_stale_reads_count_wherever_they_happened(self) -> None:
         verdict = self.verdict("stale", {1: 3, 2: 0, 4: 2})
@@ -103,6 +105,19 @@ class CommandLineTest(unittest.TestCase):
         asked = parse(["--quick", "--processes", "4,2", "--ttl-s", "5"], ["plain", "fill"], ".")
         self.assertEqual((asked.settings.processes, asked.settings.ttl_s), ((2, 4), 5))
         self.assertEqual(asked.settings.ways, ("plain", "fill"))
+
+    def test_senseless_options_end_with_a_message(self) -> None:
+        senseless = (
+            ["--ttl-s", "2"],
+            ["--callers", "6000"],
+            ["--ways", "magic"],
+            ["--rate", "0"],
+            ["--check", "--ways", "fill"],
+        )
+        for line in senseless:
+            with self.subTest(line=line), contextlib.redirect_stderr(io.StringIO()) as told, self.assertRaises(SystemExit):
+                parse(line, ["plain", "fill"], ".")
+            self.assertIn("error:", told.getvalue())
 
 
 if __name__ == "__main__":
