@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import findings
 from deaths import BEFORE_KILL_S, CROWD_PER_KEY, CROWD_PROCESSES
+from load import popularity
 from measure import Outcome
 from origin import LIFE_SHARE
 from results import Results
@@ -45,6 +46,8 @@ CAVEATS = """
 - A parked FILL.GET keeps its connection, a polling caller doesn't: FILL's connections are the callers that waited at
   once. Clients that multiplex need one per process (docs/clients.md).
 - One run, one machine, loopback: no network between callers and cache, which would make round trips dearer.
+- The writer changes popular keys more often than others, by the same law as they are read: the most popular one
+  {often:.1f} times a second. The fewer changes, the fewer stale reads; how long one lasts is up to the TTL (`--invalidations`).
 - An origin too small for a plain cache's stampedes never catches up, and that makes any ratio: `--capacity` and
   `--latency-ms` decide it.
 """
@@ -201,12 +204,17 @@ def _setting(results: Results, name: str) -> str:
 
 
 def _caveats(results: Results) -> str:
-    lines = ["## What to keep in mind", "", *_lateness(results), CAVEATS.strip()]
+    lines = ["## What to keep in mind", "", *_lateness(results), _caveats_of_any_run(results)]
     for found in results.outcomes:
         if found.unanswered or found.errors:
             where = f"{WAYS[found.way].title} at {found.processes}"
             lines.append(f"- {where} left {found.unanswered} requests unanswered; errors: {found.errors or 'none'}.")
     return "\n".join([*lines, AGAIN])
+
+
+def _caveats_of_any_run(results: Results) -> str:
+    weights = popularity(results.settings)
+    return CAVEATS.strip().format(often=results.settings.invalidations * weights[0] / sum(weights))
 
 
 def _lateness(results: Results) -> list[str]:
