@@ -18,7 +18,11 @@ use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
+use crate::commands::latency::Events;
+use crate::commands::monitor::Monitors;
+use crate::commands::pause::Pause;
 use crate::commands::shared::{ApplySettings, Rates, Shared};
+use crate::commands::slowlog::Slowlog;
 use crate::config::Settings;
 use crate::fill::Letter;
 use crate::keyspace::Keyspace;
@@ -95,6 +99,11 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         started_ms: surroundings.clock.now().wall_ms,
         clock: surroundings.clock,
         counters: (0..=workers).map(|_| Arc::new(Counters::default())).collect(),
+        calls: (0..=workers).map(|_| Arc::default()).collect(),
+        slowlog: Slowlog::default(),
+        latency: Events::default(),
+        monitors: Monitors::default(),
+        pause: Pause::default(),
         counters_reset: parking_lot::Mutex::default(),
         run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
         tcp_port: port.into(),
@@ -104,6 +113,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         rates: Rates::default(),
         sweeps: AtomicBool::new(true),
         peak_memory_bytes: 0.into(),
+        startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),
         apply: surroundings.apply,

@@ -11,6 +11,8 @@ pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
 /// Arguments a request may announce (Redis: `INT_MAX`).
 pub const REQUEST_ARGS_MAX: i64 = i32::MAX as i64;
+/// Replies that may wait to be read before AUTH, bytes (Redis 7.0 and later).
+pub const UNAUTHENTICATED_REPLY_BYTES_MAX: u64 = 1024;
 
 /// Requests decoded and run as one batch before the next are cut out of the read buffer.
 pub const BATCH_REQUESTS_MAX: usize = 64;
@@ -18,6 +20,8 @@ pub const BATCH_REQUESTS_MAX: usize = 64;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting beyond this pause reading from that connection until they drain, bytes.
 pub const REPLY_BYTES_PAUSE: usize = 64 * 1024 * 1024;
+/// Lines of MONITOR that may lie unread in the post of a connection, bytes; one that falls back further is closed.
+pub const MONITOR_POST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// An idle connection keeps at most this much buffer, bytes.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 

@@ -46,7 +46,7 @@ pub struct Seen {
     /// Commands queued by MULTI plus one; 0 outside a transaction.
     pub multi: AtomicUsize,
     pub watched: AtomicUsize,
-    /// Position of the last command in the table; `usize::MAX` before the first.
+    /// Number of the last command's row; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
     pub query_bytes: AtomicUsize,
     pub reply_bytes: AtomicUsize,
@@ -55,6 +55,12 @@ pub struct Seen {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub close_asap: AtomicBool,
+    /// It sees what others run (MONITOR).
+    pub is_monitor: AtomicBool,
+    /// Bytes of lines in its post box.
+    pub posted_bytes: AtomicUsize,
+    /// A request of it is put off by CLIENT PAUSE.
+    pub is_paused: AtomicBool,
     /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
     pub soft_limit_since: AtomicU64,
 }
@@ -69,6 +75,12 @@ impl Client {
     #[must_use]
     pub fn proto(&self) -> Proto {
         if self.seen.is_resp3.load(Relaxed) { Proto::Resp3 } else { Proto::Resp2 }
+    }
+
+    /// A request of it waits: parked in FILL.GET, or put off by CLIENT PAUSE.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.seen.is_paused.load(Relaxed) || self.parked() > 0
     }
 
     /// Requests of this client that are parked in FILL.GET.

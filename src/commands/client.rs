@@ -1,13 +1,14 @@
 //! CLIENT: what a connection says of itself, and what it may do to others.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::args::Args;
+use super::client_kill::client_kill;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
+use super::pause::{client_pause, client_unpause};
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
 use super::table;
@@ -107,6 +108,7 @@ pub static ROWS: &[Spec] = &[Spec {
                             string("ip:port").token("ADDR").optional(),
                             string("ip:port").token("LADDR").optional().since("6.2.0"),
                             string("yes/no").token("SKIPME").optional(),
+                            integer("maxage").token("MAXAGE").optional().since("7.4.0"),
                         ],
                     )
                     .multiple(),
@@ -123,6 +125,7 @@ pub static ROWS: &[Spec] = &[Spec {
                     "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
                 ),
                 ("6.2.0", "`LADDR` option."),
+                ("7.4.0", "`MAXAGE` option."),
             ],
             reply: "OK in the old form, else the number of clients closed",
             locking: Locking::None,
@@ -198,6 +201,24 @@ pub static ROWS: &[Spec] = &[Spec {
             ..Spec::EMPTY
         },
         Spec {
+            name: "pause",
+            group: Group::Connection,
+            since: "2.9.50",
+            summary: "Suspends commands processing.",
+            complexity: "O(1)",
+            args: &[
+                integer("timeout"),
+                one_of("mode", &[token("write", "WRITE"), token("all", "ALL")]).optional().since("6.2.0"),
+            ],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            history: &[("6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option.")],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_pause),
+            ..Spec::EMPTY
+        },
+        Spec {
             name: "reply",
             group: Group::Connection,
             since: "3.2.0",
@@ -260,6 +281,19 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_unblock),
             ..Spec::EMPTY
         },
+        Spec {
+            name: "unpause",
+            group: Group::Connection,
+            since: "6.2.0",
+            summary: "Resumes processing commands from paused clients.",
+            complexity: "O(N) Where N is the number of paused clients",
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_unpause),
+            ..Spec::EMPTY
+        },
     ],
     handler: Handler::Subcommands,
     ..Spec::EMPTY
@@ -284,12 +318,16 @@ const HELP: &[&str] = &[
     "      Kill connections by type.",
     "    * USER <username>",
     "      Kill connections authenticated by <username>.",
+    "    * MAXAGE <maxage>",
+    "      Kill connections that are as old or older, in seconds.",
     "    * SKIPME (YES|NO)",
     "      Skip killing current connection (default: yes).",
     "LIST [options ...]",
     "    Return information about client connections. Options:",
     "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
     "      Return clients of specified type.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
     "REPLY (ON|OFF|SKIP)",
     "    Control the replies sent to the current connection.",
     "SETNAME <name>",
@@ -300,6 +338,8 @@ const HELP: &[&str] = &[
     "    * LIB-VER: the client lib version.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -404,15 +444,24 @@ fn switch(
     Ok(())
 }
 
-fn client_info(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    ctx.session.publish();
+fn client_info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    publish_asking(ctx, args);
     let line = describe(&ctx.session.client, ctx.now.mono_ms);
     ctx.reply.verbatim(&line);
     Ok(())
 }
 
-fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+/// Publishes what is to be seen of the client that asks: its request still lies in its buffer.
+fn publish_asking(ctx: &mut Ctx<'_>, args: &Args<'_>) {
     ctx.session.publish();
+    let digits = |number: usize| number.to_string().len();
+    let word = |at: usize| args.word(at).len() + digits(args.word(at).len()) + b"$\r\n\r\n".len();
+    let bytes = b"*\r\n".len() + digits(args.words()) + (0..args.words()).map(word).sum::<usize>();
+    ctx.session.client.seen.query_bytes.store(bytes, Relaxed);
+}
+
+fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    publish_asking(ctx, args);
     let mut clients = ctx.shared.clients.list();
     if args.left() == 2 && args.skip("TYPE") {
         let is_normal = client_type(args.take()?)?;
@@ -431,7 +480,7 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
 }
 
 /// Whether clients of this type are ordinary ones: the only type this server has.
-fn client_type(word: &[u8]) -> Result<bool, CommandError> {
+pub(super) fn client_type(word: &[u8]) -> Result<bool, CommandError> {
     let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if known(&[b"normal"]) {
         Ok(true)
@@ -449,16 +498,17 @@ fn describe(client: &Client, mono_ms: u64) -> String {
     let seen = &client.seen;
     let multi = seen.multi.load(Relaxed);
     let flags = flags(client);
-    let command = table::rows().get(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.spec.name);
+    let command =
+        table::all().nth(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.full_name.as_str());
     let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
     let mut line = String::with_capacity(400);
     // Writing to a string cannot fail.
     let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
-         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
-         tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
-         tot-net-out={}",
+         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
+         tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} watch={} \
+         tot-net-in={} tot-net-out={}",
         client.id,
         client.addr,
         client.laddr,
@@ -468,11 +518,11 @@ fn describe(client: &Client, mono_ms: u64) -> String {
         client.idle_ms(mono_ms) / 1000,
         seen.db.load(Relaxed),
         multi as i64 - 1,
-        seen.watched.load(Relaxed),
         query + reply + size_of::<Client>(),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         text(&names.lib_name),
         text(&names.lib_ver),
+        seen.watched.load(Relaxed),
         seen.input_bytes.load(Relaxed),
         seen.output_bytes.load(Relaxed),
     );
@@ -482,8 +532,9 @@ fn describe(client: &Client, mono_ms: u64) -> String {
 fn flags(client: &Client) -> String {
     let seen = &client.seen;
     let all = [
+        (seen.is_monitor.load(Relaxed), 'O'),
         (seen.multi.load(Relaxed) > 0, 'x'),
-        (client.parked() > 0, 'b'),
+        (client.is_blocked(), 'b'),
         (seen.close_asap.load(Relaxed), 'A'),
         (client.is_unix, 'U'),
         (seen.no_evict.load(Relaxed), 'e'),
@@ -491,82 +542,6 @@ fn flags(client: &Client) -> String {
     ];
     let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
     if flags.is_empty() { "N".to_owned() } else { flags }
-}
-
-/// Which clients CLIENT KILL is for.
-#[derive(Default)]
-struct KillFilter<'a> {
-    addr: Option<&'a [u8]>,
-    laddr: Option<&'a [u8]>,
-    id: Option<u64>,
-    is_normal: Option<bool>,
-    keeps_me: bool,
-}
-
-impl KillFilter<'_> {
-    fn takes(&self, client: &Client, me: u64) -> bool {
-        self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
-            && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
-            && self.id.is_none_or(|id| id == client.id)
-            && self.is_normal.unwrap_or(true)
-            && !(self.keeps_me && client.id == me)
-    }
-}
-
-fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let old_form = args.left() == 1;
-    let filter = if old_form {
-        KillFilter { addr: Some(args.take()?), ..KillFilter::default() }
-    } else {
-        kill_filter(args)?
-    };
-    let me = ctx.session.client.id;
-    let victims: Vec<Arc<Client>> =
-        ctx.shared.clients.list().into_iter().filter(|client| filter.takes(client, me)).collect();
-    for client in &victims {
-        if client.id == me {
-            // After the reply, as Redis does.
-            ctx.session.closes = true;
-        } else {
-            client.kill();
-        }
-    }
-    match (old_form, victims.len()) {
-        (true, 0) => return Err(CommandError::err("No such client")),
-        (true, _) => ctx.reply.ok(),
-        (false, count) => ctx.reply.int(count as i64),
-    }
-    Ok(())
-}
-
-fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> {
-    let mut filter = KillFilter { keeps_me: true, ..KillFilter::default() };
-    while let Some(option) = args.try_take() {
-        let value = args.take()?;
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("ID") {
-            let positive = parse_i64(value).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-            filter.id =
-                Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
-        } else if is("TYPE") {
-            filter.is_normal = Some(client_type(value)?);
-        } else if is("ADDR") {
-            filter.addr = Some(value);
-        } else if is("LADDR") {
-            filter.laddr = Some(value);
-        } else if is("USER") {
-            if value != b"default" {
-                return Err(CommandError::Bytes([b"ERR No such user '", value, b"'"].concat()));
-            }
-        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"yes") {
-            filter.keeps_me = true;
-        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"no") {
-            filter.keeps_me = false;
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    Ok(filter)
 }
 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -259,6 +259,7 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     forget_watched(&mut ctx.keys, ctx.session);
+    ctx.shared.monitors.remove(&ctx.session.client);
     let session = &mut *ctx.session;
     session.transaction = None;
     session.db = 0;

@@ -81,6 +81,7 @@ impl Bench<'_> {
     /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
     pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
         forget_watched(&mut self.keys(), session);
+        self.shared.monitors.remove(&session.client);
         let (letters, unanswered) = session.post_box().abandon();
         for slot in unanswered {
             self.forget_slot(&slot);

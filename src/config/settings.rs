@@ -148,6 +148,16 @@ pub struct Settings {
     pub fill_slots_per_connection: usize,
     /// Who may use DEBUG.
     pub enable_debug_command: DebugAccess,
+    /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
+    pub slowlog_log_slower_than_us: i64,
+    /// Entries of the slow log.
+    pub slowlog_max_len: usize,
+    /// From how long on something is an event of the latency monitor; 0 = never.
+    pub latency_monitor_threshold_ms: u64,
+    /// Keep histograms of the time of each command.
+    pub latency_tracking: bool,
+    /// The percentiles that INFO shows of them, 0 to 100.
+    pub latency_percentiles: Vec<f64>,
 }
 
 impl Default for Settings {
@@ -185,6 +195,11 @@ impl Default for Settings {
             fill_flights: 100_000,
             fill_slots_per_connection: 64,
             enable_debug_command: DebugAccess::No,
+            slowlog_log_slower_than_us: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold_ms: 0,
+            latency_tracking: true,
+            latency_percentiles: vec![50.0, 99.0, 99.9],
         }
     }
 }

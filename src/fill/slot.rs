@@ -31,6 +31,8 @@ pub struct Home {
 pub enum Letter {
     /// The reply of the slot with this number.
     Answer { seq: u64, answer: Answer },
+    /// A reply line that belongs to no request (MONITOR), with its end.
+    Line(Bytes),
     /// Close the connection at once (CLIENT KILL).
     Close,
     /// Answer what was received, then close (shutdown).
