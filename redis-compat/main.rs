@@ -9,6 +9,7 @@ mod cts;
 mod groups;
 mod info;
 mod peer;
+mod redis_suite;
 mod report;
 mod run;
 mod script;
