@@ -46,6 +46,8 @@ pub struct Seen {
     /// Commands queued by MULTI plus one; 0 outside a transaction.
     pub multi: AtomicUsize,
     pub watched: AtomicUsize,
+    /// Bytes of the commands queued by MULTI.
+    pub multi_bytes: AtomicUsize,
     /// Number of the last command's row; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
     pub query_bytes: AtomicUsize,

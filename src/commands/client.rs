@@ -500,13 +500,14 @@ fn describe(client: &Client, mono_ms: u64) -> String {
     let flags = flags(client);
     let command =
         table::all().nth(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.full_name.as_str());
+    let multi_bytes = seen.multi_bytes.load(Relaxed);
     let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
     let mut line = String::with_capacity(400);
     // Writing to a string cannot fail.
     let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
-         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
+         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
          tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} watch={} \
          tot-net-in={} tot-net-out={}",
         client.id,
@@ -518,7 +519,7 @@ fn describe(client: &Client, mono_ms: u64) -> String {
         client.idle_ms(mono_ms) / 1000,
         seen.db.load(Relaxed),
         multi as i64 - 1,
-        query + reply + size_of::<Client>(),
+        query + reply + multi_bytes + size_of::<Client>(),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         text(&names.lib_name),
         text(&names.lib_ver),

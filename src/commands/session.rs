@@ -149,6 +149,7 @@ impl Session {
         seen.db.store(self.db, Relaxed);
         seen.is_resp3.store(self.proto == Proto::Resp3, Relaxed);
         seen.multi.store(self.transaction.as_ref().map_or(0, |tx| tx.queued.len() + 1), Relaxed);
+        seen.multi_bytes.store(self.transaction.as_ref().map_or(0, |tx| tx.bytes), Relaxed);
         seen.last_command.store(self.last_command.map_or(usize::MAX, |row| row.number), Relaxed);
         seen.is_paused.store(self.is_paused, Relaxed);
         seen.watched.store(self.watch.keys.len(), Relaxed);

@@ -76,7 +76,8 @@ impl Row {
             first_key: range.first as usize,
             names_several_keys: spec.counts_keys() || (range.first != 0 && range.first != range.last),
             number,
-            is_quick: spec.has(Flag::Fast) && spec.subcommands.is_empty(),
+            // SET costs as little as GET, whatever its flags say.
+            is_quick: (spec.has(Flag::Fast) || spec.complexity == "O(1)") && spec.subcommands.is_empty(),
             key_specs: KeySpecs::of(spec, name_words),
             subcommands: spec
                 .subcommands

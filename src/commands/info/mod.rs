@@ -193,6 +193,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("allocator_resident", resident);
     page.bytes("total_system_memory", process::machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
+    page.fields(&[("used_memory_lua", "0"), ("used_memory_scripts", "0"), ("number_of_cached_scripts", "0")]);
     page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());
     page.overhead("allocator_frag", active, used);
     page.overhead("allocator_rss", resident, active);
@@ -242,6 +243,8 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("aof_last_bgrewrite_status", "ok"),
         ("aof_last_write_status", "ok"),
         ("aof_last_cow_size", "0"),
+        ("module_fork_in_progress", "0"),
+        ("module_fork_last_cow_size", "0"),
     ]);
 }
 
@@ -265,6 +268,12 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
         ("slave_expires_tracked_keys", "0"),
+        ("active_defrag_hits", "0"),
+        ("active_defrag_misses", "0"),
+        ("active_defrag_key_hits", "0"),
+        ("active_defrag_key_misses", "0"),
+        ("unexpected_error_replies", "0"),
+        ("dump_payload_sanitizations", "0"),
         ("tracking_total_keys", "0"),
         ("tracking_total_items", "0"),
         ("tracking_total_prefixes", "0"),

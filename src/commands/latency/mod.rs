@@ -75,7 +75,7 @@ pub static ROWS: &[Spec] = &[Spec {
             since: "7.0.0",
             summary: "Return the cumulative distribution of latencies of a subset of commands or all.",
             complexity: "O(N) where N is the number of commands with latency information being retrieved.",
-            args: &[string("COMMAND").optional().multiple()],
+            args: &[string("command").optional().multiple()],
             flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
             tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             reply: "a map of commands and their distributions",
