@@ -10,7 +10,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::spec::{Flag, Group, Handler, Locking, Spec, integer, key};
-use crate::base::memory;
+use crate::base::memory::{self, Memory};
 use crate::clients::Client;
 
 pub static ROWS: &[Spec] = &[Spec {
@@ -153,11 +153,11 @@ pub struct Use {
 }
 
 impl Use {
-    /// Reads the allocator's figures and adds the clients up. Cost: microseconds, and a look at each client.
+    /// Splits what the allocator tells, and adds the clients up. Cost: a look at each client.
     #[must_use]
-    pub fn read(ctx: &Ctx<'_>) -> Use {
+    pub fn of(allocator: &Memory, ctx: &Ctx<'_>) -> Use {
         let shared = ctx.shared;
-        let total = memory::read().allocated;
+        let total = allocator.allocated;
         let peak = shared.peak_memory_bytes.fetch_max(total, Relaxed).max(total) as u64;
         let seen = |client: &Client| {
             client.seen.query_bytes.load(Relaxed)
@@ -179,8 +179,8 @@ impl Use {
 }
 
 fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let figures = Use::read(ctx);
     let allocator = memory::read();
+    let figures = Use::of(&allocator, ctx);
     let rss = super::info::resident_bytes();
     let keys = keys_by_database(ctx);
     let count: usize = keys.iter().map(|(_, keys)| keys).sum();
@@ -255,7 +255,7 @@ fn overhead(ctx: &mut Ctx<'_>, name: &str, more: u64, less: u64) {
 }
 
 fn doctor(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let figures = Use::read(ctx);
+    let figures = Use::of(&memory::read(), ctx);
     let rss = super::info::resident_bytes();
     let clients = ctx.shared.clients.len().max(1) as u64;
     ctx.reply.verbatim(&diagnosis(&figures, rss, clients));

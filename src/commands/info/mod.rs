@@ -183,7 +183,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.bytes("used_memory_rss", rss);
     page.bytes("used_memory_peak", peak);
     page.field("used_memory_peak_perc", format_args!("{:.2}%", used as f64 * 100.0 / (peak.max(1) as f64)));
-    let split = Use::read(ctx);
+    let split = Use::of(&memory, ctx);
     page.field("used_memory_overhead", split.overhead);
     page.field("used_memory_startup", split.startup);
     page.field("used_memory_dataset", split.dataset);
