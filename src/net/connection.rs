@@ -364,7 +364,7 @@ impl Connection {
         if self.written > 0 {
             self.written = 0;
             self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
-            self.session.client.seen.reply_bytes.store(self.replies.len(), Relaxed);
+            self.session.client.seen.reply_bytes.store(self.replies.bytes(), Relaxed);
             self.session.client.seen.soft_limit_since.store(0, Relaxed);
         }
         self.replies_handed();
@@ -380,7 +380,8 @@ impl Connection {
         }
         if was_backlogged && !leases.is_empty() {
             let worker = self.worker.clone();
-            worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(&leases));
+            let client = self.session.client.id;
+            worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(client, &leases));
         }
     }
 
@@ -391,7 +392,7 @@ impl Connection {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.replies.len() - self.written
+        self.replies.bytes() - self.written
     }
 
     fn publish(&mut self, read: usize) {

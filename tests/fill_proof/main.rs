@@ -8,6 +8,7 @@
 //! | `laws` | the nineteen statements of section 7, judged at every step |
 //! | `alphabet`, `scenarios`, `search` | which events, within which bounds, and the search through them |
 //! | `mutants` | each law is broken by a model with one rule missing |
+//! | `real`, `compare` | keyspace, commands and reply queue without sockets, against the model |
 //!
 //! The search is our own hundred lines rather than the crate stateright: most laws speak of steps (what a step
 //! answered, granted, stored), where stateright's properties see states; worlds are told apart up to the names of
@@ -16,13 +17,19 @@
 //!
 //!     cargo test --test fill_proof -- --nocapture     # prints states, mutants, seeds
 //!     FILL_PROOF_DEPTH=2 cargo test …                 # two steps further; `all`: to the end
+//!     FILL_SEQUENCES=100000 FILL_SEED=7 cargo test …  # more random sequences, from this seed
 
 mod alphabet;
 mod answer;
 mod ask;
+mod compare;
 mod laws;
 mod mutants;
 mod outside;
+mod real;
+#[path = "../support/resp.rs"]
+#[allow(dead_code, reason = "this target uses a part of it")]
+mod resp;
 mod scenarios;
 mod search;
 mod step;

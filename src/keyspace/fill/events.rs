@@ -9,11 +9,11 @@ use crate::fill::{Outcome, ReplySlot};
 use crate::keyspace::view::View;
 
 impl View<'_> {
-    /// Lets a lease's clock begin when its reply is handed to the socket.
-    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64) {
+    /// Lets a lease's clock begin when its reply is handed to the socket of `client`.
+    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64, client: u64) {
         let now = self.scope.now.mono_ms;
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.lease_handed(serial, now);
+            flight.lease_handed(serial, client, now);
             self.refile_or_drop(key);
         }
     }
