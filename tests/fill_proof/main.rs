@@ -9,6 +9,7 @@
 //! | `alphabet`, `scenarios`, `search` | which events, within which bounds, and the search through them |
 //! | `mutants` | each law is broken by a model with one rule missing |
 //! | `real`, `compare` | keyspace, commands and reply queue without sockets, against the model |
+//! | `xfetch` | when values are refreshed, against the distribution of the formula |
 //!
 //! The search is our own hundred lines rather than the crate stateright: most laws speak of steps (what a step
 //! answered, granted, stored), where stateright's properties see states; worlds are told apart up to the names of
@@ -34,3 +35,4 @@ mod scenarios;
 mod search;
 mod step;
 mod world;
+mod xfetch;
