@@ -473,6 +473,22 @@ fn late_reply_does_not_restart_a_lease_that_moved_on() {
     );
 }
 
+/// Statement 13 where the model has no step: between an election and its answer, and before the answer is read.
+#[test]
+fn waiter_that_closes_while_it_is_elected_is_succeeded_at_once() {
+    for sent in [false, true] {
+        let mut real = Real::new(Settings::default(), 3);
+        let token = real.ask(0, 0, &["FILL.GET", "k"]).array()[2].text();
+        for waiter in [1, 2] {
+            real.send(waiter, 0, Shape::Plain, &["FILL.GET", "k"]);
+        }
+        real.send_while_closing(0, &format!("FILL.FAIL k {token}"), 1, sent);
+        assert_eq!(real.conns[0].read.pop().expect("answered").text(), "OK");
+        assert_eq!(real.conns[2].read.pop().expect("answered").array()[0].text(), "LEAD");
+        assert_eq!(real.counted(Counter::FillHandoverDisconnect), 1);
+    }
+}
+
 /// The comparison would notice: a model with a rule broken and the real code soon differ.
 #[test]
 fn broken_model_differs_from_the_real_code() {

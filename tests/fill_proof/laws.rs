@@ -1,10 +1,10 @@
 //! The nineteen statements of section 7 of docs/fill.md, each looked at in every step of a search.
 //!
 //! A law knows the world before and after, the event, and the facts of the step; it shares no rule with `step`.
-//! Two statements have a part that a model cannot say; the tests that show it on the real server are
-//! `fill_memory::rule_18_ten_thousand_waiters_share_one_value` (bytes, where here a step makes at most one copy
-//! of a value) and `fill_handover::rule_13_waiter_that_dies_while_it_is_elected_is_succeeded` (the race between
-//! an election and a close, which here are two steps).
+//! Two statements have a part that a model cannot say. 18: bytes, where here a step makes at most one copy of a value;
+//! `fill_memory::rule_18_ten_thousand_waiters_share_one_value` measures them. 13: a close within an election, which
+//! here are two steps; `compare::waiter_that_closes_while_it_is_elected_is_succeeded_at_once` plays it with the real
+//! code, `fill_handover::rule_13_waiter_that_dies_while_it_is_elected_is_succeeded` on a server.
 
 use super::step::{Event, Facts, Mutant, step};
 use super::world::*;

@@ -91,13 +91,18 @@ impl Real {
             bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
         }
         self.conns[conn].shapes.push_back(shape);
-        let mut batch = std::mem::take(&mut self.batch);
+        self.conns[conn].session.db = db;
+        self.run(conn, &mut bytes, |_| {});
+        self.deliver();
+    }
+
+    /// Runs a request, and `meanwhile` before anybody hears of what it led to.
+    fn run(&mut self, conn: usize, bytes: &mut [u8], meanwhile: impl FnOnce(&mut Bench<'_>)) {
         let limits = RequestLimits { authenticated: true, bulk_bytes_max: 1 << 20 };
-        batch.cut(&mut Parser::default(), &mut bytes, 0, limits);
+        self.batch.cut(&mut Parser::default(), bytes, 0, limits);
         let Connection { session, replies, .. } = &mut self.conns[conn];
-        session.db = db;
         at_bench(&self.shared, |bench| {
-            batch.run(0, &bytes, bench, session, replies.tail());
+            self.batch.run(0, bytes, bench, session, replies.tail());
             match session.slots.parked.take() {
                 Some(parked) => {
                     replies.keep_place(parked, session.proto);
@@ -107,8 +112,24 @@ impl Real {
             }
             bench.answer_wait(replies.claim_overfull());
             bench.prune_leases(session);
+            meanwhile(bench);
         });
-        self.batch = batch;
+    }
+
+    /// Runs an inline request while connection `gone` closes: before the answers it leads to are sent, or
+    /// (`sent`) after, but before that connection has read them.
+    pub fn send_while_closing(&mut self, conn: usize, line: &str, gone: usize, sent: bool) {
+        self.conns[conn].shapes.push_back(Shape::Plain);
+        let mut closed = std::mem::replace(&mut self.conns[gone], Connection::open(&self.shared));
+        let slots = closed.replies.slots();
+        let mut bytes = format!("{line}\r\n").into_bytes();
+        let mut leave = |bench: &mut Bench<'_>| bench.leave(&mut closed.session, &slots);
+        if sent {
+            self.run(conn, &mut bytes, |_| {});
+            at_bench(&self.shared, leave);
+        } else {
+            self.run(conn, &mut bytes, &mut leave);
+        }
         self.deliver();
     }
 
