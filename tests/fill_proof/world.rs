@@ -314,24 +314,51 @@ impl World {
         let mut keys: Vec<(Vec<u8>, u8)> =
             (0..rules.keys).map(|key| (self.look_of_key(rules, key), key)).collect();
         keys.sort();
-        let mut code = Vec::with_capacity(96);
         let mut names = Names { place: vec![0; rules.places()], conn: vec![NOBODY; self.conns.len()] };
         for (rank, (_, key)) in keys.iter().enumerate() {
-            for db in 0..rules.dbs {
-                names.place[usize::from(key * rules.dbs + db)] = rank as u8 * rules.dbs + db;
-            }
+            names.name_key(rules, rank as u8, *key);
         }
         self.name_conns(&keys, rules, &mut names);
-        for (look, key) in &keys {
+        self.encode_named(rules, &keys, &names)
+    }
+
+    /// This world with every connection and key under its own name.
+    pub fn encode_plainly(&self, rules: &Rules) -> Vec<u8> {
+        let [keys, conns] = [rules.keys, rules.conns].map(|count| (0..count).collect::<Vec<u8>>());
+        self.encode_as(rules, &keys, &conns)
+    }
+
+    /// The least code under any names: the same for two worlds exactly if they differ in names alone.
+    pub fn encode_fully(&self, rules: &Rules) -> Vec<u8> {
+        let conns = orders(rules.conns);
+        let codes = orders(rules.keys).into_iter().flat_map(|keys| {
+            conns.iter().map(move |conns| self.encode_as(rules, &keys, conns)).collect::<Vec<_>>()
+        });
+        codes.min().unwrap_or_default()
+    }
+
+    /// With the keys in this order, and these numbers for the connections.
+    fn encode_as(&self, rules: &Rules, keys: &[u8], conns: &[u8]) -> Vec<u8> {
+        let mut names = Names { place: vec![0; rules.places()], conn: conns.to_vec() };
+        for (rank, key) in keys.iter().enumerate() {
+            names.name_key(rules, rank as u8, *key);
+        }
+        let keys: Vec<(Vec<u8>, u8)> = keys.iter().map(|key| (self.look_of_key(rules, *key), *key)).collect();
+        self.encode_named(rules, &keys, &names)
+    }
+
+    fn encode_named(&self, rules: &Rules, keys: &[(Vec<u8>, u8)], names: &Names) -> Vec<u8> {
+        let mut code = Vec::with_capacity(96);
+        for (look, key) in keys {
             code.extend(look);
             for db in 0..rules.dbs {
-                self.encode_callers(usize::from(key * rules.dbs + db), &names, &mut code);
+                self.encode_callers(usize::from(key * rules.dbs + db), names, &mut code);
             }
         }
         let mut conns: Vec<usize> = (0..self.conns.len()).collect();
         conns.sort_by_key(|conn| names.conn[*conn]);
         for conn in conns {
-            self.encode_conn(conn, &names, &mut code);
+            self.encode_conn(conn, names, &mut code);
         }
         code
     }
@@ -427,17 +454,24 @@ impl World {
                     let Terms { lease, stale, nonce, detached, .. } = slot.terms;
                     code.extend([1, slot.left as u8, lease, stale.unwrap_or(127), nonce]);
                     code.push(u8::from(detached) | (slot.wants.len() as u8) << 1);
-                    for (place, told) in &slot.wants {
-                        code.extend([names.place[usize::from(*place)], u8::from(told.is_some())]);
-                    }
+                    // The order of the keys in a request is no more than that of its reply.
+                    let wants = slot.wants.iter();
+                    let mut wants: Vec<[u8; 2]> = wants
+                        .map(|(place, told)| [names.place[usize::from(*place)], u8::from(told.is_some())])
+                        .collect();
+                    wants.sort_unstable();
+                    code.extend(wants.iter().flatten());
                 }
                 Pending::Ready(reply) => {
                     code.push(2);
-                    for (place, token) in tokens_of(reply) {
-                        let spot = &self.places[usize::from(place)];
-                        let at = spot.tokens.iter().position(|known| known.name == token).unwrap_or(99);
-                        code.extend([3, names.place[usize::from(place)], at as u8]);
-                    }
+                    let tokens = tokens_of(reply).map(|(place, token)| {
+                        let known = &self.places[usize::from(place)].tokens;
+                        let at = known.iter().position(|known| known.name == token).unwrap_or(99);
+                        [3, names.place[usize::from(place)], at as u8]
+                    });
+                    let mut tokens: Vec<[u8; 3]> = tokens.collect();
+                    tokens.sort_unstable();
+                    code.extend(tokens.iter().flatten());
                 }
             }
         }
@@ -461,4 +495,22 @@ pub fn tokens_of(reply: &Reply) -> impl Iterator<Item = (Place, u32)> {
 struct Names {
     place: Vec<u8>,
     conn: Vec<u8>,
+}
+
+impl Names {
+    fn name_key(&mut self, rules: &Rules, rank: u8, key: u8) {
+        for db in 0..rules.dbs {
+            self.place[usize::from(key * rules.dbs + db)] = rank * rules.dbs + db;
+        }
+    }
+}
+
+/// All orders of the numbers below `count`.
+fn orders(count: u8) -> Vec<Vec<u8>> {
+    let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
+    let put = |order: &Vec<u8>, at: usize| [&order[..at], &[last], &order[at..]].concat();
+    orders(last)
+        .iter()
+        .flat_map(|order| (0..=order.len()).map(|at| put(order, at)).collect::<Vec<_>>())
+        .collect()
 }
