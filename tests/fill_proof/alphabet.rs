@@ -237,7 +237,7 @@ fn sent_by(mut event: Event, sender: u8) -> Event {
         | SwapDb { conn }
         | Read { conn, .. }
         | Unblock { conn, .. } => *conn = sender,
-        Evict { .. } | Close { .. } | Stall { .. } | Tick { .. } => {}
+        Evict { .. } | Close { .. } | Stall { .. } | Late | Tick { .. } => {}
     }
     event
 }

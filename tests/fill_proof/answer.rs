@@ -6,7 +6,8 @@ use super::world::*;
 impl Step<'_> {
     /// PUT, NONE and PASS.
     pub fn put(&mut self, place: Place, back: u8, verb: Verb, ttl: Option<u8>, grace: u8) {
-        let Some(lease) = self.accept(place, back, verb) else { return self.refuse(place, back, verb) };
+        let token = self.token_back(place, back);
+        let Some(lease) = self.accept(place, token, verb) else { return self.refuse(place, token, verb) };
         let token = lease.token;
         let outdated = self.spot(place).token(token).is_some_and(|token| token.outdated);
         let had_stored = self.spot(place).token(token).is_some_and(|token| token.stored);
@@ -58,8 +59,9 @@ impl Step<'_> {
     }
 
     pub fn fail(&mut self, place: Place, back: u8, retry: Option<u8>) {
-        let Some(_) = self.accept(place, back, Verb::Fail) else {
-            return self.refuse(place, back, Verb::Fail);
+        let token = self.token_back(place, back);
+        let Some(_) = self.accept(place, token, Verb::Fail) else {
+            return self.refuse(place, token, Verb::Fail);
         };
         let window = self.rules.window;
         let Some(flight) = &mut self.spot(place).flight else { return };
@@ -67,7 +69,7 @@ impl Step<'_> {
         let storm = flight.failures.len() == 2;
         let shared = retry.map(Ticks::from).or(storm.then_some(window));
         if let Some(shared) = shared {
-            (flight.failures, flight.backoff) = (Vec::new(), Some(shared).filter(|left| *left > 0));
+            (flight.failures, flight.backoff) = (Vec::new(), Some(shared));
             let waiters = std::mem::take(&mut flight.waiters);
             self.share_failure(place, &waiters, shared);
         } else {
@@ -99,8 +101,8 @@ impl Step<'_> {
     }
 
     pub fn renew(&mut self, place: Place, back: u8, lease: Option<u8>) {
-        let adds = self.is(Mutant::RenewAdds);
-        let token = self.token_back(place, back);
+        let (token, adds) = (self.token_back(place, back), self.is(Mutant::RenewAdds));
+        self.tick_flight(place);
         let leases = self.spot(place).flight.iter_mut().flat_map(|flight| &mut flight.leases);
         let mut left = 0;
         for held in leases.filter(|held| Some(held.token) == token) {
@@ -141,9 +143,10 @@ impl Step<'_> {
     }
 
     /// The lease that an answer is for, if it is welcome; the answer is remembered.
-    fn accept(&mut self, place: Place, back: u8, verb: Verb) -> Option<Lease> {
+    fn accept(&mut self, place: Place, token: Option<u32>, verb: Verb) -> Option<Lease> {
+        self.tick_flight(place);
         let unchecked = self.is(Mutant::FailUnchecked) && verb == Verb::Fail;
-        let token = self.token_back(place, back)?;
+        let token = token?;
         let spot = self.spot(place);
         let mut leases = spot.flight.iter().flat_map(|flight| &flight.leases);
         let lease = leases.find(|lease| lease.token == token || unchecked)?.clone();
@@ -153,8 +156,7 @@ impl Step<'_> {
         Some(lease)
     }
 
-    fn refuse(&mut self, place: Place, back: u8, verb: Verb) {
-        let token = self.token_back(place, back);
+    fn refuse(&mut self, place: Place, token: Option<u32>, verb: Verb) {
         let token = token.and_then(|name| self.spot(place).token(name));
         let dup = token.is_some_and(|token| token.answered.is_some_and(|(answered, _)| answered == verb));
         self.reply(Reply::Word(if dup { "DUP" } else { "VOID" }));

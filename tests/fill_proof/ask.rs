@@ -11,14 +11,17 @@ enum Asked {
 
 impl Step<'_> {
     pub fn get(&mut self, place: Place, terms: Terms) {
+        // Counted before: slots that this look at the flight frees are free for the next command.
+        let has_slot = self.has_slot();
         match self.ask(place, &terms) {
             Asked::Told(told) => self.tell(vec![(place, told)]),
-            Asked::Parks if self.has_slot() => self.park(&[(place, None)], terms),
+            Asked::Parks if has_slot => self.park(&[(place, None)], terms),
             Asked::Parks => self.tell(vec![(place, self.default_wait())]),
         }
     }
 
     pub fn mget(&mut self, db: u8, keys: u8, terms: Terms) {
+        let has_slot = self.has_slot();
         let places = (0..self.rules.keys).filter(|key| keys & 1 << key != 0);
         let places: Vec<Place> = places.map(|key| key * self.rules.dbs + db).collect();
         let known: Vec<(Place, Option<Told>)> = (places.into_iter())
@@ -29,7 +32,7 @@ impl Step<'_> {
             .collect();
         let leads = known.iter().any(|(_, told)| told.is_some_and(|told| told.token.is_some()));
         let waits = known.iter().any(|(_, told)| told.is_none());
-        if waits && (!leads || self.is(Mutant::MGetHoldsAndWaits)) && self.has_slot() {
+        if waits && (!leads || self.is(Mutant::MGetHoldsAndWaits)) && has_slot {
             return self.park(&known, terms);
         }
         let wait = self.default_wait();
@@ -62,6 +65,7 @@ impl Step<'_> {
     }
 
     fn ask(&mut self, place: Place, terms: &Terms) -> Asked {
+        self.tick_flight(place);
         let Some(entry) = self.spot(place).entry.clone() else { return self.ask_missing(place, terms) };
         let left = entry.left.map_or(-1, |left| self.ms(left));
         Asked::Told(match entry.kind {

@@ -2,7 +2,8 @@
 //! what ordinary commands and FILL.INFO show of every key. Runs 256 sequences; `FILL_SEQUENCES=n` says otherwise,
 //! and `FILL_SEED=n` repeats a run (each run prints its seed).
 //!
-//! Eviction is not among the events: the server has none yet.
+//! Time also passes with a sweeper that is late, so that a flight's time is applied by whoever looks at it first.
+//! Eviction is not among the events: the server has none yet. Time passes in steps of 50 ms.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use super::alphabet::Alphabet;
 use super::real::{Real, Shape, keys as names};
 use super::resp::Value;
-use super::step::{Event, Mutant, step};
+use super::step::{Event, Mutant, looked_at, step};
 use super::world::*;
 
 /// 50 ms a tick: an orphan grace of one, back-off by failures of twenty.
@@ -81,6 +82,8 @@ struct Pair {
     values: HashMap<u32, String>,
     sent: u32,
     told: u64,
+    /// Everything that is due was looked at.
+    is_swept: bool,
 }
 
 impl Pair {
@@ -105,6 +108,7 @@ impl Pair {
             values: HashMap::new(),
             sent: 0,
             told: 0,
+            is_swept: true,
         }
     }
 
@@ -113,6 +117,11 @@ impl Pair {
         let token = self.token_of(event);
         self.sent += 1;
         let value = format!("v{}", self.sent);
+        match event {
+            Event::Late => self.is_swept = false,
+            Event::Tick { .. } => self.is_swept = true,
+            _ => {}
+        }
         let (world, facts) = step(&self.rules, &self.world, event);
         self.world = world;
         facts.brought.into_iter().for_each(|name| drop(self.values.insert(name, value.clone())));
@@ -149,6 +158,7 @@ impl Pair {
         match *event {
             Event::Close { conn } => return self.real.close(conn.into()),
             Event::Stall { conn, on } => return self.real.stall(conn.into(), on),
+            Event::Late => return self.real.pass(50),
             Event::Tick { down } => return self.tick(down),
             _ => {}
         }
@@ -228,6 +238,9 @@ impl Pair {
 
     /// What ordinary commands and FILL.INFO show of every key.
     fn look(&mut self) -> Result<(), String> {
+        if self.is_swept {
+            self.world = looked_at(&self.rules, &self.world);
+        }
         let onlooker = usize::from(RULES.conns);
         let rules = self.rules;
         for place in 0..rules.places() as u8 {
@@ -239,6 +252,9 @@ impl Pair {
             self.same_value(seen.as_ref().map(|entry| entry.value), &value)?;
             let ttl = seen.map_or(-2, |entry| entry.left.map_or(-1, |left| i64::from(left) * 50));
             equal(&self.real.ask(onlooker, db, &["PTTL", &key]).int(), &ttl)?;
+            if !self.is_swept {
+                continue;
+            }
             let open = spot.flight.filter(|flight| {
                 flight.live().is_some() || !flight.waiters.is_empty() || flight.backs_off().is_some()
             });
@@ -273,6 +289,7 @@ impl Pair {
         ];
         let sum: u64 = statuses.iter().map(|status| self.real.counted(*status)).sum();
         equal(&self.real.counted(Counter::FillGets), &sum)?;
+        equal(&sum, &self.told)?;
         for _ in 0..RULES.window + 20 {
             self.apply(&Event::Tick { down: false })?;
         }
@@ -347,9 +364,11 @@ fn words(
         Event::Unblock { error, .. } => {
             (0, format!("CLIENT UNBLOCK {whom} {}", if error { "ERROR" } else { "TIMEOUT" }))
         }
-        Event::Evict { .. } | Event::Close { .. } | Event::Stall { .. } | Event::Tick { .. } => {
-            unreachable!("no command")
-        }
+        Event::Evict { .. }
+        | Event::Close { .. }
+        | Event::Stall { .. }
+        | Event::Late
+        | Event::Tick { .. } => unreachable!("no command"),
     }
 }
 
@@ -373,6 +392,9 @@ fn choose(rules: &Rules, world: &World, (kind, which): (u8, u16)) -> Event {
     let events = ALPHABET.events(rules, world);
     if kind < 40 {
         return Event::Tick { down: which % 2 == 1 };
+    }
+    if kind < 50 {
+        return Event::Late;
     }
     let mut kinds: Vec<&str> = events.iter().map(Event::kind).collect();
     kinds.sort_unstable();

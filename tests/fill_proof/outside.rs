@@ -194,6 +194,13 @@ impl Step<'_> {
         self.let_out(conn, true);
     }
 
+    pub fn late(&mut self) {
+        self.pass();
+        for spot in &mut self.world.places {
+            spot.entry = spot.entry.take().filter(|entry| !entry.is_dead());
+        }
+    }
+
     pub fn tick(&mut self, down: bool) {
         self.pass();
         let Rules { keys, dbs, .. } = *self.rules;
@@ -209,6 +216,7 @@ impl Step<'_> {
         }
     }
 
+    /// Time passes. Values are exact without being looked at; flights are applied the time when they are.
     fn pass(&mut self) {
         let forgets = !self.is(Mutant::DupForEver);
         let pass = |left: &mut Ticks| *left -= 1;
@@ -235,7 +243,7 @@ impl Step<'_> {
     }
 
     /// Applies the time to one flight: waits, back-off, failures, then the lease.
-    fn tick_flight(&mut self, place: Place) {
+    pub fn tick_flight(&mut self, place: Place) {
         let expired = self.claim_expired(place);
         let (late, elects) = (self.rules.late, !self.is(Mutant::LeaseEndElectsNobody));
         let Some(flight) = &mut self.spot(place).flight else { return };

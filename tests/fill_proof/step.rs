@@ -122,6 +122,8 @@ pub enum Event {
         conn: u8,
         on: bool,
     },
+    /// One tick in which nobody looks at what is due: the sweeper is late.
+    Late,
     /// One tick; what is due is looked at key by key, upwards or downwards.
     Tick {
         down: bool,
@@ -219,6 +221,13 @@ pub fn step(rules: &Rules, world: &World, event: &Event) -> (World, Facts) {
     (step.world, step.facts)
 }
 
+/// The world after somebody looked at every flight (FILL.INFO), which applies the time to those that are due.
+pub fn looked_at(rules: &Rules, world: &World) -> World {
+    let mut step = Step { rules, world: world.clone(), facts: Facts::default(), conn: 0 };
+    (0..rules.places() as u8).for_each(|place| step.tick_flight(place));
+    step.world
+}
+
 impl Event {
     /// The connection that sent it.
     pub fn conn(&self) -> Option<u8> {
@@ -229,7 +238,7 @@ impl Event {
             Del { conn, .. } | Set { conn, .. } | Expire { conn, .. } | Persist { conn, .. } => Some(conn),
             Rename { conn, .. } | Copy { conn, .. } | Move { conn, .. } | FlushDb { conn, .. } => Some(conn),
             FlushAll { conn } | SwapDb { conn } | Read { conn, .. } | Unblock { conn, .. } => Some(conn),
-            Evict { .. } | Close { .. } | Stall { .. } | Tick { .. } => Option::None,
+            Evict { .. } | Close { .. } | Stall { .. } | Late | Tick { .. } => Option::None,
         }
     }
 
@@ -263,6 +272,7 @@ impl Event {
             Evict { .. } => "eviction",
             Close { .. } => "disconnect",
             Stall { .. } => "stall",
+            Late => "late",
             Tick { .. } => "time",
         }
     }
@@ -302,6 +312,7 @@ impl Step<'_> {
             Evict { place } => self.evict(place),
             Close { conn } => self.close(conn),
             Stall { conn, on } => self.stall(conn, on),
+            Late => self.late(),
             Tick { down } => self.tick(down),
         }
     }
