@@ -8,6 +8,7 @@ use onefill::base::clock::Clock;
 use onefill::base::hash::HashSeed;
 use onefill::clients::{Client, Names, Seen};
 use onefill::commands::batch::{Batch, Bench, Cut};
+use onefill::commands::calls::Meter;
 use onefill::commands::session::Session;
 use onefill::commands::shared::{Shared, fill_rules};
 use onefill::config::Settings;
@@ -25,6 +26,7 @@ pub struct Desk {
     batch: Batch,
     effects: Effects,
     out: Output,
+    meter: Meter,
 }
 
 impl Desk {
@@ -33,8 +35,10 @@ impl Desk {
         let settings = Settings { io_threads: 1, hash_seed: Some(HashSeed(1, 2)), ..Settings::default() };
         let clock = Clock::manual(1_700_000_000_000);
         let surroundings = Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())) };
+        let shared = share(settings, surroundings, 0, &Arc::default());
         Desk {
-            shared: share(settings, surroundings, 0, &Arc::default()),
+            meter: Meter::new(shared.clock.clone(), shared.calls[0].clone()),
+            shared,
             session: Session::new(Arc::new(client()), true),
             parser: Parser::default(),
             batch: Batch::default(),
@@ -57,15 +61,18 @@ impl Desk {
             counters: &self.shared.counters[0],
             now: self.shared.clock.now(),
             effects: &mut self.effects,
+            meter: &mut self.meter,
         };
         let mut start = 0;
         loop {
             let (next, cut) = self.batch.cut(&mut self.parser, bytes, start, limits);
             start = next;
             self.batch.prefetch(bytes, &self.shared.keyspace, self.session.db);
+            bench.meter.start();
             for index in 0..self.batch.len() {
                 self.batch.run(index, bytes, &mut bench, &mut self.session, &mut self.out);
             }
+            bench.meter.hand_over();
             self.session.client.seen.active_at.store(bench.now.mono_ms, Relaxed);
             match cut {
                 Cut::Full => {}

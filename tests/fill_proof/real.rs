@@ -6,22 +6,22 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use arc_swap::ArcSwap;
 use onefill::base::clock::Clock;
 use onefill::base::hash::HashSeed;
 use onefill::base::limits::SHARDS;
-use onefill::base::metrics::{Counter, Counters};
-use onefill::clients::{Client, Clients, Seen};
+use onefill::base::metrics::Counter;
+use onefill::clients::{Client, Seen};
 use onefill::commands::batch::{Batch, Bench};
+use onefill::commands::calls::Meter;
 use onefill::commands::session::Session;
-use onefill::commands::shared::{Rates, Shared, fill_rules};
+use onefill::commands::shared::{Shared, fill_rules};
 use onefill::config::Settings;
 use onefill::fill::{Letter, PostBox};
-use onefill::keyspace::{Effects, Keyspace};
+use onefill::keyspace::Effects;
 use onefill::net::ReplyQueue;
 use onefill::protocol::request::{Parser, RequestLimits};
+use onefill::server::{Surroundings, share};
 
 use super::resp::{self, Value};
 
@@ -60,26 +60,9 @@ impl Real {
     /// A server with this many connections.
     pub fn new(settings: Settings, conns: usize) -> Real {
         let clock = Clock::manual(1_800_000_000_000);
-        let shared = Shared {
-            keyspace: Keyspace::new(settings.databases as usize, SEED),
-            clients: Clients::default(),
-            config_file: None,
-            started_ms: clock.now().wall_ms,
-            clock,
-            counters: vec![Arc::new(Counters::default())],
-            counters_reset: parking_lot::Mutex::default(),
-            run_id: String::new(),
-            tcp_port: 0.into(),
-            workers: 1,
-            settings_version: 0.into(),
-            settings_change: parking_lot::Mutex::default(),
-            rates: Rates::default(),
-            sweeps: AtomicBool::new(true),
-            peak_memory_bytes: 0.into(),
-            stop: Box::new(|| {}),
-            apply: Box::new(|_| Ok(())),
-            settings: ArcSwap::from_pointee(settings),
-        };
+        let settings = Settings { io_threads: 1, hash_seed: Some(SEED), ..settings };
+        let surroundings = Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())) };
+        let shared = share(settings, surroundings, 0, &Arc::default());
         let conns = (0..conns).map(|_| Connection::open(&shared)).collect();
         Real { shared, conns, batch: Batch::default() }
     }
@@ -270,10 +253,12 @@ fn at_bench(shared: &Shared, work: impl FnOnce(&mut Bench<'_>)) {
     let (counters, now) = (&*shared.counters[0], shared.clock.now());
     let settings_version = shared.settings_version();
     let effects = &mut Effects::default();
-    let mut bench = Bench { shared, settings, settings_version, rules, counters, now, effects };
+    let meter = &mut Meter::new(shared.clock.clone(), shared.calls[0].clone());
+    let mut bench = Bench { shared, settings, settings_version, rules, counters, now, effects, meter };
     work(&mut bench);
     while !bench.effects.is_empty() {
         bench.effects.alarms.clear();
+        bench.effects.freed.clear();
         for (slot, answer) in std::mem::take(&mut bench.effects.answers) {
             if let Err(answer) = slot.deliver(answer) {
                 bench.undelivered(&slot, &answer);
