@@ -17,7 +17,11 @@ pub const UNAUTHENTICATED_REPLY_BYTES_MAX: u64 = 1024;
 /// Requests decoded and run as one batch before the next are cut out of the read buffer.
 pub const BATCH_REQUESTS_MAX: usize = 64;
 /// Bytes read from a socket in one system call, shared by all connections of a worker.
-pub const READ_BYTES: usize = 64 * 1024;
+pub const READ_BYTES: usize = 128 * 1024;
+/// Least room made for the rest of a request that is cut off, bytes.
+pub const PARTIAL_ROOM_BYTES_MIN: usize = 16 * 1024;
+/// A cut-off request of this size is run by itself, in a buffer that its value may stay in, bytes.
+pub const KEPT_REQUEST_BYTES_MIN: usize = 32 * 1024;
 /// Replies waiting beyond this pause reading from that connection until they drain, bytes.
 pub const REPLY_BYTES_PAUSE: usize = 64 * 1024 * 1024;
 /// Lines of MONITOR that may lie unread in the post of a connection, bytes; one that falls back further is closed.
@@ -30,7 +34,7 @@ pub const SHARDS: usize = 256;
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
-pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
+pub const REAPED_VALUE_BYTES_MIN: usize = 1024 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
 pub const SWEEP_ENTRIES_MAX: usize = 256;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
@@ -67,6 +71,7 @@ pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
 
 const _: () = assert!(SHARDS.is_power_of_two());
+const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
 const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
 const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
 const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);

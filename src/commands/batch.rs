@@ -9,6 +9,8 @@ use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
+use bytes::Bytes;
+
 use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
@@ -57,6 +59,8 @@ impl Bench<'_> {
 pub struct Batch {
     words: Vec<ArgRange>,
     requests: Vec<Request>,
+    /// The buffer of the requests, where there is one that can be kept.
+    kept: Option<Bytes>,
     /// Scratch of `prefetch`.
     lines: Vec<LineAddress>,
 }
@@ -80,13 +84,39 @@ impl Batch {
         &mut self,
         parser: &mut Parser,
         buffer: &mut [u8],
+        start: usize,
+        limits: RequestLimits,
+    ) -> (usize, Cut) {
+        // AUTH lifts the limits, so before it each request is cut when the one before has run.
+        let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
+        self.cut_most(most, parser, buffer, start, limits)
+    }
+
+    /// As `cut`, but no more than one request: it can be kept with `keep`.
+    pub fn cut_one(&mut self, parser: &mut Parser, buffer: &mut [u8], limits: RequestLimits) -> (usize, Cut) {
+        self.cut_most(1, parser, buffer, 0, limits)
+    }
+
+    /// Says that the buffer of the requests is this one, so that a large value need not be copied out of it.
+    pub fn keep(&mut self, buffer: Bytes) {
+        self.kept = Some(buffer);
+    }
+
+    /// Lets go of the buffer given to `keep`.
+    pub fn release(&mut self) {
+        self.kept = None;
+    }
+
+    fn cut_most(
+        &mut self,
+        most: usize,
+        parser: &mut Parser,
+        buffer: &mut [u8],
         mut start: usize,
         limits: RequestLimits,
     ) -> (usize, Cut) {
         self.words.clear();
         self.requests.clear();
-        // AUTH lifts the limits, so before it each request is cut when the one before has run.
-        let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
         while self.requests.len() < most {
             let first_word = self.words.len();
             let begin = start;
@@ -171,7 +201,7 @@ impl Batch {
         bench.refresh_settings();
         let request = self.requests[index];
         let words = &self.words[request.first_word..][..request.words];
-        let mut args = Args::new(buffer, words);
+        let mut args = Args::new(buffer, words).with_kept(self.kept.as_ref());
         if let (Some(hash), Some(row)) = (request.hash, request.row) {
             args = args.with_hash(row.first_key, hash);
         }

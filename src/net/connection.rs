@@ -6,20 +6,22 @@
 
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::house::class_of;
+use super::partial::Partial;
 use super::reply_queue::ReplyQueue;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
 use crate::base::limits::{
-    IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
+    IDLE_BUFFER_BYTES_MAX, KEPT_REQUEST_BYTES_MIN, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
 };
 use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
@@ -39,7 +41,7 @@ struct Connection {
     session: Session,
     parser: Parser,
     /// Bytes of a request that is not complete yet.
-    partial: Vec<u8>,
+    partial: Partial,
     replies: ReplyQueue,
     /// Bytes of `replies.ready` that are written already.
     written: usize,
@@ -107,7 +109,7 @@ impl Connection {
             stream,
             session,
             parser: Parser::default(),
-            partial: Vec::new(),
+            partial: Partial::default(),
             replies: ReplyQueue::default(),
             written: 0,
             is_backlogged: false,
@@ -164,22 +166,17 @@ impl Connection {
         let Lent { read_buffer, batch, effects } = &mut *lent;
         let read = if self.partial.is_empty() {
             let mut buffer = ReadBuf::new(read_buffer);
-            ready!(self.stream.poll_read(cx, &mut buffer)).map_err(End::Socket)?;
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).map_err(End::Socket)?;
             let read = buffer.filled().len();
             let used = self.run(&mut read_buffer[..read], batch, effects);
             if !self.session.closes {
-                self.partial.extend_from_slice(&read_buffer[used..read]);
+                self.partial.begin(&read_buffer[used..read], self.parser.missing_bytes());
             }
             read
         } else {
-            let read = ready!(self.poll_read_partial(cx)).map_err(End::Socket)?;
-            let mut partial = std::mem::take(&mut self.partial);
-            let used = self.run(&mut partial, batch, effects);
-            partial.drain(..used);
-            if partial.is_empty() {
-                partial.shrink_to(IDLE_BUFFER_BYTES_MAX);
-            }
-            self.partial = partial;
+            let missing = self.parser.missing_bytes();
+            let read = ready!(self.partial.poll_read(&mut self.stream, missing, cx)).map_err(End::Socket)?;
+            self.run_partial(batch, effects);
             read
         };
         self.publish(read);
@@ -192,57 +189,80 @@ impl Connection {
         let worker = self.worker.clone();
         let mut lent = worker.lent.borrow_mut();
         let Lent { batch, effects, .. } = &mut *lent;
-        let mut partial = std::mem::take(&mut self.partial);
-        let used = self.run(&mut partial, batch, effects);
-        partial.drain(..used);
-        self.partial = partial;
+        self.run_partial(batch, effects);
         self.publish(0);
         self.check_limits()
     }
 
-    /// Reads on behind a request that is cut off, with room for what it is known to lack.
-    fn poll_read_partial(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Room for what arrives next, not for what a client announces; it is zeroed before each read.
-        let missing = self.parser.missing_bytes().clamp(READ_BYTES / 4, READ_BYTES * 4);
-        let len = self.partial.len();
-        self.partial.resize(len + missing, 0);
-        let mut buffer = ReadBuf::new(&mut self.partial[len..]);
-        let polled = self.stream.poll_read(cx, &mut buffer);
-        let read = buffer.filled().len();
-        self.partial.truncate(len + read);
-        polled.map_ok(|()| read)
+    /// Runs what `partial` holds, a long request by itself.
+    fn run_partial(&mut self, batch: &mut Batch, effects: &mut Effects) {
+        let mut partial = std::mem::take(&mut self.partial);
+        if partial.len() >= KEPT_REQUEST_BYTES_MIN {
+            let limits = self.limits();
+            let (end, cut) = batch.cut_one(&mut self.parser, partial.bytes_mut(), limits);
+            let first = partial.split(end);
+            batch.keep(first.clone());
+            let unused = self.run_cut(&first, batch, effects, &cut);
+            batch.release();
+            if let Some(begin) = unused {
+                partial.put_back(&first[begin..]);
+            }
+            if unused.is_some() || cut != Cut::Full || self.session.closes {
+                self.partial = partial;
+                return;
+            }
+        }
+        let used = self.run(partial.bytes_mut(), batch, effects);
+        partial.advance(used);
+        self.partial = partial;
+    }
+
+    fn limits(&self) -> RequestLimits {
+        let bulk_bytes_max = self.worker.settings().bulk_bytes_max;
+        RequestLimits { authenticated: self.session.is_authenticated, bulk_bytes_max }
     }
 
     /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
     fn run(&mut self, buffer: &mut [u8], batch: &mut Batch, effects: &mut Effects) -> usize {
         let mut start = 0;
-        let worker = self.worker.clone();
         loop {
-            let limits = RequestLimits {
-                authenticated: self.session.is_authenticated,
-                bulk_bytes_max: worker.settings().bulk_bytes_max,
-            };
+            let limits = self.limits();
             let (next, cut) = batch.cut(&mut self.parser, buffer, start, limits);
             start = next;
-            if !batch.is_empty() {
-                batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
-                let paused = worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
-                if let Some(index) = paused {
-                    // It and what follows is cut again when the pause is over.
-                    self.parser = Parser::default();
-                    return batch.begin_of(index);
-                }
+            if let Some(begin) = self.run_cut(buffer, batch, effects, &cut) {
+                return begin;
             }
-            self.deliver_own_letters(effects);
-            match cut {
-                Cut::Malformed(error) if !self.session.closes => {
-                    self.refuse(&error);
-                    return start;
-                }
-                Cut::Full if !self.session.closes => {}
-                _ => return start,
+            if cut != Cut::Full || self.session.closes {
+                return start;
             }
         }
+    }
+
+    /// Runs the requests that were cut out of a buffer. Returns where the first one begins that CLIENT PAUSE
+    /// put off, if there is one: it and what follows is cut again when the pause is over.
+    fn run_cut(
+        &mut self,
+        buffer: &[u8],
+        batch: &mut Batch,
+        effects: &mut Effects,
+        cut: &Cut,
+    ) -> Option<usize> {
+        if !batch.is_empty() {
+            let worker = self.worker.clone();
+            batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
+            let paused = worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
+            if let Some(index) = paused {
+                self.parser = Parser::default();
+                return Some(batch.begin_of(index));
+            }
+        }
+        self.deliver_own_letters(effects);
+        if let Cut::Malformed(error) = cut
+            && !self.session.closes
+        {
+            self.refuse(error);
+        }
+        None
     }
 
     /// Runs a batch. Returns the index of the request that CLIENT PAUSE put off, if there is one.

@@ -7,6 +7,7 @@
 mod connection;
 mod house;
 mod listener;
+mod partial;
 mod reply_queue;
 mod stream;
 mod worker;

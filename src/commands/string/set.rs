@@ -63,10 +63,9 @@ impl<'a> SetOptions<'a> {
 
 pub(super) fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = args.take()?;
+    let value = args.value()?;
     let options = SetOptions::read(args)?;
     let expiry = options.expiry(ctx.now.wall_ms)?;
-    let value = NewValue::copied(value);
     let mut view = ctx.keys.view(&key);
     if options.returns_old {
         write_found(&mut ctx.reply, view.read(&key));
@@ -85,7 +84,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
 
 pub(super) fn setnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     let mut view = ctx.keys.view(&key);
     let is_admitted = view.admits(&key, &SetWhen::Absent);
     if is_admitted {
@@ -111,7 +110,7 @@ fn set_until(
 ) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let expire_at = unit.deadline(args.take()?, ctx.now.wall_ms, command)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     ctx.keys.view(&key).set(&key, &value, Expiry::At(expire_at));
     ctx.reply.ok();
     Ok(())
@@ -119,7 +118,7 @@ fn set_until(
 
 pub(super) fn getset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     let mut view = ctx.keys.view(&key);
     write_found(&mut ctx.reply, view.read(&key));
     view.set(&key, &value, Expiry::None);
@@ -157,7 +156,7 @@ fn pairs<'a>(
     let mut pairs = Vec::with_capacity(args.left() / 2);
     while !args.is_done() {
         let key = args.key(ctx.keys.keyspace)?;
-        pairs.push((key, NewValue::copied(args.take()?)));
+        pairs.push((key, args.value()?));
     }
     Ok(pairs)
 }
