@@ -46,6 +46,10 @@ pub struct Seen {
     /// Commands queued by MULTI plus one; 0 outside a transaction.
     pub multi: AtomicUsize,
     pub watched: AtomicUsize,
+    /// Channels, patterns and shard channels it subscribes to.
+    pub channels: AtomicUsize,
+    pub patterns: AtomicUsize,
+    pub shard_channels: AtomicUsize,
     /// Position of the last command in the table; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
     pub query_bytes: AtomicUsize,
@@ -69,6 +73,19 @@ impl Client {
     #[must_use]
     pub fn proto(&self) -> Proto {
         if self.seen.is_resp3.load(Relaxed) { Proto::Resp3 } else { Proto::Resp2 }
+    }
+
+    /// Whether it subscribes to anything: Redis's client type `pubsub`.
+    #[must_use]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions().iter().any(|count| *count > 0)
+    }
+
+    /// How many channels, patterns and shard channels it subscribes to.
+    #[must_use]
+    pub fn subscriptions(&self) -> [usize; 3] {
+        let seen = &self.seen;
+        [&seen.channels, &seen.patterns, &seen.shard_channels].map(|count| count.load(Relaxed))
     }
 
     /// Requests of this client that are parked in FILL.GET.

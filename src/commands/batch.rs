@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::keyspace::{Effects, FillRules, Keys, Keyspace, Line, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+use crate::pubsub::Delivery;
 
 use super::args::Args;
 use super::ctx::Ctx;
@@ -34,6 +35,8 @@ pub struct Bench<'a> {
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
+    /// Messages to send once the locks are released, in order.
+    pub deliveries: Vec<Delivery>,
 }
 
 impl Bench<'_> {
@@ -161,6 +164,7 @@ impl Batch {
             counters: bench.counters,
             now: bench.now,
             keys,
+            deliveries: &mut bench.deliveries,
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
@@ -184,6 +188,7 @@ impl Batch {
                 session.reply_mode = ReplyMode::On;
             }
         }
+        session.subscriptions.speak(out);
     }
 }
 
@@ -204,6 +209,9 @@ impl Ctx<'_> {
             Ok(row) if !self.is_authenticated() && !row.spec.has(Flag::NoAuth) => Err(CommandError::NoAuth),
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
+            }
+            Ok(row) if self.session.is_listening() && !row.spec.runs_while_listening() => {
+                Err(super::subscriptions::refuse(row))
             }
             other => other,
         };

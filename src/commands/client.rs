@@ -415,8 +415,8 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     ctx.session.publish();
     let mut clients = ctx.shared.clients.list();
     if args.left() == 2 && args.skip("TYPE") {
-        let is_normal = client_type(args.take()?)?;
-        clients.retain(|_| is_normal);
+        let kind = client_type(args.take()?)?;
+        clients.retain(|client| kind == Some(client.is_subscriber()));
     } else if args.left() > 1 && args.skip("ID") {
         let mut ids = Vec::new();
         while let Some(word) = args.try_take() {
@@ -430,13 +430,15 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     Ok(())
 }
 
-/// Whether clients of this type are ordinary ones: the only type this server has.
-fn client_type(word: &[u8]) -> Result<bool, CommandError> {
+/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
+fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if known(&[b"normal"]) {
-        Ok(true)
-    } else if known(&[b"master", b"slave", b"replica", b"pubsub"]) {
-        Ok(false)
+        Ok(Some(false))
+    } else if known(&[b"pubsub"]) {
+        Ok(Some(true))
+    } else if known(&[b"master", b"slave", b"replica"]) {
+        Ok(None)
     } else {
         Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
     }
@@ -448,6 +450,7 @@ fn describe(client: &Client, mono_ms: u64) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let seen = &client.seen;
     let multi = seen.multi.load(Relaxed);
+    let [sub, psub, ssub] = client.subscriptions();
     let flags = flags(client);
     let command = table::rows().get(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.spec.name);
     let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
@@ -455,7 +458,7 @@ fn describe(client: &Client, mono_ms: u64) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} \
          watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
          tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
          tot-net-out={}",
@@ -482,6 +485,7 @@ fn describe(client: &Client, mono_ms: u64) -> String {
 fn flags(client: &Client) -> String {
     let seen = &client.seen;
     let all = [
+        (client.is_subscriber(), 'P'),
         (seen.multi.load(Relaxed) > 0, 'x'),
         (client.parked() > 0, 'b'),
         (seen.close_asap.load(Relaxed), 'A'),
@@ -499,7 +503,8 @@ struct KillFilter<'a> {
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     id: Option<u64>,
-    is_normal: Option<bool>,
+    /// As `client_type` says.
+    kind: Option<Option<bool>>,
     keeps_me: bool,
 }
 
@@ -508,7 +513,7 @@ impl KillFilter<'_> {
         self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
             && self.id.is_none_or(|id| id == client.id)
-            && self.is_normal.unwrap_or(true)
+            && self.kind.is_none_or(|kind| kind == Some(client.is_subscriber()))
             && !(self.keeps_me && client.id == me)
     }
 }
@@ -549,7 +554,7 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
             filter.id =
                 Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
         } else if is("TYPE") {
-            filter.is_normal = Some(client_type(value)?);
+            filter.kind = Some(client_type(value)?);
         } else if is("ADDR") {
             filter.addr = Some(value);
         } else if is("LADDR") {

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::client::set_name;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::pubsub::unsubscribe_all;
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, string};
 use super::transaction::forget_watched;
@@ -131,7 +132,13 @@ pub static ROWS: &[Spec] = &[
 ];
 
 fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let listens = ctx.session.is_listening();
     match args.try_take() {
+        message if listens && args.is_done() => {
+            ctx.reply.array(2);
+            ctx.reply.bulk(b"pong");
+            ctx.reply.bulk(message.unwrap_or_default());
+        }
         None => ctx.reply.simple("PONG"),
         Some(message) if args.is_done() => ctx.reply.bulk(message),
         Some(_) => return Err(CommandError::WrongArity("ping".to_owned())),
@@ -259,6 +266,7 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     forget_watched(&mut ctx.keys, ctx.session);
+    unsubscribe_all(ctx.shared, ctx.session);
     let session = &mut *ctx.session;
     session.transaction = None;
     session.db = 0;

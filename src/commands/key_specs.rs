@@ -104,6 +104,7 @@ impl KeySpecs {
 fn leading_key(arg: &Arg) -> Option<&'static [&'static str]> {
     match arg.kind {
         ArgKind::Key(flags) => Some(flags),
+        ArgKind::ShardChannel => Some(&["not_key"]),
         ArgKind::Block(parts) => parts.first().and_then(leading_key),
         _ => None,
     }

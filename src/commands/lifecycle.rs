@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::Bench;
+use super::pubsub::unsubscribe_all;
 use super::session::{LeaseHeld, Session};
 use super::transaction::forget_watched;
 use crate::base::hash::Key;
@@ -81,6 +82,7 @@ impl Bench<'_> {
     /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
     pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
         forget_watched(&mut self.keys(), session);
+        unsubscribe_all(self.shared, session);
         let (letters, unanswered) = session.post_box().abandon();
         for slot in unanswered {
             self.forget_slot(&slot);

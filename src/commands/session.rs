@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::subscriptions::Subscriptions;
 use super::table::Row;
 use crate::clients::Client;
 use crate::fill::{Home, PostBox, ReplySlot};
@@ -20,6 +21,7 @@ pub struct Session {
     /// MULTI's queue, while a transaction is being collected.
     pub transaction: Option<Transaction>,
     pub watch: Watch,
+    pub subscriptions: Subscriptions,
     pub reply_mode: ReplyMode,
     /// Set by QUIT and errors after which Redis closes: close once the replies are written.
     pub closes: bool,
@@ -130,6 +132,7 @@ impl Session {
             is_authenticated,
             transaction: None,
             watch: Watch::default(),
+            subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             closes: false,
             slots: Slots::default(),

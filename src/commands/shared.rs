@@ -12,6 +12,7 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::Clients;
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
+use crate::pubsub::PubSub;
 
 /// Applies a changed setting that lives outside the server, or says why it cannot be.
 pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
@@ -20,6 +21,7 @@ pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sy
 pub struct Shared {
     pub keyspace: Keyspace,
     pub clients: Clients,
+    pub pubsub: PubSub,
     pub settings: ArcSwap<Settings>,
     /// Grows with each change of the settings.
     pub settings_version: AtomicU64,

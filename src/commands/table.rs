@@ -24,6 +24,7 @@ pub static GROUPS: &[&[Spec]] = &[
     super::lcs::ROWS,
     super::number::ROWS,
     super::object::ROWS,
+    super::pubsub::ROWS,
     super::scan::ROWS,
     super::server::ROWS,
     super::string::ROWS,

@@ -15,7 +15,7 @@ const PROCESS: &str = "the server stays in the foreground: leave this to the ser
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no scripts or modules";
 const TLS: &str = "TLS is not available: no TLS port is opened";
-const TRACKING: &str = "client tracking and channels are not available";
+const TRACKING: &str = "client tracking is not available";
 const TYPES: &str = "there are only strings";
 const UNCHANGED: &str = "commands keep their names: rename nothing, set a password";
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::memory;
 use crate::base::metrics::{Counter, total};
+use crate::clients::Client;
 use crate::commands::shared::Shared;
 use crate::config::ClientClass;
 
@@ -60,16 +61,25 @@ fn publish_rates(shared: &Shared, samples: &mut VecDeque<Sample>) {
     }
 }
 
+/// The class whose output limits hold for a client.
+pub(super) fn client_class(client: &Client) -> ClientClass {
+    if client.is_subscriber() { ClientClass::Pubsub } else { ClientClass::Normal }
+}
+
 fn close_overdue_clients(shared: &Shared) {
     let settings = shared.settings.load();
-    let limit = &settings.output_limits[ClientClass::Normal as usize];
-    if settings.timeout_s == 0 && limit.soft_bytes == 0 {
+    let limits = &settings.output_limits;
+    if settings.timeout_s == 0 && limits.iter().all(|limit| limit.soft_bytes == 0) {
         return;
     }
     let now = shared.clock.now().mono_ms;
     for client in shared.clients.list() {
-        let idle =
-            settings.timeout_s > 0 && client.idle_ms(now) > settings.timeout_s * 1000 && client.parked() == 0;
+        // Who listens has nothing to say.
+        let idle = settings.timeout_s > 0
+            && client.idle_ms(now) > settings.timeout_s * 1000
+            && client.parked() == 0
+            && !client.is_subscriber();
+        let limit = &limits[client_class(&client) as usize];
         let since = client.seen.soft_limit_since.load(Relaxed);
         let slow = since > 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
         if slow && let Some(counters) = shared.counters.last() {

@@ -7,6 +7,7 @@
 mod connection;
 mod house;
 mod listener;
+mod post;
 mod reply_queue;
 mod stream;
 mod worker;

@@ -176,7 +176,7 @@ fn write_arguments(reply: &mut Reply<'_>, args: &[Arg], key_specs: &mut std::sli
 fn kind_name(kind: ArgKind) -> &'static str {
     match kind {
         ArgKind::Key(_) => "key",
-        ArgKind::String => "string",
+        ArgKind::String | ArgKind::ShardChannel => "string",
         ArgKind::Integer => "integer",
         ArgKind::Double => "double",
         ArgKind::UnixTime => "unix-time",

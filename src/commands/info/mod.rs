@@ -224,6 +224,7 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
     let rates = &ctx.shared.rates;
+    let pubsub = &ctx.shared.pubsub;
     let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
     page.fields(&[
         ("instantaneous_ops_per_sec", &rates.commands.load(Relaxed).to_string()),
@@ -234,9 +235,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("sync_partial_err", "0"),
         ("evicted_keys", "0"),
         ("evicted_clients", "0"),
-        ("pubsub_channels", "0"),
-        ("pubsub_patterns", "0"),
-        ("pubsubshard_channels", "0"),
+        ("pubsub_channels", &pubsub.channels.len().to_string()),
+        ("pubsub_patterns", &pubsub.pattern_count().to_string()),
+        ("pubsubshard_channels", &pubsub.shard_channels.len().to_string()),
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
