@@ -3,6 +3,7 @@
 //! Knows nothing of keys, requests or sockets. Imports only itself.
 
 pub mod clock;
+pub mod events;
 pub mod glob;
 pub mod hash;
 pub mod int;

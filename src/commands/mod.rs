@@ -16,6 +16,7 @@ mod debug;
 mod describe;
 pub mod docs;
 pub mod error;
+mod events;
 mod expiry;
 pub mod fill;
 mod function;

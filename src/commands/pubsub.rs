@@ -214,6 +214,7 @@ fn pubsub_help(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> 
 
 fn publish(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let (channel, message) = (args.take()?, args.take()?);
+    ctx.publish_events();
     let receivers = ctx.shared.pubsub.publish(channel, message, ctx.deliveries);
     ctx.reply.int(receivers as i64);
     Ok(())
@@ -236,6 +237,8 @@ fn subscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(), C
     if kind == Kind::ShardChannel && ctx.in_transaction {
         return Err(CommandError::err("SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
     }
+    // What happened before is not for a new subscriber.
+    ctx.publish_events();
     while let Some(name) = args.try_take() {
         if !ctx.session.subscriptions.of(kind).contains(name) {
             let client = &ctx.session.client;

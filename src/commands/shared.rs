@@ -109,5 +109,6 @@ pub fn fill_rules(settings: &Settings) -> FillRules {
         late_ms: settings.fill_late_ms,
         waiters_per_key: settings.fill_waiters_per_key,
         flights: settings.fill_flights,
+        events: settings.notify_events.in_effect(),
     }
 }

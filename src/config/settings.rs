@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 
 use super::output_limits::OutputLimit;
@@ -146,6 +147,8 @@ pub struct Settings {
     pub fill_flights: usize,
     /// FILL: parked replies per connection.
     pub fill_slots_per_connection: usize,
+    /// Classes of keyspace events that are published.
+    pub notify_events: Classes,
     /// Who may use DEBUG.
     pub enable_debug_command: DebugAccess,
 }
@@ -184,6 +187,7 @@ impl Default for Settings {
             fill_waiters_per_key: 10_000,
             fill_flights: 100_000,
             fill_slots_per_connection: 64,
+            notify_events: Classes::NONE,
             enable_debug_command: DebugAccess::No,
         }
     }

@@ -1,8 +1,9 @@
 //! What must happen after the locks are released: answers to parked callers, waiters to take out of
-//! other flights, and sweepers to wake earlier.
+//! other flights, sweepers to wake earlier, and events to publish.
 
 use std::sync::Arc;
 
+use crate::base::events::Event;
 use crate::fill::{Answer, ReplySlot};
 
 /// Collected under locks, carried out by the caller after releasing them.
@@ -14,11 +15,13 @@ pub struct Effects {
     pub forget: Vec<Arc<ReplySlot>>,
     /// (shard, monotonic ms): that shard's sweeper must look no later than that.
     pub alarms: Vec<(usize, u64)>,
+    /// Keyspace events to publish, in the order in which they happened.
+    pub events: Vec<Event>,
 }
 
 impl Effects {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.forget.is_empty() && self.alarms.is_empty()
+        self.answers.is_empty() && self.forget.is_empty() && self.alarms.is_empty() && self.events.is_empty()
     }
 }

@@ -7,6 +7,7 @@
 mod effects;
 mod fill;
 mod keys;
+mod notify;
 mod scan;
 mod shard;
 mod sweep;
@@ -28,6 +29,7 @@ pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
 use crate::fill::FillTimes;
@@ -45,6 +47,8 @@ pub struct FillRules {
     pub late_ms: u64,
     pub waiters_per_key: usize,
     pub flights: usize,
+    /// The classes of keyspace events that are published.
+    pub events: Classes,
 }
 
 /// All databases of the server.

@@ -8,6 +8,7 @@ use super::shard::Content;
 use super::sweep::look_at;
 use super::view::View;
 use super::watch::Watch;
+use crate::base::events::{Classes, Event};
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Kind, Meta, NewValue, ValueRef};
@@ -34,6 +35,19 @@ impl View<'_> {
     /// The value of a key, counted as a hit or a miss.
     #[inline]
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        self.tend(key);
+        let View { shard, effects, scope, db, .. } = self;
+        let found = visible(&shard.db(*db).content, key);
+        let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
+        scope.counters.add(counter, 1);
+        if found.is_none() && scope.rules.events.has(Classes::KEY_MISS) {
+            effects.events.push(Event { db: *db, name: "keymiss", key: Box::from(key.bytes) });
+        }
+        found.map(Entry::value)
+    }
+
+    /// As `read`, without the event of a missing key: for commands about a key rather than its value.
+    pub fn inspect(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
         let counters = self.scope.counters;
         let found = visible(self.content(), key);
@@ -69,15 +83,28 @@ impl View<'_> {
         }
     }
 
-    /// Stores a value. A deadline that is already past removes the key instead, as in Redis.
+    /// SET and its kin: stores a value, and tells so.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
+        self.store(key, value, expiry);
+        self.notify(Classes::STRING, "set", key.bytes);
+        if let Expiry::At(at) = expiry {
+            self.notify(Classes::GENERIC, "expire", key.bytes);
+            if at <= self.scope.now.wall_ms {
+                self.notify(Classes::EXPIRED, "expired", key.bytes);
+            }
+        }
+    }
+
+    /// Stores a value, as part of something that tells what it is. A deadline that is already past removes
+    /// the key instead, as in Redis.
+    pub fn store(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
         let expire_at = match expiry {
             Expiry::None => None,
             Expiry::At(at) => Some(at),
             Expiry::Keep => self.expire_at(key).flatten(),
         };
         if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
-            self.remove(key);
+            self.erase(key);
             return;
         }
         self.put_entry(key, Entry::new(key.bytes, value, Meta::value(expire_at)));
@@ -94,8 +121,8 @@ impl View<'_> {
     }
 
     /// As `edit`, but `change` says whether it changed a byte: nobody is told where it did not and the
-    /// length is the same as before.
-    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) {
+    /// length is the same as before. Returns whether they were told.
+    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
         self.tend(key);
         let mut is_changed = true;
         match visible_mut(self.content(), key) {
@@ -118,6 +145,7 @@ impl View<'_> {
         if is_changed {
             self.wrote(key);
         }
+        is_changed
     }
 
     /// Replaces a value by one that `compute` makes of it (`None`: of an absent key), in one look-up.
@@ -150,8 +178,16 @@ impl View<'_> {
         visible(self.content(), key).is_some_and(Entry::is_edited)
     }
 
-    /// Removes a key; false if no command could see it. Voids a flight also of an absent key.
+    /// Removes a key, and tells so; false if no command could see it. Voids a flight also of an absent key.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let was_visible = self.erase(key);
+        if was_visible {
+            self.notify(Classes::GENERIC, "del", key.bytes);
+        }
+        was_visible
+    }
+
+    fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
         let was_visible = self.take_entry(key).is_some_and(|entry| is_visible(&entry));
         if was_visible {
@@ -180,6 +216,7 @@ impl View<'_> {
         }
         self.scope.counters.add(Counter::Changes, 1);
         self.db().watchers.touch(key.bytes);
+        self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
     }
 
     /// The key's value and deadline, taken out: for RENAME and MOVE.
@@ -344,6 +381,7 @@ impl View<'_> {
     pub(super) fn expired(&mut self, key: &[u8]) {
         self.scope.counters.add(Counter::ExpiredKeys, 1);
         self.db().watchers.touch(key);
+        self.notify(Classes::EXPIRED, "expired", key);
     }
 
     /// Puts an entry in place of what is there and keeps the counts and the expiry queue true.
@@ -354,6 +392,7 @@ impl View<'_> {
         let content = self.content();
         let old = content.table.insert(key.hash, entry);
         let grew = old.is_none();
+        let is_new = !hidden && old.as_ref().is_none_or(|old| !is_visible(old));
         let before = old.as_ref().and_then(Entry::expire_at);
         content.expiring += usize::from(expire_at.is_some());
         content.expiring -= usize::from(before.is_some());
@@ -365,6 +404,9 @@ impl View<'_> {
         drop(old);
         if let Some(at) = expire_at {
             self.file_expiry(key.hash, before, at);
+        }
+        if is_new {
+            self.notify(Classes::NEW, "new", key.bytes);
         }
     }
 

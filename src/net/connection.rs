@@ -239,7 +239,7 @@ impl Connection {
             }
         }
         bench.counters.add(Counter::Batches, 1);
-        self.publishes |= !bench.deliveries.is_empty();
+        self.publishes |= !bench.deliveries.is_empty() || !bench.effects.events.is_empty();
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);
         if let Some(command) = batch.last_command() {

@@ -193,6 +193,7 @@ impl Worker {
     /// Sends answers, takes answered waiters out of their flights, wakes sweepers. No lock may be held.
     pub fn carry_out(&self, bench: &mut Bench<'_>) {
         while !bench.effects.is_empty() {
+            bench.publish_events();
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }
