@@ -1,7 +1,7 @@
 //! Onefill: a cache server that speaks the Redis protocol and fills each miss once.
 //!
 //! The layers, lowest first: `base`; `storage`, `fill`, `protocol` and `config`; `keyspace`,
-//! `clients` and `pubsub`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
+//! `clients`, `pubsub` and `tracking`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
 
 pub mod base;
 pub mod clients;
@@ -15,3 +15,4 @@ pub mod protocol;
 pub mod pubsub;
 pub mod server;
 pub mod storage;
+pub mod tracking;

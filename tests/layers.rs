@@ -17,11 +17,19 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("keyspace", "L2", &["base", "storage", "fill"]),
     ("clients", "L2", &["base", "fill", "protocol"]),
     ("pubsub", "L2", &["base", "fill"]),
-    ("commands", "L3", &["base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub"]),
+    ("tracking", "L2", &["base", "fill"]),
+    (
+        "commands",
+        "L3",
+        &["base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub", "tracking"],
+    ),
     (
         "net",
         "L4",
-        &["base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub", "commands"],
+        &[
+            "base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub", "tracking",
+            "commands",
+        ],
     ),
     ("log", "L4", &["config"]),
 ];

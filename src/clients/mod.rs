@@ -52,6 +52,10 @@ pub struct Seen {
     pub shard_channels: AtomicUsize,
     /// Position of the last command in the table; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
+    /// Client-side caching, as `TRACKING_*`.
+    pub tracking: AtomicUsize,
+    /// The client that its invalidations go to; 0 for none.
+    pub redirect: AtomicU64,
     pub query_bytes: AtomicUsize,
     pub reply_bytes: AtomicUsize,
     pub input_bytes: AtomicU64,
@@ -61,6 +65,15 @@ pub struct Seen {
     pub close_asap: AtomicBool,
     /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
     pub soft_limit_since: AtomicU64,
+}
+
+impl Seen {
+    /// It keeps a cache.
+    pub const TRACKING_ON: usize = 1;
+    /// It hears of every change to keys with its prefixes.
+    pub const TRACKING_BCAST: usize = 2;
+    /// The client that its invalidations were to go to is gone.
+    pub const TRACKING_BROKEN: usize = 4;
 }
 
 impl Client {

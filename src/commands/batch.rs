@@ -156,7 +156,8 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters };
+        let by = session.client.id;
+        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters, by };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,
@@ -233,7 +234,11 @@ impl Ctx<'_> {
                 self.reply.simple("QUEUED");
                 Ok(())
             }
-            _ => self.call(row, args),
+            _ => {
+                let result = self.call(row, args);
+                self.forget_caching(row);
+                result
+            }
         }
     }
 
@@ -246,6 +251,9 @@ impl Ctx<'_> {
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
         self.counters.add(Counter::Commands, 1);
         let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
+        if self.session.tracking.is_some() {
+            self.note_reads(row, args);
+        }
         args.seek(row.name_words);
         if self.in_transaction {
             return run(self, args);

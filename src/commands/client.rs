@@ -1,19 +1,18 @@
 //! CLIENT: what a connection says of itself, and what it may do to others.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::args::Args;
+use super::client_line::describe;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
-use super::table;
+use super::tracking;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
-use crate::protocol::reply::Proto;
 
 pub static ROWS: &[Spec] = &[Spec {
     name: "client",
@@ -23,6 +22,7 @@ pub static ROWS: &[Spec] = &[Spec {
     complexity: "Depends on subcommand.",
     reply: "depends on the subcommand",
     subcommands: &[
+        tracking::CACHING,
         Spec {
             name: "getname",
             group: Group::Connection,
@@ -36,6 +36,7 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_getname),
             ..Spec::EMPTY
         },
+        tracking::GETREDIR,
         Spec {
             name: "help",
             group: Group::Connection,
@@ -243,6 +244,8 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_setname),
             ..Spec::EMPTY
         },
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         Spec {
             name: "unblock",
             group: Group::Connection,
@@ -266,6 +269,10 @@ pub static ROWS: &[Spec] = &[Spec {
 }];
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
     "GETNAME",
     "    Return the name of the current connection.",
     "ID",
@@ -300,6 +307,11 @@ const HELP: &[&str] = &[
     "    * LIB-VER: the client lib version.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -442,59 +454,6 @@ fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     } else {
         Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
     }
-}
-
-/// A client as one line of CLIENT LIST, in Redis 7.2's fields and order.
-fn describe(client: &Client, mono_ms: u64) -> String {
-    let names = client.names.lock().clone();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let seen = &client.seen;
-    let multi = seen.multi.load(Relaxed);
-    let [sub, psub, ssub] = client.subscriptions();
-    let flags = flags(client);
-    let command = table::rows().get(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.spec.name);
-    let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
-    let mut line = String::with_capacity(400);
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} \
-         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
-         tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} \
-         tot-net-out={}",
-        client.id,
-        client.addr,
-        client.laddr,
-        client.fd,
-        text(&names.name),
-        mono_ms.saturating_sub(client.connected_at) / 1000,
-        client.idle_ms(mono_ms) / 1000,
-        seen.db.load(Relaxed),
-        multi as i64 - 1,
-        seen.watched.load(Relaxed),
-        query + reply + size_of::<Client>(),
-        if client.proto() == Proto::Resp3 { 3 } else { 2 },
-        text(&names.lib_name),
-        text(&names.lib_ver),
-        seen.input_bytes.load(Relaxed),
-        seen.output_bytes.load(Relaxed),
-    );
-    line
-}
-
-fn flags(client: &Client) -> String {
-    let seen = &client.seen;
-    let all = [
-        (client.is_subscriber(), 'P'),
-        (seen.multi.load(Relaxed) > 0, 'x'),
-        (client.parked() > 0, 'b'),
-        (seen.close_asap.load(Relaxed), 'A'),
-        (client.is_unix, 'U'),
-        (seen.no_evict.load(Relaxed), 'e'),
-        (seen.no_touch.load(Relaxed), 'T'),
-    ];
-    let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
-    if flags.is_empty() { "N".to_owned() } else { flags }
 }
 
 /// Which clients CLIENT KILL is for.

@@ -7,6 +7,7 @@ use super::error::CommandError;
 use super::pubsub::unsubscribe_all;
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, string};
+use super::tracking::switch_off;
 use super::transaction::forget_watched;
 use crate::base::int::parse_i64;
 use crate::config::Settings;
@@ -267,6 +268,7 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     forget_watched(&mut ctx.keys, ctx.session);
     unsubscribe_all(ctx.shared, ctx.session);
+    switch_off(ctx.shared, ctx.session);
     let session = &mut *ctx.session;
     session.transaction = None;
     session.db = 0;

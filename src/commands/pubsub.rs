@@ -311,7 +311,7 @@ fn channels(shared: &Shared, kind: Kind) -> Option<&Channels> {
 /// Writes what has been delivered to this connection so far.
 fn write_delivered(ctx: &mut Ctx<'_>) {
     for push in ctx.session.post_box().take_pushes() {
-        if ctx.session.subscriptions.wants(&push) {
+        if ctx.session.wants(&push) {
             speak(ctx, |reply| write_push(reply, &push));
         }
     }

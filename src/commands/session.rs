@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::subscriptions::Subscriptions;
 use super::table::Row;
+use super::tracking::Tracked;
 use crate::clients::Client;
 use crate::fill::{Home, PostBox, ReplySlot};
 use crate::keyspace::Watch;
@@ -22,6 +23,8 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     pub watch: Watch,
     pub subscriptions: Subscriptions,
+    /// Client-side caching, while it is on.
+    pub tracking: Option<Box<Tracked>>,
     pub reply_mode: ReplyMode,
     /// Set by QUIT and errors after which Redis closes: close once the replies are written.
     pub closes: bool,
@@ -133,6 +136,7 @@ impl Session {
             transaction: None,
             watch: Watch::default(),
             subscriptions: Subscriptions::default(),
+            tracking: None,
             reply_mode: ReplyMode::On,
             closes: false,
             slots: Slots::default(),

@@ -13,6 +13,7 @@ use crate::clients::Clients;
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
 use crate::pubsub::PubSub;
+use crate::tracking::Tracking;
 
 /// Applies a changed setting that lives outside the server, or says why it cannot be.
 pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
@@ -22,6 +23,7 @@ pub struct Shared {
     pub keyspace: Keyspace,
     pub clients: Clients,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
     pub settings: ArcSwap<Settings>,
     /// Grows with each change of the settings.
     pub settings_version: AtomicU64,

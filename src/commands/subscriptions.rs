@@ -69,16 +69,6 @@ impl Subscriptions {
         self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
     }
 
-    /// Whether a message is still subscribed to: it may have been on its way when its subscription ended.
-    #[must_use]
-    pub fn wants(&self, push: &Push) -> bool {
-        match push {
-            Push::Message(message) => self.channels.contains(&message.channel),
-            Push::ShardMessage(message) => self.shard_channels.contains(&message.channel),
-            Push::PatternMessage { pattern, .. } => self.patterns.contains(pattern),
-        }
-    }
-
     /// Publishes the counts for CLIENT LIST.
     pub fn publish(&self, seen: &Seen) {
         seen.channels.store(self.channels.len(), Relaxed);
@@ -101,6 +91,21 @@ impl Subscriptions {
 }
 
 impl Session {
+    /// Whether a message is still wanted: it may have been on its way when its subscription ended.
+    #[must_use]
+    pub fn wants(&self, push: &Push) -> bool {
+        let Subscriptions { channels, patterns, shard_channels, .. } = &self.subscriptions;
+        let is_resp3 = self.proto == Proto::Resp3;
+        match push {
+            Push::Message(message) => channels.contains(&message.channel),
+            Push::ShardMessage(message) => shard_channels.contains(&message.channel),
+            Push::PatternMessage { pattern, .. } => patterns.contains(pattern),
+            Push::Invalidate { is_redirected: false, .. } => is_resp3 && self.tracking.is_some(),
+            Push::Invalidate { is_redirected: true, .. } => is_resp3 || !self.subscriptions.is_empty(),
+            Push::RedirectBroken(_) => is_resp3,
+        }
+    }
+
     /// Whether the connection is in RESP2's subscribed state, in which it may run a few commands only.
     #[inline]
     #[must_use]
@@ -146,6 +151,31 @@ pub fn write_push(reply: &mut Reply<'_>, push: &Push) {
         Push::PatternMessage { pattern, message } => {
             write_message(reply, b"pmessage", Some(pattern), message);
         }
+        Push::Invalidate { keys, .. } => write_invalidation(reply, keys.as_deref()),
+        Push::RedirectBroken(client) => {
+            reply.push(2);
+            reply.bulk(b"tracking-redir-broken");
+            reply.int(*client as i64);
+        }
+    }
+}
+
+/// In RESP2 it is told as a message on a channel of its own, to whoever subscribes to anything.
+fn write_invalidation(reply: &mut Reply<'_>, keys: Option<&[Box<[u8]>]>) {
+    if reply.proto == Proto::Resp3 {
+        reply.push(2);
+        reply.bulk(b"invalidate");
+    } else {
+        reply.push(3);
+        reply.bulk(b"message");
+        reply.bulk(b"__redis__:invalidate");
+    }
+    match keys {
+        Some(keys) => {
+            reply.array(keys.len());
+            keys.iter().for_each(|key| reply.bulk(key));
+        }
+        None => reply.null(),
     }
 }
 

@@ -147,6 +147,8 @@ pub struct Settings {
     pub fill_flights: usize,
     /// FILL: parked replies per connection.
     pub fill_slots_per_connection: usize,
+    /// Keys that are noted for client-side caching; 0 = any number.
+    pub tracking_keys_max: usize,
     /// Classes of keyspace events that are published.
     pub notify_events: Classes,
     /// Who may use DEBUG.
@@ -187,6 +189,7 @@ impl Default for Settings {
             fill_waiters_per_key: 10_000,
             fill_flights: 100_000,
             fill_slots_per_connection: 64,
+            tracking_keys_max: 1_000_000,
             notify_events: Classes::NONE,
             enable_debug_command: DebugAccess::No,
         }

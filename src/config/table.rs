@@ -149,6 +149,8 @@ pub static SETTINGS: &[Setting] = &[
         "Period of TCP keep-alive probes, for connections made from then on; 0 means none."),
     live("timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
         "Connections idle for this long are closed; 0 means never."),
+    live("tracking-table-max-keys", number!(tracking_keys_max: usize, 0, u32::MAX), "1000000",
+        "Keys that are noted for client-side caching; beyond it others are forgotten, and those who read them told. 0 means no limit."),
     fixed("unixsocket", path!(unixsocket), "",
         "Unix socket to listen on as well. Empty: none."),
     fixed("unixsocketperm", Kind::Octal { max: 0o777, get: |settings| settings.unixsocketperm, set: |settings, value| settings.unixsocketperm = value }, "0",

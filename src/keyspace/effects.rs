@@ -6,6 +6,15 @@ use std::sync::Arc;
 use crate::base::events::Event;
 use crate::fill::{Answer, ReplySlot};
 
+/// What a connection that caches it must hear of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A key, and the client whose request changed it (0: nobody's).
+    Key { key: Box<[u8]>, by: u64 },
+    /// Whole databases.
+    All,
+}
+
 /// Collected under locks, carried out by the caller after releasing them.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -17,11 +26,17 @@ pub struct Effects {
     pub alarms: Vec<(usize, u64)>,
     /// Keyspace events to publish, in the order in which they happened.
     pub events: Vec<Event>,
+    /// What changed, for those who keep a cache.
+    pub changes: Vec<Change>,
 }
 
 impl Effects {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.forget.is_empty() && self.alarms.is_empty() && self.events.is_empty()
+        self.answers.is_empty()
+            && self.forget.is_empty()
+            && self.alarms.is_empty()
+            && self.events.is_empty()
+            && self.changes.is_empty()
     }
 }

@@ -21,7 +21,7 @@ use std::sync::mpsc::{self, Sender};
 
 use parking_lot::{Mutex, MutexGuard};
 
-pub use effects::Effects;
+pub use effects::{Change, Effects};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
 pub use keys::Keys;
 pub use scan::ScanPage;
@@ -61,6 +61,8 @@ pub struct Keyspace {
     databases: usize,
     /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
     flights: AtomicUsize,
+    /// Connections that keep a cache; while there are none, changes need not be noted for them.
+    trackers: AtomicUsize,
     pub fill_times: FillTimes,
     reaper: Sender<Content>,
     reaping: Arc<AtomicUsize>,
@@ -97,6 +99,7 @@ impl Keyspace {
             boot: fastrand::u64(..),
             databases,
             flights: AtomicUsize::new(0),
+            trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
             reaper,
             reaping,

@@ -1,7 +1,12 @@
-//! Keyspace events: noted under the shard's lock where the setting asks for them, published after it.
+//! What is noted under a shard's lock for others to hear of once it is released: keyspace events, and changes
+//! for the connections that keep a cache.
 //!
-//! Switched off they cost a verb one look at a number that is in the cache. Knows no channel.
+//! Where nobody asks for them they cost a verb a look at a number each. Knows no channel and no connection.
 
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Keyspace;
+use super::effects::Change;
 use super::keys::Keys;
 use super::view::View;
 use crate::base::events::{Classes, Event};
@@ -16,7 +21,44 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// A key's value or deadline changed, or it went: watchers are told at once, caches after the unlock.
+    #[inline]
+    pub(super) fn touched(&mut self, key: &[u8]) {
+        self.db().watchers.touch(key);
+        self.outdated(key);
+    }
+
+    /// What a cache may hold of a key, be it only that it is being filled, is out of date.
+    #[inline]
+    pub(super) fn outdated(&mut self, key: &[u8]) {
+        // A reader raises the number before it locks this shard to read, so a writer behind it sees that.
+        if self.keyspace.trackers.load(Relaxed) > 0 {
+            self.effects.changes.push(Change::Key { key: Box::from(key), by: self.scope.by });
+        }
+    }
+}
+
+impl Keyspace {
+    /// A connection begins to keep a cache: from now on changes are noted.
+    pub fn add_tracker(&self) {
+        self.trackers.fetch_add(1, Relaxed);
+    }
+
+    /// A connection keeps no cache any more.
+    pub fn remove_tracker(&self) {
+        self.trackers.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Keys<'_> {
+    /// Whole databases were emptied or exchanged: every cache is out of date.
+    pub fn note_flushed(&mut self) {
+        if self.keyspace.trackers.load(Relaxed) > 0 {
+            self.effects.changes.push(Change::All);
+        }
+    }
+
     /// As `View::notify`, without a view.
     pub fn notify(&mut self, db: usize, class: Classes, name: &'static str, key: &[u8]) {
         if self.scope.rules.events.has(class) {

@@ -192,7 +192,7 @@ impl View<'_> {
         let was_visible = self.take_entry(key).is_some_and(|entry| is_visible(&entry));
         if was_visible {
             self.scope.counters.add(Counter::Changes, 1);
-            self.db().watchers.touch(key.bytes);
+            self.touched(key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
         was_visible
@@ -215,7 +215,7 @@ impl View<'_> {
             self.file_expiry(key.hash, before, at);
         }
         self.scope.counters.add(Counter::Changes, 1);
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
         self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
     }
 
@@ -224,7 +224,7 @@ impl View<'_> {
         self.tend(key);
         visible(self.content(), key)?;
         let entry = self.take_entry(key)?;
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
         self.void_by_delete(key, Counter::FillVoidDelete);
         Some((entry.value().to_bytes(), entry.meta()))
     }
@@ -380,7 +380,7 @@ impl View<'_> {
     /// says nothing about the truth at the origin.
     pub(super) fn expired(&mut self, key: &[u8]) {
         self.scope.counters.add(Counter::ExpiredKeys, 1);
-        self.db().watchers.touch(key);
+        self.touched(key);
         self.notify(Classes::EXPIRED, "expired", key);
     }
 
@@ -449,9 +449,8 @@ impl View<'_> {
     /// A write left a value: watchers are told, a lease is void, waiters get the value.
     pub(super) fn wrote(&mut self, key: &Key<'_>) {
         self.scope.counters.add(Counter::Changes, 1);
-        let db = self.db();
-        db.watchers.touch(key.bytes);
-        if !db.flights.is_empty() {
+        self.touched(key.bytes);
+        if !self.db().flights.is_empty() {
             self.void_by_write(key);
         }
     }

@@ -278,7 +278,7 @@ impl Connection {
         let worker = self.worker.clone();
         for letter in letters {
             match letter {
-                Letter::Push(push) if self.session.subscriptions.wants(&push) => {
+                Letter::Push(push) if self.session.wants(&push) => {
                     let proto = self.session.proto;
                     write_push(&mut Reply::new(self.replies.aside(proto), proto), &push);
                 }
@@ -297,6 +297,11 @@ impl Connection {
             Letter::Answer { seq, answer } => {
                 if let Some(slot) = self.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
+                }
+                if self.session.tracking.is_some()
+                    && let Some(slot) = self.replies.slot(seq).cloned()
+                {
+                    bench.answered_tracker(&self.session, &slot, &answer);
                 }
                 self.replies.answer(seq, &answer);
                 self.session.slots.open = self.replies.unanswered();

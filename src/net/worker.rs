@@ -194,6 +194,7 @@ impl Worker {
     pub fn carry_out(&self, bench: &mut Bench<'_>) {
         while !bench.effects.is_empty() {
             bench.publish_events();
+            bench.tell_changes();
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }

@@ -112,6 +112,12 @@ impl PubSub {
 }
 
 impl Delivery {
+    /// A message for a crowd that somebody else knows.
+    #[must_use]
+    pub fn new(push: Push, crowd: Vec<Subscriber>) -> Delivery {
+        Delivery { push, crowd: Arc::new(crowd), sent: 0 }
+    }
+
     /// Receivers that were not sent to yet.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -119,9 +125,11 @@ impl Delivery {
     }
 
     /// Sends to at most `most` more of the crowd, each of which may have `bytes_max` bytes of unread messages
-    /// (0: any number). Returns how many were sent to.
+    /// (0: any number; subscribers' messages alone are limited). Returns how many were sent to.
     pub fn send(&mut self, most: usize, bytes_max: usize) -> usize {
         let count = self.left().min(most);
+        let is_limited = !matches!(self.push, Push::Invalidate { .. } | Push::RedirectBroken(_));
+        let bytes_max = if is_limited { bytes_max } else { 0 };
         for subscriber in &self.crowd[self.sent..self.sent + count] {
             subscriber.post_box.push(self.push.clone(), bytes_max);
         }

@@ -156,7 +156,7 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("client_recent_max_input_buffer", largest(|seen| seen.query_bytes.load(Relaxed)));
     page.field("client_recent_max_output_buffer", largest(|seen| seen.reply_bytes.load(Relaxed)));
     page.field("blocked_clients", clients.iter().filter(|client| client.parked() > 0).count());
-    page.field("tracking_clients", 0);
+    page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
 }
 
@@ -224,7 +224,7 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
     let rates = &ctx.shared.rates;
-    let pubsub = &ctx.shared.pubsub;
+    let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
     let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
     page.fields(&[
         ("instantaneous_ops_per_sec", &rates.commands.load(Relaxed).to_string()),
@@ -242,9 +242,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
         ("slave_expires_tracked_keys", "0"),
-        ("tracking_total_keys", "0"),
-        ("tracking_total_items", "0"),
-        ("tracking_total_prefixes", "0"),
+        ("tracking_total_keys", &tracking.keys().to_string()),
+        ("tracking_total_items", &tracking.items().to_string()),
+        ("tracking_total_prefixes", &tracking.prefixes.len().to_string()),
     ]);
 }
 

@@ -143,7 +143,7 @@ impl View<'_> {
             }
             _ => drop(self.take_entry(key)),
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
         if matches!(known, Known::Fresh { .. }) {
             self.notify(Classes::GENERIC, "del", key.bytes);
         }
@@ -209,6 +209,6 @@ impl View<'_> {
             }
             self.put_entry(key, entry);
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
     }
 }

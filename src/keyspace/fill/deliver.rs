@@ -76,7 +76,13 @@ impl View<'_> {
 
     /// Files the flight's next deadline, or forgets a flight with nothing left to remember.
     pub(super) fn refile_or_drop(&mut self, key: &Key<'_>) {
-        let next = self.db().flights.get(key.bytes).and_then(Flight::next_deadline);
+        let now = self.scope.now.mono_ms;
+        let flight = self.db().flights.get(key.bytes);
+        let next = flight.and_then(Flight::next_deadline);
+        if flight.is_some_and(|flight| flight.live_lease(now).is_none()) {
+            // Who was told WAIT may ask again.
+            self.outdated(key.bytes);
+        }
         if let Some(at) = next {
             self.file_flight(key, at);
         }
