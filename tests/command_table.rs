@@ -211,7 +211,7 @@ fn choices(args: &[Arg]) -> usize {
 /// A value that a handler takes, or refuses for other reasons than its grammar.
 fn sample(arg: &Arg) -> &'static str {
     match (arg.kind, arg.name) {
-        (ArgKind::Key(_) | ArgKind::ShardChannel, _) => KEY,
+        (ArgKind::Key(_), _) => KEY,
         (ArgKind::Double, _) => "1.5",
         (ArgKind::UnixTime, _) => "33177117420",
         (ArgKind::Pattern, _) => "*",

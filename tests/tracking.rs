@@ -225,6 +225,25 @@ fn answer_of_a_parked_caller_is_not_to_be_cached() {
     assert_eq!(invalidated(&mut conn), "k");
 }
 
+/// As above, for the keys that FILL.MGET knew at once and that changed while it was parked for others.
+#[test]
+fn answer_of_a_parked_mget_is_not_to_be_cached_either() {
+    let server = TestServer::start();
+    let mut leader = server.connect();
+    let token = leader.lead("b");
+    leader.say("SET a old");
+    let mut conn = tracking(&server, "");
+    conn.send(&["FILL.MGET", "2", "a", "b", "WAIT", "60000"]);
+    server.until_waiters("b", 1);
+    leader.say("SET a new");
+    assert_eq!(invalidated(&mut conn), "a");
+    leader.say(&format!("FILL.PUT b {token} v"));
+    assert_eq!(conn.answers()[0].text(), "old");
+    let mut told = [invalidated(&mut conn), invalidated(&mut conn)];
+    told.sort();
+    assert_eq!(told, ["a b", "b"]);
+}
+
 #[test]
 fn swapped_databases_invalidate_everything() {
     let server = TestServer::start();

@@ -12,7 +12,7 @@ use super::session::Session;
 use super::shared::Shared;
 use crate::base::push::Push;
 use crate::clients::Seen;
-use crate::fill::{Answer, Outcome, ReplySlot};
+use crate::fill::{Answer, Outcome};
 use crate::keyspace::Change;
 use crate::pubsub::{Delivery, Subscriber};
 use crate::tracking::{Broadcast, Changed, Tracker};
@@ -25,7 +25,8 @@ impl Bench<'_> {
 
     /// A parked caller was answered with something it might cache. What answered it may have changed since, and
     /// that message may have come first: another one follows the answer.
-    pub fn answered_tracker(&mut self, session: &Session, slot: &ReplySlot, answer: &Answer) {
+    pub fn answered_tracker(&mut self, session: &Session, keys: &[Box<[u8]>], answer: &Answer) {
+        let Some(tracked) = session.tracking.as_ref().filter(|_| !keys.is_empty()) else { return };
         let is_known = |outcome: &Outcome<_>| {
             matches!(
                 outcome,
@@ -37,11 +38,8 @@ impl Bench<'_> {
             Answer::Many(outcomes) => outcomes.iter().any(is_known),
             Answer::Unblocked => false,
         };
-        if let Some(tracked) = &session.tracking
-            && caches
-        {
-            let keys = slot.homes.iter().map(|home| Box::from(&*home.key)).collect();
-            send(self.shared, Some(keys), vec![tracked.tracker.clone()], &mut self.deliveries);
+        if caches {
+            send(self.shared, Some(keys.to_vec()), vec![tracked.tracker.clone()], &mut self.deliveries);
         }
     }
 }

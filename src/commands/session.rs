@@ -77,6 +77,8 @@ pub struct Parked {
     pub slot: Arc<ReplySlot>,
     /// FILL.MGET: for each key of the request its place in the answer; `None` for FILL.GET.
     pub order: Option<Box<[u32]>>,
+    /// The request's keys, where its connection keeps a cache.
+    pub tracked: Box<[Box<[u8]>]>,
 }
 
 impl Slots {

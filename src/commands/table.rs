@@ -85,7 +85,8 @@ impl Row {
 
     /// The positions of the keys in a request of `words` words; `word` gives one of them.
     pub fn key_positions<'w>(&self, words: usize, word: impl Fn(usize) -> &'w [u8] + Copy) -> Vec<usize> {
-        self.key_specs.specs.iter().flat_map(|spec| spec.positions(words, word)).collect()
+        let specs = self.key_specs.specs.iter().filter(|spec| spec.is_of_keys());
+        specs.flat_map(|spec| spec.positions(words, word)).collect()
     }
 
     /// The row of a subcommand by name, in any case.

@@ -298,11 +298,7 @@ impl Connection {
                 if let Some(slot) = self.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
-                if self.session.tracking.is_some()
-                    && let Some(slot) = self.replies.slot(seq).cloned()
-                {
-                    bench.answered_tracker(&self.session, &slot, &answer);
-                }
+                bench.answered_tracker(&self.session, self.replies.tracked(seq), &answer);
                 self.replies.answer(seq, &answer);
                 self.session.slots.open = self.replies.unanswered();
             }

@@ -73,6 +73,12 @@ impl ReplyQueue {
         self.places.iter().map(|place| &place.parked.slot).find(|slot| slot.seq == seq)
     }
 
+    /// The keys of the slot with this number, where its connection keeps a cache.
+    pub fn tracked(&self, seq: u64) -> &[Box<[u8]>] {
+        let place = self.places.iter().find(|place| place.parked.slot.seq == seq);
+        place.map_or(&[], |place| &place.parked.tracked)
+    }
+
     /// All slots that keep a place.
     pub fn slots(&self) -> Vec<Arc<ReplySlot>> {
         self.places.iter().map(|place| place.parked.slot.clone()).collect()
@@ -129,7 +135,11 @@ mod tests {
 
     fn parked(seq: u64) -> Parked {
         let home = Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 };
-        Parked { slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())), order: None }
+        Parked {
+            slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())),
+            order: None,
+            tracked: Box::default(),
+        }
     }
 
     fn written(queue: &ReplyQueue) -> String {
