@@ -34,7 +34,8 @@ fn figure(server: &TestServer, section: &str, name: &str) -> u64 {
 
 #[test]
 fn messages_of_each_publisher_arrive_in_its_order_also_in_a_large_crowd() {
-    const CROWD: usize = 600;
+    // With 100 messages more sends than may wait in a worker: its publisher is held up in between.
+    const CROWD: usize = 1_100;
     const MESSAGES: usize = 100;
     let server = TestServer::start();
     let mut crowd: Vec<Conn> = (0..CROWD).map(|_| server.connect()).collect();
@@ -51,6 +52,7 @@ fn messages_of_each_publisher_arrive_in_its_order_also_in_a_large_crowd() {
                 for _ in 0..MESSAGES {
                     assert_eq!(conn.reply(), Value::Int(CROWD as i64 + 1));
                 }
+                assert_eq!(conn.say("PING"), "PONG");
             });
         }
     });

@@ -245,6 +245,26 @@ fn answer_of_a_parked_mget_is_not_to_be_cached_either() {
 }
 
 #[test]
+fn what_only_fill_knows_is_invalidated_too() {
+    let server = TestServer::start();
+    let mut leader = server.connect();
+    let mut conn = tracking(&server, "");
+    for end in ["DEL k", "FILL.STALE k", "SET k v", "FLUSHALL"] {
+        let token = leader.lead("k");
+        leader.say(&format!("FILL.NONE k {token}"));
+        conn.get("k").expect("NONE");
+        leader.say(end);
+        assert_eq!(invalidated(&mut conn), if end == "FLUSHALL" { "nil" } else { "k" }, "{end}");
+        leader.say("DEL k");
+    }
+    let token = leader.lead("k");
+    leader.say(&format!("FILL.PASS k {token} PX 100"));
+    conn.get("k").expect("PASS");
+    server.advance_ms(1_500);
+    assert_eq!(invalidated(&mut conn), "k");
+}
+
+#[test]
 fn swapped_databases_invalidate_everything() {
     let server = TestServer::start();
     let mut conn = tracking(&server, "");

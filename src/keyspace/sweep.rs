@@ -78,9 +78,7 @@ impl View<'_> {
         let is_dead = |entry: &_| dies_at(entry).is_some_and(|at| at <= wall_ms);
         if let Some(entry) = content.table.remove_if(hash, is_dead, |key| keyspace.hash(key)) {
             content.note_removed(&entry);
-            if is_visible(&entry) {
-                self.expired(entry.key());
-            }
+            self.died(&entry);
             return;
         }
         let is_this =

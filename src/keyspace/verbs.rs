@@ -189,10 +189,13 @@ impl View<'_> {
 
     fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
-        let was_visible = self.take_entry(key).is_some_and(|entry| is_visible(&entry));
+        let taken = self.take_entry(key);
+        let was_visible = taken.as_ref().is_some_and(is_visible);
         if was_visible {
             self.scope.counters.add(Counter::Changes, 1);
             self.touched(key.bytes);
+        } else if taken.is_some() {
+            self.outdated(key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
         was_visible
@@ -369,10 +372,18 @@ impl View<'_> {
                 content.hidden += 1;
                 self.expired(key.bytes);
             }
-        } else if let Some(entry) = self.take_entry(key)
-            && is_visible(&entry)
-        {
-            self.expired(key.bytes);
+        } else if let Some(entry) = self.take_entry(key) {
+            self.died(&entry);
+        }
+    }
+
+    /// An entry of no more use to anybody was taken out: a visible one has expired, of a hidden one only
+    /// caches may know.
+    pub(super) fn died(&mut self, entry: &Entry) {
+        if is_visible(entry) {
+            self.expired(entry.key());
+        } else {
+            self.outdated(entry.key());
         }
     }
 

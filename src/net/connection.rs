@@ -239,7 +239,9 @@ impl Connection {
             }
         }
         bench.counters.add(Counter::Batches, 1);
-        self.publishes |= !bench.deliveries.is_empty() || !bench.effects.events.is_empty();
+        let effects = &bench.effects;
+        self.publishes |=
+            !(bench.deliveries.is_empty() && effects.events.is_empty() && effects.changes.is_empty());
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);
         if let Some(command) = batch.last_command() {
