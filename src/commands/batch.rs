@@ -189,7 +189,9 @@ impl Batch {
                 session.reply_mode = ReplyMode::On;
             }
         }
-        session.subscriptions.speak(out);
+        if session.hears_messages {
+            session.subscriptions.speak(out);
+        }
     }
 }
 
@@ -211,7 +213,11 @@ impl Ctx<'_> {
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
             }
-            Ok(row) if self.session.is_listening() && !row.spec.runs_while_listening() => {
+            Ok(row)
+                if self.session.hears_messages
+                    && self.session.is_listening()
+                    && !row.spec.runs_while_listening() =>
+            {
                 Err(super::subscriptions::refuse(row))
             }
             other => other,
@@ -236,7 +242,9 @@ impl Ctx<'_> {
             }
             _ => {
                 let result = self.call(row, args);
-                self.forget_caching(row);
+                if self.session.hears_messages {
+                    self.forget_caching(row);
+                }
                 result
             }
         }
@@ -251,7 +259,7 @@ impl Ctx<'_> {
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
         self.counters.add(Counter::Commands, 1);
         let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
-        if self.session.tracking.is_some() {
+        if self.session.hears_messages {
             self.note_reads(row, args);
         }
         args.seek(row.name_words);

@@ -237,6 +237,7 @@ fn subscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(), C
     if kind == Kind::ShardChannel && ctx.in_transaction {
         return Err(CommandError::err("SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
     }
+    ctx.session.hears_messages = true;
     // What happened before is not for a new subscriber.
     ctx.publish_events();
     while let Some(name) = args.try_take() {
@@ -256,6 +257,8 @@ fn subscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(), C
 }
 
 fn unsubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(), CommandError> {
+    // Its confirmation may have to pass CLIENT REPLY OFF.
+    ctx.session.hears_messages = true;
     let mut names: Vec<Arc<[u8]>> = Vec::with_capacity(args.left());
     while let Some(name) = args.try_take() {
         names.push(Arc::from(name));

@@ -23,6 +23,8 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     pub watch: Watch,
     pub subscriptions: Subscriptions,
+    /// It subscribed or tracked at some time: one look spares all others the looks at both.
+    pub hears_messages: bool,
     /// Client-side caching, while it is on.
     pub tracking: Option<Box<Tracked>>,
     pub reply_mode: ReplyMode,
@@ -138,6 +140,7 @@ impl Session {
             transaction: None,
             watch: Watch::default(),
             subscriptions: Subscriptions::default(),
+            hears_messages: false,
             tracking: None,
             reply_mode: ReplyMode::On,
             closes: false,

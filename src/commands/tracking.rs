@@ -240,6 +240,7 @@ fn check_prefixes(present: &[Box<[u8]>], wanted: &[&[u8]]) -> Result<(), Command
 }
 
 fn switch_on(ctx: &mut Ctx<'_>, mode: Mode, options: &Options<'_>) {
+    ctx.session.hears_messages = true;
     let client = &ctx.session.client;
     let tracked = ctx.session.tracking.get_or_insert_with(|| {
         let tracker = Arc::new(Tracker::new(client.id, client.post_box.clone()));

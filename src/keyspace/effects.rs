@@ -31,6 +31,18 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Notes a keyspace event. Rarely asked for, so kept out of the way of the verbs.
+    #[cold]
+    pub(super) fn note_event(&mut self, db: usize, name: &'static str, key: &[u8]) {
+        self.events.push(Event { db, name, key: Box::from(key) });
+    }
+
+    /// Notes a change for those who keep a cache.
+    #[cold]
+    pub(super) fn note_change(&mut self, key: &[u8], by: u64) {
+        self.changes.push(Change::Key { key: Box::from(key), by });
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()

@@ -9,14 +9,14 @@ use super::Keyspace;
 use super::effects::Change;
 use super::keys::Keys;
 use super::view::View;
-use crate::base::events::{Classes, Event};
+use crate::base::events::Classes;
 
 impl View<'_> {
     /// Notes that something happened to a key of this database, if its class is asked for.
     #[inline]
     pub fn notify(&mut self, class: Classes, name: &'static str, key: &[u8]) {
         if self.scope.rules.events.has(class) {
-            self.effects.events.push(Event { db: self.db, name, key: Box::from(key) });
+            self.effects.note_event(self.db, name, key);
         }
     }
 }
@@ -34,7 +34,7 @@ impl View<'_> {
     pub(super) fn outdated(&mut self, key: &[u8]) {
         // A reader raises the number before it locks this shard to read, so a writer behind it sees that.
         if self.keyspace.trackers.load(Relaxed) > 0 {
-            self.effects.changes.push(Change::Key { key: Box::from(key), by: self.scope.by });
+            self.effects.note_change(key, self.scope.by);
         }
     }
 }
@@ -62,7 +62,7 @@ impl Keys<'_> {
     /// As `View::notify`, without a view.
     pub fn notify(&mut self, db: usize, class: Classes, name: &'static str, key: &[u8]) {
         if self.scope.rules.events.has(class) {
-            self.effects.events.push(Event { db, name, key: Box::from(key) });
+            self.effects.note_event(db, name, key);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::shard::Content;
 use super::sweep::look_at;
 use super::view::View;
 use super::watch::Watch;
-use crate::base::events::{Classes, Event};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Kind, Meta, NewValue, ValueRef};
@@ -41,7 +41,7 @@ impl View<'_> {
         let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
         scope.counters.add(counter, 1);
         if found.is_none() && scope.rules.events.has(Classes::KEY_MISS) {
-            effects.events.push(Event { db: *db, name: "keymiss", key: Box::from(key.bytes) });
+            effects.note_event(*db, "keymiss", key.bytes);
         }
         found.map(Entry::value)
     }
