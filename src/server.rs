@@ -18,7 +18,11 @@ use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
+use crate::commands::latency::Events;
+use crate::commands::monitor::Monitors;
+use crate::commands::pause::Pause;
 use crate::commands::shared::{ApplySettings, Rates, Shared};
+use crate::commands::slowlog::Slowlog;
 use crate::config::Settings;
 use crate::fill::Letter;
 use crate::keyspace::Keyspace;
@@ -81,7 +85,9 @@ impl Server {
     }
 }
 
-fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
+/// What a server's connections share, without a thread or a socket: for whoever runs requests by hand, as the
+/// benchmarks do. `stop` is what SHUTDOWN will notify.
+pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
     let workers = match settings.io_threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => given as usize,
@@ -97,6 +103,11 @@ fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<N
         started_ms: surroundings.clock.now().wall_ms,
         clock: surroundings.clock,
         counters: (0..=workers).map(|_| Arc::new(Counters::default())).collect(),
+        calls: (0..=workers).map(|_| Arc::default()).collect(),
+        slowlog: Slowlog::default(),
+        latency: Events::default(),
+        monitors: Monitors::default(),
+        pause: Pause::default(),
         counters_reset: parking_lot::Mutex::default(),
         run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
         tcp_port: port.into(),
@@ -106,6 +117,7 @@ fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<N
         rates: Rates::default(),
         sweeps: AtomicBool::new(true),
         peak_memory_bytes: 0.into(),
+        startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),
         apply: surroundings.apply,

@@ -126,6 +126,9 @@ fn value_of(index: usize) -> BoxedStrategy<Vec<u8>> {
         Kind::Addresses { .. } => {
             "(-?[a-z0-9.:*]{1,9}( -?[a-z0-9.:]{1,9}){0,3})?".prop_map(String::into_bytes).boxed()
         }
+        Kind::Percentiles { .. } => {
+            "([1-9]?[0-9]( [1-9]?[0-9]\\.[1-9]){0,3})?".prop_map(String::into_bytes).boxed()
+        }
         Kind::Events { .. } => "[KEg$lshzxetdnmfA]{0,9}".prop_map(String::into_bytes).boxed(),
         Kind::OutputLimits { .. } => {
             "(normal|replica|pubsub) [0-9]{1,9} [0-9]{1,5}kb [0-9]{1,3}".prop_map(String::into_bytes).boxed()

@@ -11,6 +11,8 @@ pub const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
 /// Arguments a request may announce (Redis: `INT_MAX`).
 pub const REQUEST_ARGS_MAX: i64 = i32::MAX as i64;
+/// Replies that may wait to be read before AUTH, bytes (Redis 7.0 and later).
+pub const UNAUTHENTICATED_REPLY_BYTES_MAX: u64 = 1024;
 
 /// Requests decoded and run as one batch before the next are cut out of the read buffer.
 pub const BATCH_REQUESTS_MAX: usize = 64;
@@ -18,6 +20,8 @@ pub const BATCH_REQUESTS_MAX: usize = 64;
 pub const READ_BYTES: usize = 64 * 1024;
 /// Replies waiting beyond this pause reading from that connection until they drain, bytes.
 pub const REPLY_BYTES_PAUSE: usize = 64 * 1024 * 1024;
+/// Lines of MONITOR that may lie unread in the post of a connection, bytes; one that falls back further is closed.
+pub const MONITOR_POST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// An idle connection keeps at most this much buffer, bytes.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 
@@ -25,8 +29,12 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 pub const SHARDS: usize = 256;
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
+/// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
+pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
 pub const SWEEP_ENTRIES_MAX: usize = 256;
+/// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
+pub const COMPACT_ENTRIES_MAX: usize = 256;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall

@@ -50,7 +50,9 @@ pub struct Seen {
     pub channels: AtomicUsize,
     pub patterns: AtomicUsize,
     pub shard_channels: AtomicUsize,
-    /// Position of the last command in the table; `usize::MAX` before the first.
+    /// Bytes of the commands queued by MULTI.
+    pub multi_bytes: AtomicUsize,
+    /// Number of the last command's row; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
     /// Client-side caching, as `TRACKING_*`.
     pub tracking: AtomicUsize,
@@ -63,6 +65,12 @@ pub struct Seen {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub close_asap: AtomicBool,
+    /// It sees what others run (MONITOR).
+    pub is_monitor: AtomicBool,
+    /// Bytes of lines in its post box.
+    pub posted_bytes: AtomicUsize,
+    /// A request of it is put off by CLIENT PAUSE.
+    pub is_paused: AtomicBool,
     /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
     pub soft_limit_since: AtomicU64,
 }
@@ -99,6 +107,12 @@ impl Client {
     pub fn subscriptions(&self) -> [usize; 3] {
         let seen = &self.seen;
         [&seen.channels, &seen.patterns, &seen.shard_channels].map(|count| count.load(Relaxed))
+    }
+
+    /// A request of it waits: parked in FILL.GET, or put off by CLIENT PAUSE.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.seen.is_paused.load(Relaxed) || self.parked() > 0
     }
 
     /// Requests of this client that are parked in FILL.GET.

@@ -9,17 +9,18 @@ use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
-use crate::keyspace::{Effects, FillRules, Keys, Keyspace, Line, Scope};
+use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 use crate::pubsub::Delivery;
 
 use super::args::Args;
+use super::calls::Meter;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::session::{Queued, ReplyMode, Session, Transaction};
 use super::shared::{Shared, fill_rules};
-use super::spec::{Flag, Handler, Locking};
+use super::spec::{Flag, Handler, Locking, Run};
 use super::table::{self, Row};
 
 /// Requests from which on fetching ahead pays for its extra look at the shards.
@@ -37,6 +38,7 @@ pub struct Bench<'a> {
     pub effects: &'a mut Effects,
     /// Messages to send once the locks are released, in order.
     pub deliveries: Vec<Delivery>,
+    pub meter: &'a mut Meter,
 }
 
 impl Bench<'_> {
@@ -48,6 +50,7 @@ impl Bench<'_> {
             self.settings = self.shared.settings.load_full();
             self.rules = fill_rules(&self.settings);
             self.settings_version = version;
+            self.meter.apply(&self.settings, version);
         }
     }
 }
@@ -57,11 +60,15 @@ impl Bench<'_> {
 pub struct Batch {
     words: Vec<ArgRange>,
     requests: Vec<Request>,
+    /// Scratch of `prefetch`.
+    lines: Vec<LineAddress>,
 }
 
 /// One request: its words, and its row if its name is known.
 #[derive(Clone, Copy, Debug)]
 struct Request {
+    /// Where it begins in the buffer.
+    begin: usize,
     first_word: usize,
     words: usize,
     row: Option<&'static Row>,
@@ -85,13 +92,14 @@ impl Batch {
         let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
         while self.requests.len() < most {
             let first_word = self.words.len();
+            let begin = start;
             match parser.next(buffer, start, limits, &mut self.words) {
                 Ok(Next::Request { end }) => {
                     start = end;
                     let words = self.words.len() - first_word;
                     if words > 0 {
-                        let row = table::find(self.words[first_word].of(buffer));
-                        self.requests.push(Request { first_word, words, row, hash: None });
+                        let row = self.find_row(buffer, first_word);
+                        self.requests.push(Request { begin, first_word, words, row, hash: None });
                     }
                 }
                 Ok(Next::Incomplete) => return (start, Cut::UsedUp),
@@ -99,6 +107,17 @@ impl Batch {
             }
         }
         (start, Cut::Full)
+    }
+
+    /// The row of the request whose words begin at `first_word`. A pipeline mostly repeats a command: if the
+    /// name is spelt as the last one was, the table need not be asked.
+    #[inline]
+    fn find_row(&self, buffer: &[u8], first_word: usize) -> Option<&'static Row> {
+        let name = self.words[first_word].of(buffer);
+        match self.requests.last() {
+            Some(last) if self.words[last.first_word].of(buffer) == name => last.row,
+            _ => table::find(name),
+        }
     }
 
     /// Fetches ahead what the requests will look up: first the table's buckets for all of them, then the
@@ -110,13 +129,16 @@ impl Batch {
         for request in &mut self.requests {
             if let Some(row) = request.row.filter(|row| row.first_key > 0 && row.first_key < request.words) {
                 let hash = keyspace.hash(self.words[request.first_word + row.first_key].of(buffer));
-                keyspace.prefetch(db, hash, Line::Bucket);
                 request.hash = Some(hash);
             }
         }
-        for hash in self.requests.iter().filter_map(|request| request.hash) {
-            keyspace.prefetch(db, hash, Line::Entries);
-        }
+        keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.hash), &mut self.lines);
+    }
+
+    /// Where a request begins in the buffer it was cut out of.
+    #[must_use]
+    pub fn begin_of(&self, index: usize) -> usize {
+        self.requests[index].begin
     }
 
     /// Requests in the batch.
@@ -130,13 +152,17 @@ impl Batch {
         self.requests.is_empty()
     }
 
-    /// The place of the last known command in the table, for CLIENT LIST.
-    #[must_use]
-    pub fn last_command(&self) -> Option<usize> {
-        self.requests.iter().rev().find_map(|request| request.row).map(|row| row.position)
+    /// Whether the request behind this one is of the same, quick command.
+    #[inline]
+    fn alike_follows(&self, index: usize) -> bool {
+        let (Some(row), Some(next)) = (self.requests[index].row, self.requests.get(index + 1)) else {
+            return false;
+        };
+        row.is_quick && next.row.is_some_and(|next| std::ptr::eq(next, row))
     }
 
-    /// Runs the request at `index` and writes its reply, unless it parked (see `session.slots.parked`).
+    /// Runs the request at `index` and writes its reply, unless it parked (see `session.slots.parked`) or was
+    /// put off (`session.is_paused`).
     pub fn run(
         &self,
         index: usize,
@@ -152,7 +178,8 @@ impl Batch {
         if let (Some(hash), Some(row)) = (request.hash, request.row) {
             args = args.with_hash(row.first_key, hash);
         }
-        if session.reply_mode == ReplyMode::SkipNext {
+        let is_skipped = session.reply_mode == ReplyMode::SkipNext;
+        if is_skipped {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
@@ -169,6 +196,8 @@ impl Batch {
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
+            meter: bench.meter,
+            alike_follows: self.alike_follows(index),
         };
         if request.row.is_none() && is_foreign_protocol(args.word(0)) {
             let client = &ctx.session.client;
@@ -181,6 +210,10 @@ impl Batch {
             ctx.write_error(&error);
         }
         drop(ctx);
+        if session.is_paused && is_skipped {
+            session.reply_mode = ReplyMode::SkipNext;
+            return;
+        }
         match session.reply_mode {
             ReplyMode::On | ReplyMode::SkipNext => {}
             ReplyMode::Off => out.truncate(mark),
@@ -223,17 +256,26 @@ impl Ctx<'_> {
             other => other,
         };
         let row = match admitted {
-            Ok(row) => row,
+            Ok(row) => {
+                self.session.last_command = Some(row);
+                row
+            }
             Err(error) if row.is_some_and(|row| row.spec.name == "exec") => {
+                self.note_rejected(row, args);
                 return Err(self.abort_exec(&error));
             }
             Err(error) => {
+                self.note_rejected(row, args);
                 if let Some(transaction) = &mut self.session.transaction {
                     transaction.is_broken = true;
                 }
                 return Err(error);
             }
         };
+        if self.is_paused(row) {
+            self.session.is_paused = true;
+            return Ok(());
+        }
         match &mut self.session.transaction {
             Some(transaction) if !row.spec.runs_inside_multi() => {
                 transaction.queue(row, args);
@@ -263,9 +305,18 @@ impl Ctx<'_> {
             self.note_reads(row, args);
         }
         args.seek(row.name_words);
-        if self.in_transaction {
-            return run(self, args);
+        let begun = self.meter.begun();
+        let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
+        if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {
+            self.note_slow(row, args, ns);
         }
+        if self.shared.monitors.is_any() {
+            self.feed_monitors(row, args);
+        }
+        result
+    }
+
+    fn run_locked(&mut self, row: &Row, run: Run, args: &mut Args<'_>) -> Result<(), CommandError> {
         if row.names_several_keys && row.spec.locking == Locking::Keys {
             let keyspace = self.keys.keyspace;
             let positions = row.key_positions(args.words(), |at| args.word(at));
@@ -280,8 +331,21 @@ impl Ctx<'_> {
 
     /// Writes an error reply and counts it.
     pub fn write_error(&mut self, error: &CommandError) {
+        let line = error.wire();
         self.counters.add(Counter::ErrorReplies, 1);
-        self.reply.error(&error.wire());
+        self.meter.calls().note_error(&line);
+        self.reply.error(&line);
+    }
+
+    /// Counts a request that was refused before it ran, if its command is known.
+    fn note_rejected(&mut self, row: Option<&'static Row>, args: &Args<'_>) {
+        let row = row.and_then(|row| match row.subcommands.is_empty() || args.words() == 1 {
+            true => Some(row),
+            false => row.subcommand(args.word(1)),
+        });
+        if let Some(row) = row {
+            self.meter.calls().note_rejected(row);
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! CLIENT: what a connection says of itself, and what it may do to others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::args::Args;
+use super::client_kill::client_kill;
 use super::client_line::describe;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
+use super::pause::{client_pause, client_unpause};
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
 use super::tracking;
@@ -108,6 +109,7 @@ pub static ROWS: &[Spec] = &[Spec {
                             string("ip:port").token("ADDR").optional(),
                             string("ip:port").token("LADDR").optional().since("6.2.0"),
                             string("yes/no").token("SKIPME").optional(),
+                            integer("maxage").token("MAXAGE").optional().since("7.4.0"),
                         ],
                     )
                     .multiple(),
@@ -124,6 +126,7 @@ pub static ROWS: &[Spec] = &[Spec {
                     "Replaced `slave` `TYPE` with `replica`. `slave` still supported for backward compatibility.",
                 ),
                 ("6.2.0", "`LADDR` option."),
+                ("7.4.0", "`MAXAGE` option."),
             ],
             reply: "OK in the old form, else the number of clients closed",
             locking: Locking::None,
@@ -199,6 +202,24 @@ pub static ROWS: &[Spec] = &[Spec {
             ..Spec::EMPTY
         },
         Spec {
+            name: "pause",
+            group: Group::Connection,
+            since: "2.9.50",
+            summary: "Suspends commands processing.",
+            complexity: "O(1)",
+            args: &[
+                integer("timeout"),
+                one_of("mode", &[token("write", "WRITE"), token("all", "ALL")]).optional().since("6.2.0"),
+            ],
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            history: &[("6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option.")],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_pause),
+            ..Spec::EMPTY
+        },
+        Spec {
             name: "reply",
             group: Group::Connection,
             since: "3.2.0",
@@ -263,6 +284,19 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_unblock),
             ..Spec::EMPTY
         },
+        Spec {
+            name: "unpause",
+            group: Group::Connection,
+            since: "6.2.0",
+            summary: "Resumes processing commands from paused clients.",
+            complexity: "O(N) Where N is the number of paused clients",
+            flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+            acl: &[Category::Connection],
+            reply: "OK",
+            locking: Locking::None,
+            handler: Handler::Run(client_unpause),
+            ..Spec::EMPTY
+        },
     ],
     handler: Handler::Subcommands,
     ..Spec::EMPTY
@@ -291,12 +325,18 @@ const HELP: &[&str] = &[
     "      Kill connections by type.",
     "    * USER <username>",
     "      Kill connections authenticated by <username>.",
+    "    * MAXAGE <maxage>",
+    "      Kill connections that are as old or older, in seconds.",
     "    * SKIPME (YES|NO)",
     "      Skip killing current connection (default: yes).",
     "LIST [options ...]",
     "    Return information about client connections. Options:",
     "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
     "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
     "REPLY (ON|OFF|SKIP)",
     "    Control the replies sent to the current connection.",
     "SETNAME <name>",
@@ -416,15 +456,24 @@ fn switch(
     Ok(())
 }
 
-fn client_info(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    ctx.session.publish();
+fn client_info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    publish_asking(ctx, args);
     let line = describe(&ctx.session.client, ctx.now.mono_ms);
     ctx.reply.verbatim(&line);
     Ok(())
 }
 
-fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+/// Publishes what is to be seen of the client that asks: its request still lies in its buffer.
+fn publish_asking(ctx: &mut Ctx<'_>, args: &Args<'_>) {
     ctx.session.publish();
+    let digits = |number: usize| number.to_string().len();
+    let word = |at: usize| args.word(at).len() + digits(args.word(at).len()) + b"$\r\n\r\n".len();
+    let bytes = b"*\r\n".len() + digits(args.words()) + (0..args.words()).map(word).sum::<usize>();
+    ctx.session.client.seen.query_bytes.store(bytes, Relaxed);
+}
+
+fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    publish_asking(ctx, args);
     let mut clients = ctx.shared.clients.list();
     if args.left() == 2 && args.skip("TYPE") {
         let kind = client_type(args.take()?)?;
@@ -443,7 +492,7 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
 }
 
 /// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
-fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
+pub(super) fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if known(&[b"normal"]) {
         Ok(Some(false))
@@ -454,83 +503,6 @@ fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     } else {
         Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
     }
-}
-
-/// Which clients CLIENT KILL is for.
-#[derive(Default)]
-struct KillFilter<'a> {
-    addr: Option<&'a [u8]>,
-    laddr: Option<&'a [u8]>,
-    id: Option<u64>,
-    /// As `client_type` says.
-    kind: Option<Option<bool>>,
-    keeps_me: bool,
-}
-
-impl KillFilter<'_> {
-    fn takes(&self, client: &Client, me: u64) -> bool {
-        self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
-            && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
-            && self.id.is_none_or(|id| id == client.id)
-            && self.kind.is_none_or(|kind| kind == Some(client.is_subscriber()))
-            && !(self.keeps_me && client.id == me)
-    }
-}
-
-fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let old_form = args.left() == 1;
-    let filter = if old_form {
-        KillFilter { addr: Some(args.take()?), ..KillFilter::default() }
-    } else {
-        kill_filter(args)?
-    };
-    let me = ctx.session.client.id;
-    let victims: Vec<Arc<Client>> =
-        ctx.shared.clients.list().into_iter().filter(|client| filter.takes(client, me)).collect();
-    for client in &victims {
-        if client.id == me {
-            // After the reply, as Redis does.
-            ctx.session.closes = true;
-        } else {
-            client.kill();
-        }
-    }
-    match (old_form, victims.len()) {
-        (true, 0) => return Err(CommandError::err("No such client")),
-        (true, _) => ctx.reply.ok(),
-        (false, count) => ctx.reply.int(count as i64),
-    }
-    Ok(())
-}
-
-fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> {
-    let mut filter = KillFilter { keeps_me: true, ..KillFilter::default() };
-    while let Some(option) = args.try_take() {
-        let value = args.take()?;
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("ID") {
-            let positive = parse_i64(value).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-            filter.id =
-                Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
-        } else if is("TYPE") {
-            filter.kind = Some(client_type(value)?);
-        } else if is("ADDR") {
-            filter.addr = Some(value);
-        } else if is("LADDR") {
-            filter.laddr = Some(value);
-        } else if is("USER") {
-            if value != b"default" {
-                return Err(CommandError::Bytes([b"ERR No such user '", value, b"'"].concat()));
-            }
-        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"yes") {
-            filter.keeps_me = true;
-        } else if is("SKIPME") && value.eq_ignore_ascii_case(b"no") {
-            filter.keeps_me = false;
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    Ok(filter)
 }
 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

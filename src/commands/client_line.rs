@@ -17,16 +17,18 @@ pub fn describe(client: &Client, mono_ms: u64) -> String {
     let multi = seen.multi.load(Relaxed);
     let [sub, psub, ssub] = client.subscriptions();
     let flags = flags(client);
-    let command = table::rows().get(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.spec.name);
+    let command =
+        table::all().nth(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.full_name.as_str());
+    let multi_bytes = seen.multi_bytes.load(Relaxed);
     let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
     let mut line = String::with_capacity(400);
     // Writing to a string cannot fail.
     let _ = writeln!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} multi={} \
-         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
-         tot-mem={} events=r cmd={command} user=default redir={redirect} resp={} lib-name={} lib-ver={} tot-net-in={} \
-         tot-net-out={}",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
+         multi={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 \
+         omem={reply} tot-mem={} events=r cmd={command} user=default redir={redirect} resp={} lib-name={} \
+         lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,
         client.addr,
         client.laddr,
@@ -36,11 +38,11 @@ pub fn describe(client: &Client, mono_ms: u64) -> String {
         client.idle_ms(mono_ms) / 1000,
         seen.db.load(Relaxed),
         multi as i64 - 1,
-        seen.watched.load(Relaxed),
-        query + reply + size_of::<Client>(),
+        query + reply + multi_bytes + size_of::<Client>(),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         text(&names.lib_name),
         text(&names.lib_ver),
+        seen.watched.load(Relaxed),
         seen.input_bytes.load(Relaxed),
         seen.output_bytes.load(Relaxed),
     );
@@ -51,9 +53,10 @@ fn flags(client: &Client) -> String {
     let seen = &client.seen;
     let tracking = seen.tracking.load(Relaxed);
     let all = [
+        (seen.is_monitor.load(Relaxed), 'O'),
         (client.is_subscriber(), 'P'),
         (seen.multi.load(Relaxed) > 0, 'x'),
-        (client.parked() > 0, 'b'),
+        (client.is_blocked(), 'b'),
         (tracking & Seen::TRACKING_ON != 0, 't'),
         (tracking & Seen::TRACKING_BROKEN != 0, 'R'),
         (tracking & Seen::TRACKING_BCAST != 0, 'B'),

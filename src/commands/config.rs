@@ -128,11 +128,14 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
             .map_err(|reason| CommandError::err(format!("CONFIG SET failed - {reason}")))?;
         Ok(changed)
     })?;
+    // This very command may be one that the slow log wants now.
+    ctx.meter.apply(&ctx.shared.settings.load(), ctx.shared.settings_version());
     ctx.reply.ok();
     Ok(())
 }
 
 fn config_resetstat(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    ctx.meter.hand_over();
     ctx.shared.reset_counters();
     ctx.reply.ok();
     Ok(())

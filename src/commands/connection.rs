@@ -269,6 +269,7 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     forget_watched(&mut ctx.keys, ctx.session);
     unsubscribe_all(ctx.shared, ctx.session);
     switch_off(ctx.shared, ctx.session);
+    ctx.shared.monitors.remove(&ctx.session.client);
     let session = &mut *ctx.session;
     session.transaction = None;
     session.db = 0;

@@ -1,5 +1,6 @@
 //! What a handler is given: the keys, its connection's session, a reply writer, the settings, the time.
 
+use super::calls::Meter;
 use super::error::CommandError;
 use super::session::Session;
 use super::shared::Shared;
@@ -24,6 +25,10 @@ pub struct Ctx<'a> {
     pub reply: Reply<'a>,
     /// Inside EXEC: nothing parks, locks are held until its end.
     pub in_transaction: bool,
+    /// Times and counts what runs.
+    pub meter: &'a mut Meter,
+    /// The request behind this one is of the same, quick command.
+    pub alike_follows: bool,
 }
 
 impl Ctx<'_> {

@@ -54,18 +54,18 @@ impl Bench<'_> {
                 let mut keys = self.keys();
                 let mut view = keys.view_in(home.db, &key);
                 if view.is_leading(&key, serial) {
-                    view.lease_handed(&key, serial);
+                    view.lease_handed(&key, serial, session.client.id);
                     session.leases.add(LeaseHeld { home: home.clone(), serial });
                 }
             }
         }
     }
 
-    /// Replies were handed to the socket only now: the clocks of the leases in them begin.
-    pub fn start_leases(&mut self, leases: &[LeaseHeld]) {
+    /// Replies were handed to the socket of `client` only now: the clocks of the leases in them begin.
+    pub fn start_leases(&mut self, client: u64, leases: &[LeaseHeld]) {
         for LeaseHeld { home, serial } in leases {
             let key = key_of(home);
-            self.keys().view_in(home.db, &key).lease_handed(&key, *serial);
+            self.keys().view_in(home.db, &key).lease_handed(&key, *serial, client);
         }
     }
 
@@ -85,6 +85,7 @@ impl Bench<'_> {
         forget_watched(&mut self.keys(), session);
         unsubscribe_all(self.shared, session);
         switch_off(self.shared, session);
+        self.shared.monitors.remove(&session.client);
         let (letters, unanswered) = session.post_box().abandon();
         for slot in unanswered {
             self.forget_slot(&slot);

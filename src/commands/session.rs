@@ -30,6 +30,10 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// Set by QUIT and errors after which Redis closes: close once the replies are written.
     pub closes: bool,
+    /// The last command that was admitted, for CLIENT LIST.
+    pub last_command: Option<&'static Row>,
+    /// CLIENT PAUSE put a request off: it and what follows is run when the pause is over.
+    pub is_paused: bool,
     pub slots: Slots,
     pub leases: Leases,
 }
@@ -144,6 +148,8 @@ impl Session {
             tracking: None,
             reply_mode: ReplyMode::On,
             closes: false,
+            last_command: None,
+            is_paused: false,
             slots: Slots::default(),
             leases: Leases::default(),
         }
@@ -155,6 +161,9 @@ impl Session {
         seen.db.store(self.db, Relaxed);
         seen.is_resp3.store(self.proto == Proto::Resp3, Relaxed);
         seen.multi.store(self.transaction.as_ref().map_or(0, |tx| tx.queued.len() + 1), Relaxed);
+        seen.multi_bytes.store(self.transaction.as_ref().map_or(0, |tx| tx.bytes), Relaxed);
+        seen.last_command.store(self.last_command.map_or(usize::MAX, |row| row.number), Relaxed);
+        seen.is_paused.store(self.is_paused, Relaxed);
         seen.watched.store(self.watch.keys.len(), Relaxed);
     }
 

@@ -7,6 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering:
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::calls::Calls;
+use super::latency::Events;
+use super::monitor::Monitors;
+use super::pause::Pause;
+use super::slowlog::Slowlog;
 use crate::base::clock::Clock;
 use crate::base::metrics::{Counter, Counters};
 use crate::clients::Clients;
@@ -34,6 +39,12 @@ pub struct Shared {
     pub clock: Clock,
     /// One per worker, the last one for whoever is no worker.
     pub counters: Vec<Arc<Counters>>,
+    /// How often and how long each command ran; as many as `counters`.
+    pub calls: Vec<Arc<Calls>>,
+    pub slowlog: Slowlog,
+    pub latency: Events,
+    pub monitors: Monitors,
+    pub pause: Pause,
     /// What the counters stood at when CONFIG RESETSTAT was said.
     pub counters_reset: Mutex<Vec<u64>>,
     pub started_ms: i64,
@@ -44,6 +55,8 @@ pub struct Shared {
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub sweeps: AtomicBool,
     pub peak_memory_bytes: AtomicUsize,
+    /// Allocated when the server was made, bytes.
+    pub startup_memory_bytes: usize,
     pub rates: Rates,
     /// Begins the stop of the server (SHUTDOWN, signals).
     pub stop: Box<dyn Fn() + Send + Sync>,
@@ -85,6 +98,7 @@ impl Shared {
 
     /// CONFIG RESETSTAT.
     pub fn reset_counters(&self) {
+        self.reset_calls();
         let all = |counter| crate::base::metrics::total(self.counters.iter().map(Arc::as_ref), counter);
         *self.counters_reset.lock() = Counter::ALL.iter().map(|counter| all(*counter)).collect();
         self.keyspace.fill_times.wait_ms.reset();

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use hashbrown::HashTable;
 
 use super::key_specs::KeySpecs;
-use super::spec::Spec;
+use super::spec::{Flag, Spec};
 
 /// The rows of every group, in the order of the groups' files.
 pub static GROUPS: &[&[Spec]] = &[
@@ -21,12 +21,18 @@ pub static GROUPS: &[&[Spec]] = &[
     super::function::ROWS,
     super::generic::ROWS,
     super::info::ROWS,
+    super::latency::ROWS,
     super::lcs::ROWS,
+    super::lolwut::ROWS,
+    super::memory::ROWS,
+    super::monitor::ROWS,
     super::number::ROWS,
     super::object::ROWS,
     super::pubsub::ROWS,
+    super::replication::ROWS,
     super::scan::ROWS,
     super::server::ROWS,
+    super::slowlog::ROWS,
     super::string::ROWS,
     super::transaction::ROWS,
 ];
@@ -47,16 +53,21 @@ pub struct Row {
     pub first_key: usize,
     /// It can name more than one key, so its shards are locked together.
     pub names_several_keys: bool,
-    /// Its place in the order of the table.
-    pub position: usize,
+    /// Its number among all rows, subcommands included: what statistics are kept by.
+    pub number: usize,
+    /// Quick enough for several in a row to share one reading of the clock.
+    pub is_quick: bool,
     pub subcommands: Vec<Row>,
     pub key_specs: KeySpecs,
 }
 
 impl Row {
-    fn new(spec: &'static Spec, parent: Option<&str>, position: usize) -> Row {
+    /// `next_number` counts the rows made so far.
+    fn new(spec: &'static Spec, parent: Option<&str>, next_number: &mut usize) -> Row {
         let name_words = if parent.is_some() { 2 } else { 1 };
         let range = spec.key_range(name_words);
+        let number = *next_number;
+        *next_number += 1;
         Row {
             spec,
             full_name: parent
@@ -65,12 +76,14 @@ impl Row {
             arity: spec.arity(name_words),
             first_key: range.first as usize,
             names_several_keys: spec.counts_keys() || (range.first != 0 && range.first != range.last),
-            position,
+            number,
+            // SET costs as little as GET, whatever its flags say.
+            is_quick: (spec.has(Flag::Fast) || spec.complexity == "O(1)") && spec.subcommands.is_empty(),
             key_specs: KeySpecs::of(spec, name_words),
             subcommands: spec
                 .subcommands
                 .iter()
-                .map(|sub| Row::new(sub, Some(spec.name), position))
+                .map(|sub| Row::new(sub, Some(spec.name), next_number))
                 .collect(),
         }
     }
@@ -101,6 +114,11 @@ pub fn rows() -> &'static [Row] {
     &index().0
 }
 
+/// All rows and, behind each, its subcommands: in the order of their numbers.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    rows().iter().flat_map(|row| std::iter::once(row).chain(&row.subcommands))
+}
+
 /// A command by name, in any case. Cost: about 10 ns.
 #[inline]
 #[must_use]
@@ -117,7 +135,8 @@ fn index() -> &'static (Vec<Row>, HashTable<usize>) {
     static INDEX: OnceLock<(Vec<Row>, HashTable<usize>)> = OnceLock::new();
     INDEX.get_or_init(|| {
         let specs = GROUPS.iter().flat_map(|rows| rows.iter());
-        let rows: Vec<Row> = specs.enumerate().map(|(at, spec)| Row::new(spec, None, at)).collect();
+        let mut next = 0;
+        let rows: Vec<Row> = specs.map(|spec| Row::new(spec, None, &mut next)).collect();
         let mut index = HashTable::with_capacity(rows.len() * 2);
         let hash_of = |at: &usize| hash(rows[*at].spec.name.as_bytes());
         for at in 0..rows.len() {

@@ -154,6 +154,8 @@ impl Ctx<'_> {
 fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
     ctx.reply.array(transaction.queued.len());
     ctx.in_transaction = true;
+    // Waiting for the locks is EXEC's own time.
+    ctx.meter.start();
     for queued in &transaction.queued {
         let mark = ctx.reply.out.mark();
         let mut args = Args::new(&queued.buffer, &queued.words);

@@ -117,6 +117,13 @@ pub enum Kind {
         /// Writes the field.
         set: fn(&mut Settings, Vec<String>),
     },
+    /// Percentiles, 0 to 100; shown without trailing zeros.
+    Percentiles {
+        /// Reads the field.
+        get: fn(&Settings) -> &[f64],
+        /// Writes the field.
+        set: fn(&mut Settings, Vec<f64>),
+    },
     /// `class hard soft seconds`, repeated.
     OutputLimits {
         /// The field.
@@ -192,6 +199,10 @@ impl Setting {
             Kind::Text { get, .. } => get(settings),
             Kind::Seed { get, .. } => seed_text(get(settings)).into_bytes(),
             Kind::Addresses { get, .. } => get(settings).join(" ").into_bytes(),
+            Kind::Percentiles { get, .. } => {
+                let shown: Vec<String> = get(settings).iter().map(|value| percentile_text(*value)).collect();
+                shown.join(" ").into_bytes()
+            }
             Kind::OutputLimits { get, .. } => output_limits::show(get(settings)).into_bytes(),
             Kind::Events { get, .. } => get(settings).to_string().into_bytes(),
             Kind::Off { shown, .. } => shown.as_bytes().to_vec(),
@@ -203,6 +214,7 @@ impl Setting {
     pub fn set(&self, settings: &mut Settings, args: &[&[u8]]) -> Result<(), ValueError> {
         match &self.kind {
             Kind::Addresses { set, .. } => set(settings, parse_addresses(args)?),
+            Kind::Percentiles { set, .. } => set(settings, parse_percentiles(args)?),
             Kind::OutputLimits { field, .. } => output_limits::update(field(settings), args)?,
             Kind::Off { check, .. } => check(args)?,
             _ => {
@@ -216,7 +228,13 @@ impl Setting {
     /// Whether the directive takes any number of arguments.
     #[must_use]
     pub fn takes_list(&self) -> bool {
-        matches!(self.kind, Kind::Addresses { .. } | Kind::OutputLimits { .. } | Kind::Off { list: true, .. })
+        matches!(
+            self.kind,
+            Kind::Addresses { .. }
+                | Kind::OutputLimits { .. }
+                | Kind::Percentiles { .. }
+                | Kind::Off { list: true, .. }
+        )
     }
 
     fn set_single(&self, settings: &mut Settings, arg: &[u8]) -> Result<(), ValueError> {
@@ -255,12 +273,35 @@ impl Setting {
                 let unknown = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
                 set(settings, Classes::parse(arg).ok_or_else(|| invalid(unknown))?);
             }
-            Kind::Addresses { .. } | Kind::OutputLimits { .. } | Kind::Off { .. } => {
-                return Err(ValueError::ArgumentCount);
-            }
+            Kind::Addresses { .. }
+            | Kind::OutputLimits { .. }
+            | Kind::Percentiles { .. }
+            | Kind::Off { .. } => return Err(ValueError::ArgumentCount),
         }
         Ok(())
     }
+}
+
+/// A percentile as Redis shows it: at most six decimals, no zeros at the end.
+#[must_use]
+pub fn percentile_text(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn parse_percentiles(args: &[&[u8]]) -> Result<Vec<f64>, ValueError> {
+    if let [] | [b""] = args {
+        return Ok(Vec::new());
+    }
+    let percentile = |arg: &&[u8]| {
+        let value = parse_fraction(arg)
+            .ok_or_else(|| invalid("Invalid latency-tracking-info-percentiles parameters"))?;
+        if (0.0..=100.0).contains(&value) {
+            return Ok(value);
+        }
+        Err(invalid("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"))
+    };
+    args.iter().map(percentile).collect()
 }
 
 /// The words of `yes` and `no`, in any case.

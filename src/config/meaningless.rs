@@ -7,7 +7,6 @@ const ACCESS: &str = "access rules are not available";
 const CLUSTER: &str = "there is no cluster mode";
 const DEFRAG: &str = "memory is not defragmented in the background";
 const DISK: &str = "nothing is kept on disk";
-const LATENCY: &str = "the slow log and latency monitor are not available";
 const LOG: &str = "the log goes to logfile or to standard output";
 const LOOP: &str = "background work keeps its own schedule";
 const MEMORY: &str = "memory is managed in its own way";
@@ -89,9 +88,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("io-threads-do-reads", LOOP),
     ("jemalloc-bg-thread", MEMORY),
     ("key-load-delay", DISK),
-    ("latency-monitor-threshold", LATENCY),
-    ("latency-tracking", LATENCY),
-    ("latency-tracking-info-percentiles", LATENCY),
     ("lazyfree-lazy-eviction", MEMORY),
     ("lazyfree-lazy-expire", MEMORY),
     ("lazyfree-lazy-server-del", MEMORY),
@@ -165,8 +161,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("slave-read-only", REPLICAS),
     ("slave-serve-stale-data", REPLICAS),
     ("slaveof", REPLICAS),
-    ("slowlog-log-slower-than", LATENCY),
-    ("slowlog-max-len", LATENCY),
     ("socket-mark-id", PROCESS),
     ("stop-writes-on-bgsave-error", DISK),
     ("stream-node-max-bytes", TYPES),

@@ -20,7 +20,7 @@ mod units;
 
 pub use docs::{render_docs, render_help};
 pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX};
-pub use kind::{AtStart, Kind, Setting, ValueError};
+pub use kind::{AtStart, Kind, Setting, ValueError, percentile_text};
 pub use launch::{Launch, LaunchError, Loaded, Place, launch, launch_from};
 pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};

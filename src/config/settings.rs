@@ -153,6 +153,16 @@ pub struct Settings {
     pub notify_events: Classes,
     /// Who may use DEBUG.
     pub enable_debug_command: DebugAccess,
+    /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
+    pub slowlog_log_slower_than_us: i64,
+    /// Entries of the slow log.
+    pub slowlog_max_len: usize,
+    /// From how long on something is an event of the latency monitor; 0 = never.
+    pub latency_monitor_threshold_ms: u64,
+    /// Keep histograms of the time of each command.
+    pub latency_tracking: bool,
+    /// The percentiles that INFO shows of them, 0 to 100.
+    pub latency_percentiles: Vec<f64>,
 }
 
 impl Default for Settings {
@@ -192,6 +202,11 @@ impl Default for Settings {
             tracking_keys_max: 1_000_000,
             notify_events: Classes::NONE,
             enable_debug_command: DebugAccess::No,
+            slowlog_log_slower_than_us: 10_000,
+            slowlog_max_len: 128,
+            latency_monitor_threshold_ms: 0,
+            latency_tracking: true,
+            latency_percentiles: vec![50.0, 99.0, 99.9],
         }
     }
 }

@@ -41,7 +41,8 @@ pub struct Lease {
     pub lease_ms: u64,
     nonce: Option<Box<[u8]>>,
     detached: bool,
-    orphaned: bool,
+    /// Its leader's connection closed: when it would end if that had not happened.
+    orphaned_from: Option<u64>,
     /// Its time is over and nobody wanted to succeed: an answer is still welcome until `ends_at`.
     overdue: bool,
 }
@@ -189,7 +190,7 @@ impl<W: Waiting> Flight<W> {
             lease_ms: ask.lease_ms,
             nonce: ask.nonce,
             detached: ask.detached,
-            orphaned: false,
+            orphaned_from: None,
             overdue: false,
         });
     }
@@ -198,15 +199,15 @@ impl<W: Waiting> Flight<W> {
     pub fn grant_again(&mut self, client: u64, now: u64) -> u64 {
         let Some(lease) = &mut self.lease else { return 0 };
         lease.client = client;
-        if std::mem::take(&mut lease.orphaned) {
-            lease.ends_at = lease.ends_at.max(lease.started_at.saturating_add(lease.lease_ms));
-        }
+        lease.ends_at = lease.orphaned_from.take().unwrap_or(lease.ends_at);
         lease.left_ms(now)
     }
 
-    /// Lets the clock of a lease begin when its reply is handed to the socket.
-    pub fn lease_handed(&mut self, serial: u64, now: u64) {
-        if let Some(lease) = self.lease.as_mut().filter(|lease| lease.serial == serial && !lease.overdue) {
+    /// Lets the clock of a lease begin when its reply is handed to the socket of `client`. Where the same lease
+    /// was given again to another connection meanwhile, its clock has begun there.
+    pub fn lease_handed(&mut self, serial: u64, client: u64, now: u64) {
+        let is_theirs = |lease: &&mut Lease| lease.serial == serial && lease.client == client;
+        if let Some(lease) = self.lease.as_mut().filter(is_theirs).filter(|lease| !lease.overdue) {
             lease.started_at = now;
             lease.ends_at = now.saturating_add(lease.lease_ms);
         }
@@ -251,7 +252,7 @@ impl<W: Waiting> Flight<W> {
         lease.lease_ms = lease_ms.unwrap_or(lease.lease_ms);
         lease.ends_at = now.saturating_add(lease.lease_ms);
         lease.overdue = false;
-        lease.orphaned = false;
+        lease.orphaned_from = None;
         Some(lease.lease_ms)
     }
 
@@ -301,7 +302,7 @@ impl<W: Waiting> Flight<W> {
     pub fn leader_gone(&mut self, serial: u64, client: u64, grace_ms: u64, now: u64) {
         let orphan = |lease: &&mut Lease| lease.serial == serial && lease.client == client && !lease.detached;
         if let Some(lease) = self.lease.as_mut().filter(orphan).filter(|lease| !lease.overdue) {
-            lease.orphaned = true;
+            lease.orphaned_from.get_or_insert(lease.ends_at);
             lease.ends_at = lease.ends_at.min(now.saturating_add(grace_ms));
         }
     }
@@ -327,7 +328,7 @@ impl<W: Waiting> Flight<W> {
         self.forget_old_failures(now);
         let mut elected = None;
         if let Some(lease) = self.lease.as_ref().filter(|lease| lease.ends_at <= now) {
-            let (overdue, orphaned) = (lease.overdue, lease.orphaned);
+            let (overdue, orphaned) = (lease.overdue, lease.orphaned_from.is_some());
             let cause = if orphaned { Cause::Disconnect } else { Cause::LeaseEnd };
             elected = self.elect(serial, cause, now);
             if elected.is_none() {

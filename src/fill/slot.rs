@@ -36,6 +36,8 @@ pub enum Letter {
     Push(Push),
     /// More messages waited here than the connection may have; they are gone. Close it.
     Overrun,
+    /// A reply line that belongs to no request (MONITOR), with its end.
+    Line(Bytes),
     /// Close the connection at once (CLIENT KILL).
     Close,
     /// Answer what was received, then close (shutdown).

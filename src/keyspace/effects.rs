@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::events::Event;
 use crate::fill::{Answer, ReplySlot};
 
@@ -28,6 +30,8 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// What changed, for those who keep a cache.
     pub changes: Vec<Change>,
+    /// Large values that nobody has any more, to be dropped outside of the locks.
+    pub freed: Vec<Bytes>,
 }
 
 impl Effects {
@@ -50,5 +54,6 @@ impl Effects {
             && self.alarms.is_empty()
             && self.events.is_empty()
             && self.changes.is_empty()
+            && self.freed.is_empty()
     }
 }

@@ -81,11 +81,14 @@ impl<'a> Keys<'a> {
 
     /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
     pub fn prefetch(&mut self, hashes: &[u64]) {
+        let db = self.db;
+        let mut lines = Vec::with_capacity(hashes.len() * 2);
         for line in [Line::Bucket, Line::Entries] {
+            lines.clear();
             for hash in hashes {
-                let db = self.db;
-                self.view_shard(shard_of(*hash), db).content().table.prefetch(*hash, line);
+                self.view_shard(shard_of(*hash), db).store().lines(*hash, line, &mut lines);
             }
+            lines.iter().for_each(|line| line.fetch());
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 pub use effects::{Change, Effects};
@@ -31,10 +32,11 @@ pub use watch::{Watch, WatchedKey};
 
 use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
-use crate::base::limits::SHARDS;
+use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::fill::FillTimes;
-pub use crate::storage::Line;
-use shard::{Content, Shard};
+pub use crate::storage::LineAddress;
+use crate::storage::{Line, Store};
+use shard::Shard;
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +66,15 @@ pub struct Keyspace {
     /// Connections that keep a cache; while there are none, changes need not be noted for them.
     trackers: AtomicUsize,
     pub fill_times: FillTimes,
-    reaper: Sender<Content>,
+    reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
+}
+
+/// What the reaper frees.
+#[derive(Debug)]
+enum CastOff {
+    Store(Box<Store>),
+    Value(#[expect(dead_code, reason = "all that is done with it is to drop it")] Bytes),
 }
 
 /// A shard behind its lock, on its own cache lines, with the time at which it next wants the sweeper.
@@ -77,20 +86,22 @@ struct Stripe {
 }
 
 impl Keyspace {
-    /// An empty keyspace; starts the thread that frees what FLUSHALL cast off.
+    /// An empty keyspace; starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
         let stripe =
-            |index| Stripe { shard: Mutex::new(Shard::new(index)), due_at: AtomicU64::new(u64::MAX) };
-        let (reaper, cast_off) = mpsc::channel::<Content>();
+            |index| Stripe { shard: Mutex::new(Shard::new(index, seed)), due_at: AtomicU64::new(u64::MAX) };
+        let (reaper, cast_off) = mpsc::channel::<CastOff>();
         let reaping = Arc::new(AtomicUsize::new(0));
         let left = reaping.clone();
         // The thread ends with the keyspace: its channel closes.
         std::thread::spawn(move || {
-            for content in cast_off {
-                let entries = content.table.len();
-                drop(content);
-                left.fetch_sub(entries, Relaxed);
+            for cast_off in cast_off {
+                if let CastOff::Store(store) = cast_off {
+                    let entries = store.len();
+                    drop(store);
+                    left.fetch_sub(entries, Relaxed);
+                }
             }
         });
         Keyspace {
@@ -131,14 +142,27 @@ impl Keyspace {
         self.stripes[shard].due_at.load(Relaxed)
     }
 
-    /// Asks the processor to fetch what a look-up of this key will touch: first the bucket, then, in a
-    /// second call, the entries that the bucket names. A shard that is busy is left out.
-    #[inline]
-    pub fn prefetch(&self, db: usize, hash: u64, line: Line) {
-        if let Some(shard) = self.stripes[shard_of(hash)].shard.try_lock()
-            && let Some(db) = shard.dbs.get(db)
-        {
-            db.content.table.prefetch(hash, line);
+    /// Asks the processor to fetch what look-ups of these keys will touch: all their buckets, then all the
+    /// entries that the buckets name, so that the waits for memory overlap. `lines` is for scratch.
+    /// A shard that is busy is left out.
+    pub fn prefetch(
+        &self,
+        db: usize,
+        hashes: impl Iterator<Item = u64> + Clone,
+        lines: &mut Vec<LineAddress>,
+    ) {
+        for line in [Line::Bucket, Line::Entries] {
+            // The addresses first, the fetches after the last unlock: an atomic instruction waits for the
+            // fetches before it, one by one.
+            lines.clear();
+            for hash in hashes.clone() {
+                if let Some(shard) = self.stripes[shard_of(hash)].shard.try_lock()
+                    && let Some(db) = shard.dbs.get(db)
+                {
+                    db.store.lines(hash, line, lines);
+                }
+            }
+            lines.iter().for_each(|line| line.fetch());
         }
     }
 
@@ -156,10 +180,17 @@ impl Keyspace {
         earlier
     }
 
-    fn cast_off(&self, content: Content) {
-        self.reaping.fetch_add(content.table.len(), Relaxed);
+    fn cast_off(&self, store: Store) {
+        self.reaping.fetch_add(store.len(), Relaxed);
         // The receiver lives as long as the keyspace; should its thread be gone, dropping here is right.
-        drop(self.reaper.send(content));
+        drop(self.reaper.send(CastOff::Store(Box::new(store))));
+    }
+
+    /// Frees values that were removed; very large ones on a thread of their own. No lock may be held.
+    pub fn free(&self, values: impl Iterator<Item = Bytes>) {
+        for value in values.filter(|value| value.len() >= REAPED_VALUE_BYTES_MIN) {
+            drop(self.reaper.send(CastOff::Value(value)));
+        }
     }
 }
 

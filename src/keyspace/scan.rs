@@ -4,7 +4,6 @@
 //! entries are never shown.
 
 use super::keys::Keys;
-use super::verbs::is_visible;
 use super::view::View;
 use crate::base::limits::SHARDS;
 use crate::storage::Entry;
@@ -30,7 +29,7 @@ impl Keys<'_> {
         let (mut seen, mut buckets) = (0, 0);
         while shard < SHARDS {
             let mut view = self.view_shard(shard, db);
-            if view.content().table.is_empty() {
+            if view.store().is_empty() {
                 (shard, within) = (shard + 1, 0);
                 continue;
             }
@@ -51,8 +50,8 @@ impl Keys<'_> {
         let mut keys = Vec::new();
         self.each_shard(self.db, |view| {
             let wall_ms = view.scope.now.wall_ms;
-            view.content().table.each(|entry| {
-                if is_shown(entry, wall_ms) && accept(entry.key()) {
+            view.store().each(|entry| {
+                if is_shown(&entry, wall_ms) && accept(entry.key()) {
                     keys.push(entry.key().to_vec());
                 }
             });
@@ -75,17 +74,17 @@ impl Keys<'_> {
         let db = self.db;
         let mut view = self.view_shard(shard, db);
         let wall_ms = view.scope.now.wall_ms;
-        let content = view.content();
+        let store = view.store();
         for _ in 0..100 {
-            let drawn = content.table.draw(|n| fastrand::usize(..n))?;
-            if is_shown(drawn, wall_ms) {
+            let drawn = store.draw(|n| fastrand::usize(..n))?;
+            if is_shown(&drawn, wall_ms) {
                 return Some(drawn.key().to_vec());
             }
         }
         // Almost everything here is hidden: take the first that is not.
         let mut found = None;
-        content.table.each(|entry| {
-            if found.is_none() && is_shown(entry, wall_ms) {
+        store.each(|entry| {
+            if found.is_none() && is_shown(&entry, wall_ms) {
                 found = Some(entry.key().to_vec());
             }
         });
@@ -109,15 +108,15 @@ impl View<'_> {
         into: &mut Vec<Vec<u8>>,
     ) -> u64 {
         let wall_ms = self.scope.now.wall_ms;
-        self.content().table.scan(cursor, |entry| {
+        self.store().scan(cursor, |entry| {
             *seen += 1;
-            if is_shown(entry, wall_ms) && accept(entry.key()) {
+            if is_shown(&entry, wall_ms) && accept(entry.key()) {
                 into.push(entry.key().to_vec());
             }
         })
     }
 }
 
-fn is_shown(entry: &Entry, wall_ms: i64) -> bool {
-    is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms)
+fn is_shown(entry: &Entry<'_>, wall_ms: i64) -> bool {
+    entry.is_visible() && entry.expire_at().is_none_or(|at| at > wall_ms)
 }

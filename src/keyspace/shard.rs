@@ -1,6 +1,6 @@
-//! The data under one lock: for each database its content, flights and watchers.
+//! The data under one lock: for each database its entries, flights and watchers.
 //!
-//! Content swaps places in SWAPDB and is cast off whole in FLUSHALL; flights and watchers belong to the
+//! Entries swap places in SWAPDB and is are cast off whole in FLUSHALL; flights and watchers belong to the
 //! database's number and stay.
 
 use std::cmp::Reverse;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::watch::Watchers;
+use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
 use crate::fill::{Flight, ReplySlot};
-use crate::storage::{ExpiryQueue, Table};
+use crate::storage::Store;
 
 /// One lock stripe of all databases.
 #[derive(Debug)]
@@ -25,25 +26,15 @@ pub struct Shard {
     pub answered: HashMap<u64, Answered>,
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
+    seed: HashSeed,
 }
 
 /// One database's part in a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Db {
-    pub content: Content,
+    pub store: Store,
     pub flights: HashMap<Arc<[u8]>, Flight<Arc<ReplySlot>>>,
     pub watchers: Watchers,
-}
-
-/// The entries of one database in a shard.
-#[derive(Debug, Default)]
-pub struct Content {
-    pub table: Table,
-    pub queue: ExpiryQueue,
-    /// Entries with a deadline.
-    pub expiring: usize,
-    /// Entries that only FILL sees: NONE, PASS and those marked stale.
-    pub hidden: usize,
 }
 
 /// A moment at which a flight or a remembered answer wants attention.
@@ -69,19 +60,25 @@ pub struct Answered {
 }
 
 impl Shard {
-    pub fn new(index: usize) -> Shard {
+    pub fn new(index: usize, seed: HashSeed) -> Shard {
         Shard {
             dbs: Vec::new(),
             deadlines: BinaryHeap::new(),
             answered: HashMap::new(),
             serial: index as u64,
+            seed,
         }
     }
 
     /// The database, made on first use.
     pub fn db(&mut self, db: usize) -> &mut Db {
         if db >= self.dbs.len() {
-            self.dbs.resize_with(db + 1, Db::default);
+            let seed = self.seed;
+            self.dbs.resize_with(db + 1, || Db {
+                store: Store::new(seed),
+                flights: HashMap::new(),
+                watchers: Watchers::default(),
+            });
         }
         &mut self.dbs[db]
     }
@@ -107,12 +104,5 @@ impl Shard {
             Due::Flight { db, key } => dbs[*db].flights.get(key).is_some_and(|flight| flight.filed_at == *at),
             Due::Answered { serial } => answered.contains_key(serial),
         });
-    }
-}
-
-impl Content {
-    /// Entries that ordinary commands see.
-    pub fn visible(&self) -> usize {
-        self.table.len() - self.hidden
     }
 }

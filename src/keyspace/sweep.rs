@@ -1,4 +1,5 @@
-//! The sweeper's work on one shard: deadlines of flights, then expired entries, in bounded portions.
+//! The sweeper's work on one shard: deadlines of flights, then expired entries, then memory that
+//! deletions left scattered, in bounded portions.
 //!
 //! Time is an argument; `net` decides when to sweep. What is expired is invisible already, so a late
 //! sweep costs memory, never correctness.
@@ -7,11 +8,14 @@ use std::cmp::Reverse;
 
 use super::keys::Keys;
 use super::shard::{Deadline, Due};
-use super::verbs::{dies_at, is_visible, sweep_at};
 use super::view::View;
 use crate::base::clock::Now;
 use crate::base::hash::Key;
-use crate::base::limits::{SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS, SWEEP_PERIOD_MS};
+use crate::base::limits::{COMPACT_ENTRIES_MAX, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS, SWEEP_PERIOD_MS};
+use crate::storage::{Entry, Line};
+
+/// Records whose cache lines are fetched together.
+const SWEEP_PORTION: usize = 16;
 
 /// When to look for an entry that is due at `at` (wall clock), monotonic ms. Expiry is exact on access; the
 /// sweeper only frees memory, so its period is soon enough.
@@ -28,12 +32,14 @@ impl Keys<'_> {
         let keyspace = self.keyspace;
         let mut view = self.view_shard(shard, 0);
         view.sweep_deadlines();
+        let mut is_scattered = false;
         let dbs = if entries { view.shard.dbs.len() } else { 0 };
         for db in 0..dbs {
             view.db = db;
             view.sweep_entries(SWEEP_ENTRIES_MAX);
+            is_scattered |= view.store().is_scattered() && view.store().compact(COMPACT_ENTRIES_MAX);
         }
-        let next = view.next_due(entries);
+        let next = if is_scattered { view.scope.now.mono_ms } else { view.next_due(entries) };
         keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);
         next
     }
@@ -62,47 +68,51 @@ impl View<'_> {
 
     /// Reclaims up to `limit` entries of this database whose time is up.
     pub(super) fn sweep_entries(&mut self, limit: usize) {
-        for _ in 0..limit {
-            let wall_ms = self.scope.now.wall_ms;
-            let Some(hash) = self.content().queue.pop_due(wall_ms) else { return };
-            self.sweep_entry(hash);
+        let wall_ms = self.scope.now.wall_ms;
+        let mut left = limit;
+        let (mut records, mut lines) = (Vec::new(), Vec::new());
+        while left > 0 {
+            let store = self.store();
+            let portion = left.min(SWEEP_PORTION);
+            records.extend((0..portion).map_while(|_| store.sweep_pop(wall_ms)));
+            for line in [Line::Bucket, Line::Entries] {
+                lines.clear();
+                records.iter().for_each(|record| store.record_lines(*record, line, &mut lines));
+                lines.iter().for_each(|line| line.fetch());
+            }
+            left = if records.len() < portion { 0 } else { left - portion };
+            records.drain(..).for_each(|record| self.sweep_entry(record));
         }
     }
 
     /// Handles one fired record: the entry is removed, marked stale, or filed again for later.
-    fn sweep_entry(&mut self, hash: u64) {
+    fn sweep_entry(&mut self, record: u32) {
         let wall_ms = self.scope.now.wall_ms;
-        let keyspace = self.keyspace;
-        let content = self.content();
-        // Records name hashes, not keys: any entry under this hash that is due is a right one.
-        let is_dead = |entry: &_| dies_at(entry).is_some_and(|at| at <= wall_ms);
-        if let Some(entry) = content.table.remove_if(hash, is_dead, |key| keyspace.hash(key)) {
-            content.note_removed(&entry);
-            self.died(&entry);
+        let store = self.store();
+        // Another entry may answer to the record: any that is due is a right one.
+        let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= wall_ms);
+        if let Some(found) = store.find_record(record, is_dead) {
+            let key = store.entry(found).key().to_vec();
+            let kind = self.take_found(found);
+            self.died(&key, kind);
             return;
         }
-        let is_this =
-            |entry: &crate::storage::Entry| entry.expire_at().is_some() && keyspace.hash(entry.key()) == hash;
-        let Some(entry) = content.table.find_if(hash, is_this) else { return };
-        let mut went_stale = None;
-        if is_visible(entry) && entry.expire_at().is_some_and(|at| at <= wall_ms) {
-            entry.mark_stale();
-            content.hidden += 1;
-            went_stale = Some(entry.key().to_vec());
+        let Some(found) = store.find_record(record, |_| true) else { return };
+        let entry = store.entry(found);
+        let is_stale = entry.is_visible() && entry.expire_at().is_some_and(|at| at <= wall_ms);
+        let stale = is_stale.then(|| entry.key().to_vec());
+        if is_stale {
+            store.mark_stale(found);
         }
-        if let Some(at) = sweep_at(entry) {
-            content.queue.push(at, hash);
-        }
-        if let Some(key) = went_stale {
-            self.expired(&key);
-        }
+        store.sweep_later(wall_ms, record, found);
+        stale.into_iter().for_each(|key| self.expired(&key));
     }
 
     /// When this shard next wants the sweeper, monotonic ms.
     fn next_due(&self, entries: bool) -> u64 {
         let now = self.scope.now;
         let flights = self.shard.deadlines.peek().map(|Reverse(deadline)| deadline.at);
-        let first = self.shard.dbs.iter().filter_map(|db| db.content.queue.next_at()).min();
+        let first = self.shard.dbs.iter().filter_map(|db| db.store.sweep_next_at()).min();
         let entries = first.map(|at| match entries {
             true if at <= now.wall_ms => now.mono_ms,
             true => look_at(at, now),

@@ -4,14 +4,13 @@
 //! Every change goes through `wrote`, `deleted` or `expired`, the one place where watchers and flights
 //! learn of it.
 
-use super::shard::Content;
 use super::sweep::look_at;
 use super::view::View;
 use super::watch::Watch;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::storage::{Entry, Kind, Meta, NewValue, ValueRef};
+use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
 
 /// What a write does to the key's deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,29 +36,29 @@ impl View<'_> {
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
         let View { shard, effects, scope, db, .. } = self;
-        let found = visible(&shard.db(*db).content, key);
+        let found = visible(&shard.db(*db).store, key);
         let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
         scope.counters.add(counter, 1);
         if found.is_none() && scope.rules.events.has(Classes::KEY_MISS) {
             effects.note_event(*db, "keymiss", key.bytes);
         }
-        found.map(Entry::value)
+        found.map(|entry| entry.value())
     }
 
     /// As `read`, without the event of a missing key: for commands about a key rather than its value.
     pub fn inspect(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
         let counters = self.scope.counters;
-        let found = visible(self.content(), key);
+        let found = visible(self.store(), key);
         counters.add(if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses }, 1);
-        found.map(Entry::value)
+        found.map(|entry| entry.value())
     }
 
     /// The value of a key, not counted.
     #[inline]
     pub fn peek(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
-        visible(self.content(), key).map(Entry::value)
+        visible(self.store(), key).map(|entry| entry.value())
     }
 
     /// Whether the key exists, counted as a hit or a miss.
@@ -70,7 +69,7 @@ impl View<'_> {
     /// The key's deadline: `None` if it is absent, `Some(None)` if it has none.
     pub fn expire_at(&mut self, key: &Key<'_>) -> Option<Option<i64>> {
         self.tend(key);
-        visible(self.content(), key).map(Entry::expire_at)
+        visible(self.store(), key).map(|entry| entry.expire_at())
     }
 
     /// Whether `when` holds for the key as it is now.
@@ -85,7 +84,7 @@ impl View<'_> {
 
     /// SET and its kin: stores a value, and tells so.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
-        self.store(key, value, expiry);
+        self.set_quietly(key, value, expiry);
         self.notify(Classes::STRING, "set", key.bytes);
         if let Expiry::At(at) = expiry {
             self.notify(Classes::GENERIC, "expire", key.bytes);
@@ -97,7 +96,7 @@ impl View<'_> {
 
     /// Stores a value, as part of something that tells what it is. A deadline that is already past removes
     /// the key instead, as in Redis.
-    pub fn store(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
+    pub fn set_quietly(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
         let expire_at = match expiry {
             Expiry::None => None,
             Expiry::At(at) => Some(at),
@@ -107,7 +106,7 @@ impl View<'_> {
             self.erase(key);
             return;
         }
-        self.put_entry(key, Entry::new(key.bytes, value, Meta::value(expire_at)));
+        self.put_entry(key, value, Meta::value(expire_at));
         self.wrote(key);
     }
 
@@ -125,21 +124,21 @@ impl View<'_> {
     pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
         self.tend(key);
         let mut is_changed = true;
-        match visible_mut(self.content(), key) {
-            Some(entry) => {
-                let before = entry.value().len();
-                entry.edit(len, |bytes| is_changed = change(bytes) || before != len);
+        let store = self.store();
+        match find_visible(store, key) {
+            Some(found) => {
+                let before = store.entry(found).value().len();
+                let found = store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
                 if is_changed {
-                    entry.set_edited(true);
+                    store.set_edited(found, true);
                 }
             }
             None => {
                 let mut bytes = vec![0; len];
                 change(&mut bytes);
                 let value = bytes::Bytes::from(bytes);
-                let mut entry = Entry::new(key.bytes, &NewValue::from_shared(&value), Meta::value(None));
-                entry.set_edited(true);
-                self.put_entry(key, entry);
+                let meta = Meta { edited: true, ..Meta::value(None) };
+                self.put_entry(key, &NewValue::from_shared(&value), meta);
             }
         }
         if is_changed {
@@ -156,17 +155,17 @@ impl View<'_> {
         compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
     ) -> Result<(), E> {
         self.tend(key);
-        match visible_mut(self.content(), key) {
-            Some(entry) => {
-                let value = compute(Some(entry.value().as_slice()))?;
+        let store = self.store();
+        match find_visible(store, key) {
+            Some(found) => {
+                let value = compute(Some(store.entry(found).value().as_slice()))?;
                 let value = value.as_ref();
-                entry.edit(value.len(), |bytes| bytes.copy_from_slice(value));
-                entry.set_edited(false);
+                let found = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
+                store.set_edited(found, false);
             }
             None => {
                 let value = compute(None)?;
-                let entry = Entry::new(key.bytes, &NewValue::copied(value.as_ref()), Meta::value(None));
-                self.put_entry(key, entry);
+                self.put_entry(key, &NewValue::copied(value.as_ref()), Meta::value(None));
             }
         }
         self.wrote(key);
@@ -175,7 +174,7 @@ impl View<'_> {
 
     /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).
     pub fn is_edited(&mut self, key: &Key<'_>) -> bool {
-        visible(self.content(), key).is_some_and(Entry::is_edited)
+        visible(self.store(), key).is_some_and(|entry| entry.is_edited())
     }
 
     /// Removes a key, and tells so; false if no command could see it. Voids a flight also of an absent key.
@@ -190,7 +189,7 @@ impl View<'_> {
     fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
         let taken = self.take_entry(key);
-        let was_visible = taken.as_ref().is_some_and(is_visible);
+        let was_visible = taken == Some(Kind::Value);
         if was_visible {
             self.scope.counters.add(Counter::Changes, 1);
             self.touched(key.bytes);
@@ -208,15 +207,11 @@ impl View<'_> {
             self.remove(key);
             return;
         }
-        let content = self.content();
-        let Some(entry) = visible_mut(content, key) else { return };
-        let before = entry.expire_at();
-        entry.set_expire_at(expire_at);
-        content.expiring += usize::from(expire_at.is_some());
-        content.expiring -= usize::from(before.is_some());
-        if let Some(at) = expire_at {
-            self.file_expiry(key.hash, before, at);
-        }
+        let wall_ms = self.scope.now.wall_ms;
+        let store = self.store();
+        let Some(found) = find_visible(store, key) else { return };
+        store.set_expire_at(wall_ms, key, found, expire_at);
+        self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
         self.touched(key.bytes);
         self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
@@ -225,17 +220,17 @@ impl View<'_> {
     /// The key's value and deadline, taken out: for RENAME and MOVE.
     pub fn take(&mut self, key: &Key<'_>) -> Option<(bytes::Bytes, Meta)> {
         self.tend(key);
-        visible(self.content(), key)?;
-        let entry = self.take_entry(key)?;
+        let taken = visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))?;
+        self.take_entry(key)?;
         self.touched(key.bytes);
         self.void_by_delete(key, Counter::FillVoidDelete);
-        Some((entry.value().to_bytes(), entry.meta()))
+        Some(taken)
     }
 
     /// The key's value and deadline, copied: for COPY.
     pub fn copy_out(&mut self, key: &Key<'_>) -> Option<(bytes::Bytes, Meta)> {
         self.tend(key);
-        visible(self.content(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))
+        visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))
     }
 
     /// Voids the key's lease as its deletion would, and leaves the entry: for COPY's source.
@@ -245,7 +240,7 @@ impl View<'_> {
 
     /// Puts a taken or copied value under a key, with all that was known of it.
     pub fn put_back(&mut self, key: &Key<'_>, value: &bytes::Bytes, meta: Meta) {
-        self.put_entry(key, Entry::new(key.bytes, &NewValue::from_shared(value), meta));
+        self.put_entry(key, &NewValue::from_shared(value), meta);
         self.wrote(key);
     }
 
@@ -255,12 +250,12 @@ impl View<'_> {
             return 0;
         }
         self.sweep_entries(usize::MAX);
-        self.content().visible()
+        visible_count(self.store())
     }
 
     /// As `len`, but keys whose time is up count until they are reclaimed, and nothing is reclaimed here.
     pub fn stored(&mut self) -> usize {
-        if self.is_untouched() { 0 } else { self.content().visible() }
+        if self.is_untouched() { 0 } else { visible_count(self.store()) }
     }
 
     /// As `len`, compared with zero.
@@ -274,15 +269,15 @@ impl View<'_> {
         if self.is_untouched() {
             return 0;
         }
-        let content = self.content();
-        content.expiring.saturating_sub(content.hidden)
+        let store = self.store();
+        store.expiring().saturating_sub(store.hidden())
     }
 
     /// The TTL of an entry drawn at random, ms; `None` if it has none.
     pub fn sample_ttl(&mut self) -> Option<i64> {
         let wall_ms = self.scope.now.wall_ms;
-        let drawn = self.content().table.draw(|n| fastrand::usize(..n))?;
-        drawn.expire_at().filter(|at| is_visible(drawn) && *at > wall_ms).map(|at| at - wall_ms)
+        let drawn = self.store().draw(|n| fastrand::usize(..n))?;
+        drawn.expire_at().filter(|at| drawn.is_visible() && *at > wall_ms).map(|at| at - wall_ms)
     }
 
     /// Begins to watch a key, as it is now: what has expired is removed first and touches nobody later.
@@ -308,13 +303,17 @@ impl View<'_> {
         }
         // What has expired goes first, in its own right: to its watchers it is gone already.
         self.sweep_entries(usize::MAX);
-        let content = std::mem::take(self.content());
+        let empty = Store::new(self.keyspace.seed);
+        let store = std::mem::replace(self.store(), empty);
         let keyspace = self.keyspace;
-        let exists = |key: &[u8]| content.table.find(keyspace.hash(key), key).is_some_and(is_visible);
+        let exists = |bytes: &[u8]| {
+            let hash = keyspace.hash(bytes);
+            store.get(&Key { bytes, hash }).is_some_and(|entry| entry.is_visible())
+        };
         self.db().watchers.touch_where(exists);
         self.void_all();
-        if !content.table.is_empty() {
-            self.keyspace.cast_off(content);
+        if !store.is_empty() {
+            self.keyspace.cast_off(store);
         }
     }
 
@@ -330,18 +329,19 @@ impl View<'_> {
             self.sweep_entries(usize::MAX);
         }
         let keyspace = self.keyspace;
-        let [a, b] = [one, two].map(|db| std::mem::take(&mut self.shard.dbs[db].content));
+        let empty = || Store::new(keyspace.seed);
+        let [a, b] = [one, two].map(|db| std::mem::replace(&mut self.shard.dbs[db].store, empty()));
         let wall_ms = self.scope.now.wall_ms;
-        let is_live = |entry: &Entry| is_visible(entry) && entry.expire_at().is_none_or(|at| at > wall_ms);
-        let exists = |key: &[u8]| {
-            let hash = keyspace.hash(key);
-            [&a, &b].iter().any(|content| content.table.find(hash, key).is_some_and(is_live))
+        let is_live = |entry: Entry| entry.is_visible() && entry.expire_at().is_none_or(|at| at > wall_ms);
+        let exists = |bytes: &[u8]| {
+            let hash = keyspace.hash(bytes);
+            [&a, &b].iter().any(|store| store.get(&Key { bytes, hash }).is_some_and(is_live))
         };
         for db in [one, two] {
             self.shard.dbs[db].watchers.touch_where(exists);
         }
-        self.shard.dbs[one].content = b;
-        self.shard.dbs[two].content = a;
+        self.shard.dbs[one].store = b;
+        self.shard.dbs[two].store = a;
         for db in [one, two] {
             self.db = db;
             self.void_all();
@@ -354,36 +354,38 @@ impl View<'_> {
     /// while its grace lasts. Costs nothing in a database without deadlines.
     #[inline]
     pub(super) fn tend(&mut self, key: &Key<'_>) {
-        if self.content().expiring > 0 {
+        if self.store().expiring() > 0 {
             self.tend_expiring(key);
         }
     }
 
     fn tend_expiring(&mut self, key: &Key<'_>) {
         let wall_ms = self.scope.now.wall_ms;
-        let content = self.content();
-        let Some(entry) = content.table.find_mut(key.hash, key.bytes) else { return };
+        let store = self.store();
+        let Some(found) = store.find(key) else { return };
+        let entry = store.entry(found);
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
             return;
         }
-        if dies_at(entry).is_some_and(|at| at > wall_ms) {
-            if is_visible(entry) {
-                entry.mark_stale();
-                content.hidden += 1;
+        let was_visible = entry.is_visible();
+        if entry.dies_at().is_some_and(|at| at > wall_ms) {
+            store.mark_stale(found);
+            if was_visible {
                 self.expired(key.bytes);
             }
-        } else if let Some(entry) = self.take_entry(key) {
-            self.died(&entry);
+        } else {
+            let kind = self.take_found(found);
+            self.died(key.bytes, kind);
         }
     }
 
     /// An entry of no more use to anybody was taken out: a visible one has expired, of a hidden one only
     /// caches may know.
-    pub(super) fn died(&mut self, entry: &Entry) {
-        if is_visible(entry) {
-            self.expired(entry.key());
+    pub(super) fn died(&mut self, key: &[u8], kind: Kind) {
+        if kind == Kind::Value {
+            self.expired(key);
         } else {
-            self.outdated(entry.key());
+            self.outdated(key);
         }
     }
 
@@ -395,66 +397,50 @@ impl View<'_> {
         self.notify(Classes::EXPIRED, "expired", key);
     }
 
-    /// Puts an entry in place of what is there and keeps the counts and the expiry queue true.
-    pub(super) fn put_entry(&mut self, key: &Key<'_>, entry: Entry) {
-        let expire_at = entry.expire_at();
-        let hidden = !is_visible(&entry);
-        let keyspace = self.keyspace;
-        let content = self.content();
-        let old = content.table.insert(key.hash, entry);
-        let grew = old.is_none();
-        let is_new = !hidden && old.as_ref().is_none_or(|old| !is_visible(old));
-        let before = old.as_ref().and_then(Entry::expire_at);
-        content.expiring += usize::from(expire_at.is_some());
-        content.expiring -= usize::from(before.is_some());
-        content.hidden += usize::from(hidden);
-        content.hidden -= usize::from(old.as_ref().is_some_and(|old| !is_visible(old)));
-        if grew {
-            content.table.grow(|key| keyspace.hash(key));
-        }
-        drop(old);
-        if let Some(at) = expire_at {
-            self.file_expiry(key.hash, before, at);
-        }
-        if is_new {
+    /// Puts an entry in place of what is there.
+    pub(super) fn put_entry(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
+        let wall_ms = self.scope.now.wall_ms;
+        let old = self.store().put(wall_ms, key, value, meta);
+        let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
+        self.keep_freed(old);
+        self.note_expiry(meta.expire_at);
+        self.note_scattered();
+        if meta.kind == Kind::Value && !was_visible {
             self.notify(Classes::NEW, "new", key.bytes);
         }
     }
 
-    /// Takes an entry out, visible or not, and keeps the counts true.
-    pub(super) fn take_entry(&mut self, key: &Key<'_>) -> Option<Entry> {
-        let keyspace = self.keyspace;
-        let content = self.content();
-        let entry = content.table.remove(key.hash, key.bytes, |key| keyspace.hash(key))?;
-        content.note_removed(&entry);
-        Some(entry)
+    /// Takes an entry out, visible or not, and says what it was.
+    pub(super) fn take_entry(&mut self, key: &Key<'_>) -> Option<Kind> {
+        let found = self.store().find(key)?;
+        Some(self.take_found(found))
     }
 
-    /// Adds a record to the expiry queue where the record of the deadline `before` would fire too late.
-    pub(super) fn file_expiry(&mut self, hash: u64, before: Option<i64>, at: i64) {
-        if before.is_some_and(|before| before <= at) {
-            return;
-        }
-        let now = self.scope.now;
-        let content = self.content();
-        content.queue.push(at, hash);
-        self.rebuild_bloated_queue();
-        self.keyspace.note_due(self.index, look_at(at, now));
+    pub(super) fn take_found(&mut self, found: Found) -> Kind {
+        let removed = self.store().remove(found);
+        let kind = removed.kind;
+        self.keep_freed(Some(removed));
+        self.note_scattered();
+        kind
     }
 
-    fn rebuild_bloated_queue(&mut self) {
-        let keyspace = self.keyspace;
-        let content = self.content();
-        if !content.queue.is_bloated(content.expiring) {
-            return;
+    /// Keeps a large value that nobody has any more until the lock is released.
+    fn keep_freed(&mut self, removed: Option<Removed>) {
+        self.effects.freed.extend(removed.and_then(|removed| removed.shared));
+    }
+
+    /// Wakes the sweeper in time for a new deadline.
+    fn note_expiry(&mut self, expire_at: Option<i64>) {
+        if let Some(at) = expire_at {
+            self.keyspace.note_due(self.index, look_at(at, self.scope.now));
         }
-        let mut records = Vec::with_capacity(content.expiring);
-        content.table.each(|entry| {
-            if let Some(at) = sweep_at(entry) {
-                records.push((at, keyspace.hash(entry.key())));
-            }
-        });
-        content.queue.rebuild(records.into_iter());
+    }
+
+    /// Wakes the sweeper to compact memory that deletions left scattered.
+    fn note_scattered(&mut self) {
+        if self.store().is_scattered() {
+            self.keyspace.note_due(self.index, self.scope.now.mono_ms);
+        }
     }
 
     /// A write left a value: watchers are told, a lease is void, waiters get the value.
@@ -467,36 +453,17 @@ impl View<'_> {
     }
 }
 
-impl Content {
-    /// Keeps the counts true after an entry left the table.
-    pub fn note_removed(&mut self, entry: &Entry) {
-        self.expiring -= usize::from(entry.expire_at().is_some());
-        self.hidden -= usize::from(!is_visible(entry));
-    }
-}
-
-/// Whether ordinary commands see this entry, its deadline aside.
-#[inline]
-pub(super) fn is_visible(entry: &Entry) -> bool {
-    entry.kind() == Kind::Value && !entry.is_marked_stale()
-}
-
-/// When the entry is of no more use to anybody: its deadline plus its grace.
-pub(super) fn dies_at(entry: &Entry) -> Option<i64> {
-    let grace_ms = entry.refill().map_or(0, |refill| i64::from(refill.grace_ms));
-    entry.expire_at().map(|at| at.saturating_add(grace_ms))
-}
-
-/// When the sweeper next has something to do with the entry.
-pub(super) fn sweep_at(entry: &Entry) -> Option<i64> {
-    if entry.is_marked_stale() { dies_at(entry) } else { entry.expire_at() }
+/// Entries that ordinary commands see.
+fn visible_count(store: &Store) -> usize {
+    store.len() - store.hidden()
 }
 
 #[inline]
-fn visible<'t>(content: &'t Content, key: &Key<'_>) -> Option<&'t Entry> {
-    content.table.find(key.hash, key.bytes).filter(|entry| is_visible(entry))
+fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
+    store.get(key).filter(Entry::is_visible)
 }
 
-fn visible_mut<'t>(content: &'t mut Content, key: &Key<'_>) -> Option<&'t mut Entry> {
-    content.table.find_mut(key.hash, key.bytes).filter(|entry| is_visible(entry))
+#[inline]
+fn find_visible(store: &Store, key: &Key<'_>) -> Option<Found> {
+    store.find(key).filter(|found| store.entry(*found).is_visible())
 }

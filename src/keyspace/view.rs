@@ -5,10 +5,11 @@ use std::ops::{Deref, DerefMut};
 use parking_lot::MutexGuard;
 
 use super::effects::Effects;
-use super::shard::{Content, Db, Shard};
+use super::shard::{Db, Shard};
 use super::{FillRules, Keyspace};
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
+use crate::storage::Store;
 
 /// What a verb needs besides data: the time, the rules, and where to count.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +65,8 @@ impl View<'_> {
     }
 
     #[inline]
-    pub(super) fn content(&mut self) -> &mut Content {
-        &mut self.shard.db(self.db).content
+    pub(super) fn store(&mut self) -> &mut Store {
+        &mut self.shard.db(self.db).store
     }
 
     /// Files a deadline, monotonic ms, with the shard and its sweeper.

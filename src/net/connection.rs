@@ -14,17 +14,20 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 use tokio::io::ReadBuf;
 
-use super::house::client_class;
+use super::house::class_of;
 use super::reply_queue::ReplyQueue;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
-use crate::base::limits::{IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE};
+use crate::base::limits::{
+    IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
+};
 use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
 use crate::commands::batch::{Batch, Bench, Cut};
 use crate::commands::session::Session;
 use crate::commands::subscriptions::write_push;
-use crate::fill::{Letter, PostBox};
+use crate::config::Settings;
+use crate::fill::{Answer, Letter, PostBox};
 use crate::keyspace::Effects;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
@@ -144,6 +147,16 @@ impl Connection {
                 return Poll::Pending;
             }
             self.publishes = false;
+            if self.session.is_paused {
+                if self.finishes {
+                    self.session.closes = true;
+                } else if self.worker.waits_for_pause(self.session.client.id, cx.waker()) {
+                    return Poll::Pending;
+                } else if let Err(end) = self.resume() {
+                    return Poll::Ready(end);
+                }
+                continue;
+            }
             match self.poll_read(cx) {
                 Poll::Pending if self.finishes && !self.stream.has_bytes() => self.session.closes = true,
                 Poll::Pending => return Poll::Pending,
@@ -185,6 +198,20 @@ impl Connection {
         Poll::Ready(self.check_limits().map(|()| read))
     }
 
+    /// The pause is over: runs what it put off.
+    fn resume(&mut self) -> Result<(), End> {
+        self.session.is_paused = false;
+        let worker = self.worker.clone();
+        let mut lent = worker.lent.borrow_mut();
+        let Lent { batch, effects, .. } = &mut *lent;
+        let mut partial = std::mem::take(&mut self.partial);
+        let used = self.run(&mut partial, batch, effects);
+        partial.drain(..used);
+        self.partial = partial;
+        self.publish(0);
+        self.check_limits()
+    }
+
     /// Reads on behind a request that is cut off, with room for what it is known to lack.
     fn poll_read_partial(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // Room for what arrives next, not for what a client announces; it is zeroed before each read.
@@ -211,7 +238,12 @@ impl Connection {
             start = next;
             if !batch.is_empty() {
                 batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
-                worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
+                let paused = worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
+                if let Some(index) = paused {
+                    // It and what follows is cut again when the pause is over.
+                    self.parser = Parser::default();
+                    return batch.begin_of(index);
+                }
             }
             self.deliver_own_letters(effects);
             match cut {
@@ -225,9 +257,16 @@ impl Connection {
         }
     }
 
-    fn run_batch(&mut self, buffer: &[u8], batch: &Batch, bench: &mut Bench<'_>) {
+    /// Runs a batch. Returns the index of the request that CLIENT PAUSE put off, if there is one.
+    fn run_batch(&mut self, buffer: &[u8], batch: &Batch, bench: &mut Bench<'_>) -> Option<usize> {
+        let mut paused = None;
+        bench.meter.start();
         for index in 0..batch.len() {
             batch.run(index, buffer, bench, &mut self.session, self.replies.tail());
+            if self.session.is_paused {
+                paused = Some(index);
+                break;
+            }
             if let Some(parked) = self.session.slots.parked.take() {
                 self.replies.keep_place(parked, self.session.proto);
                 self.session.slots.open += 1;
@@ -238,17 +277,16 @@ impl Connection {
                 break;
             }
         }
+        bench.meter.hand_over();
         bench.counters.add(Counter::Batches, 1);
         let effects = &bench.effects;
         self.publishes |=
             !(bench.deliveries.is_empty() && effects.events.is_empty() && effects.changes.is_empty());
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);
-        if let Some(command) = batch.last_command() {
-            seen.last_command.store(command, Relaxed);
-        }
         self.shed_overfull(bench);
         bench.prune_leases(&mut self.session);
+        paused
     }
 
     /// Answers WAIT to slots behind which too much has queued up.
@@ -297,12 +335,20 @@ impl Connection {
     fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
         match letter {
             Letter::Answer { seq, answer } => {
+                if matches!(answer, Answer::Unblocked) {
+                    bench.counters.add(Counter::ErrorReplies, 1);
+                    bench.meter.calls().note_error(b"UNBLOCKED");
+                }
                 if let Some(slot) = self.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
                 bench.answered_tracker(&self.session, self.replies.tracked(seq), &answer);
                 self.replies.answer(seq, &answer);
                 self.session.slots.open = self.replies.unanswered();
+            }
+            Letter::Line(line) => {
+                self.session.client.seen.posted_bytes.fetch_sub(line.len(), Relaxed);
+                self.replies.tail().extend(&line);
             }
             // `close_asap` is set before the letter is sent; the letter only wakes us.
             Letter::Close | Letter::Push(_) | Letter::Overrun => {}
@@ -320,6 +366,7 @@ impl Connection {
         self.worker.counters.add(Counter::ErrorReplies, 1);
         tracing::debug!(client = self.session.client.id, addr = %self.session.client.addr, "{}", error.to_string().escape_debug());
         let text = [b"ERR ", &error.text()[..]].concat();
+        self.worker.note_error(&text);
         let proto = self.session.proto;
         Reply::new(self.replies.tail(), proto).error(&text);
         self.session.closes = true;
@@ -351,7 +398,7 @@ impl Connection {
         if self.written > 0 {
             self.written = 0;
             self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
-            self.session.client.seen.reply_bytes.store(self.replies.len(), Relaxed);
+            self.session.client.seen.reply_bytes.store(self.replies.bytes(), Relaxed);
             self.session.client.seen.soft_limit_since.store(0, Relaxed);
         }
         self.replies_handed();
@@ -367,7 +414,8 @@ impl Connection {
         }
         if was_backlogged && !leases.is_empty() {
             let worker = self.worker.clone();
-            worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(&leases));
+            let client = self.session.client.id;
+            worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(client, &leases));
         }
     }
 
@@ -378,7 +426,7 @@ impl Connection {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.replies.len() - self.written
+        self.replies.bytes() - self.written
     }
 
     fn publish(&mut self, read: usize) {
@@ -387,6 +435,11 @@ impl Connection {
         let seen = &self.session.client.seen;
         add(&seen.input_bytes, read);
         seen.query_bytes.store(self.partial.len(), Relaxed);
+    }
+
+    /// Authenticated, or in no need of it.
+    fn may_enter(&self, settings: &Settings) -> bool {
+        self.session.is_authenticated || settings.requirepass.is_none()
     }
 
     /// Closes connections that pile up requests or replies beyond their limits.
@@ -405,7 +458,7 @@ impl Connection {
             );
             return Err(End::QueryLimit);
         }
-        let limit = &settings.output_limits[client_class(&self.session.client) as usize];
+        let limit = &settings.output_limits[class_of(&self.session.client) as usize];
         let reply_bytes = self.waiting_bytes() as u64;
         seen.reply_bytes.store(reply_bytes as usize, Relaxed);
         if self.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
@@ -414,6 +467,14 @@ impl Connection {
                 client = self.session.client.id,
                 reply_bytes,
                 "closed: output buffer limit reached"
+            );
+            return Err(End::OutputLimit);
+        }
+        if self.is_backlogged && reply_bytes > UNAUTHENTICATED_REPLY_BYTES_MAX && !self.may_enter(&settings) {
+            self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
+            tracing::warn!(
+                client = self.session.client.id,
+                "closed: neither authenticates nor reads its replies"
             );
             return Err(End::OutputLimit);
         }
@@ -430,6 +491,7 @@ impl Connection {
     fn leave(mut self) {
         let worker = self.worker.clone();
         worker.shared.clients.remove(self.session.client.id);
+        worker.forget_paused(self.session.client.id);
         let slots = self.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
     }

@@ -61,9 +61,14 @@ fn publish_rates(shared: &Shared, samples: &mut VecDeque<Sample>) {
     }
 }
 
-/// The class whose output limits hold for a client.
-pub(super) fn client_class(client: &Client) -> ClientClass {
-    if client.is_subscriber() { ClientClass::Pubsub } else { ClientClass::Normal }
+/// The class whose output limits hold for a client. Who monitors gets much that it did not ask for one by one, as
+/// a subscriber does.
+pub(super) fn class_of(client: &Client) -> ClientClass {
+    if client.seen.is_monitor.load(Relaxed) || client.is_subscriber() {
+        ClientClass::Pubsub
+    } else {
+        ClientClass::Normal
+    }
 }
 
 fn close_overdue_clients(shared: &Shared) {
@@ -74,12 +79,13 @@ fn close_overdue_clients(shared: &Shared) {
     }
     let now = shared.clock.now().mono_ms;
     for client in shared.clients.list() {
+        let class = class_of(&client);
         // Who listens has nothing to say.
         let idle = settings.timeout_s > 0
             && client.idle_ms(now) > settings.timeout_s * 1000
-            && client.parked() == 0
-            && !client.is_subscriber();
-        let limit = &limits[client_class(&client) as usize];
+            && !client.is_blocked()
+            && class == ClientClass::Normal;
+        let limit = &limits[class as usize];
         let since = client.seen.soft_limit_since.load(Relaxed);
         let slow = since > 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
         if slow && let Some(counters) = shared.counters.last() {

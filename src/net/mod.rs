@@ -14,5 +14,6 @@ mod worker;
 
 pub use house::keep_house;
 pub use listener::{Listener, bind_all};
+pub use reply_queue::ReplyQueue;
 pub use stream::Accepted;
 pub use worker::{Crew, WorkerHandle};

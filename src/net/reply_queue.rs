@@ -120,7 +120,7 @@ impl ReplyQueue {
     }
 
     /// Bytes waiting, ready or not.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let behind =
             self.places.iter().map(|place| place.behind.len() + place.answer.as_ref().map_or(0, Output::len));
         self.ready.len() + behind.sum::<usize>()

@@ -5,11 +5,12 @@
 //! between two awaits.
 
 use std::cell::{Ref, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use super::stream::Accepted;
 use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
 use crate::base::metrics::Counters;
 use crate::commands::batch::{Batch, Bench};
+use crate::commands::calls::Meter;
 use crate::commands::shared::{Shared, fill_rules};
 use crate::config::{ClientClass, Settings};
 use crate::fill::{Answer, ReplySlot};
@@ -68,10 +70,15 @@ pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub counters: Arc<Counters>,
     pub lent: RefCell<Lent>,
+    meter: RefCell<Meter>,
     pub connections: Arc<AtomicUsize>,
     /// The settings last seen and their version, borrowed by the bench while it runs.
     settings: RefCell<(Arc<Settings>, u64)>,
     alarms: Arc<[Alarm]>,
+    /// Which of them is its own.
+    number: usize,
+    /// Connections that wait for the end of CLIENT PAUSE, by client.
+    paused: RefCell<HashMap<u64, Waker>>,
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
@@ -131,6 +138,7 @@ fn run(
         };
     let worker = Rc::new(Worker {
         counters: shared.counters[number].clone(),
+        meter: RefCell::new(Meter::new(shared.clock.clone(), shared.calls[number].clone())),
         settings: RefCell::new((shared.settings.load_full(), shared.settings_version())),
         shared,
         lent: RefCell::new(Lent {
@@ -140,6 +148,8 @@ fn run(
         }),
         connections,
         alarms,
+        number,
+        paused: RefCell::default(),
         outbox: RefCell::default(),
         outbox_filled: Notify::new(),
         post: Post::default(),
@@ -165,12 +175,46 @@ impl Worker {
         Ref::map(self.settings.borrow(), |(settings, _)| &**settings)
     }
 
+    /// Whether CLIENT PAUSE still holds; if so, the connection is woken at its end.
+    pub fn waits_for_pause(&self, client: u64, waker: &Waker) -> bool {
+        let now = self.shared.clock.now().mono_ms;
+        let Some(until) = self.shared.pause.until(now) else { return false };
+        self.paused.borrow_mut().insert(client, waker.clone());
+        self.alarms[self.number].wake_by(until);
+        true
+    }
+
+    /// A connection waits no longer.
+    pub fn forget_paused(&self, client: u64) {
+        self.paused.borrow_mut().remove(&client);
+    }
+
+    /// Wakes the connections that wait for the end of the pause, once it is there. Returns when it will be,
+    /// monotonic ms, if any connection waits.
+    fn wake_paused(&self) -> Option<u64> {
+        if self.paused.borrow().is_empty() {
+            return None;
+        }
+        let until = self.shared.pause.until(self.shared.clock.now().mono_ms);
+        if until.is_none() {
+            self.paused.borrow_mut().drain().for_each(|(_, waker)| waker.wake());
+        }
+        until
+    }
+
+    /// Counts an error reply that no command wrote.
+    pub fn note_error(&self, line: &[u8]) {
+        self.meter.borrow().calls().note_error(line);
+    }
+
     /// Runs `work` on a bench with the time of now and the settings of now, then carries out its effects.
     pub fn at_bench<T>(&self, effects: &mut Effects, work: impl FnOnce(&mut Bench<'_>) -> T) -> T {
         let (settings, settings_version) = self.settings.borrow().clone();
         let now = self.shared.clock.now();
         let counters = &self.counters;
         let rules = fill_rules(&settings);
+        let meter = &mut *self.meter.borrow_mut();
+        meter.apply(&settings, settings_version);
         let mut bench = Bench {
             shared: &self.shared,
             settings,
@@ -180,6 +224,7 @@ impl Worker {
             now,
             effects,
             deliveries: Vec::new(),
+            meter,
         };
         bench.refresh_settings();
         let result = work(&mut bench);
@@ -198,6 +243,7 @@ impl Worker {
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }
+            self.shared.keyspace.free(bench.effects.freed.drain(..));
             let answers = std::mem::take(&mut bench.effects.answers);
             if answers.len() > WAKE_PORTION {
                 self.outbox.borrow_mut().extend(answers);
@@ -264,7 +310,7 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
     loop {
         // Set before the shards are looked at: whoever files an earlier deadline meanwhile wakes us again.
         alarm.at.store(u64::MAX, Relaxed);
-        let mut next = u64::MAX;
+        let mut next = worker.wake_paused().unwrap_or(u64::MAX);
         let mut since = Instant::now();
         let mut now = worker.shared.clock.now().mono_ms;
         for shard in (number..SHARDS).step_by(step) {
@@ -272,7 +318,9 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
             if due_at <= now {
                 due_at = worker.at_bench(&mut Effects::default(), |bench| bench.sweep(shard));
                 now = worker.shared.clock.now().mono_ms;
-                if since.elapsed() > SWEEP_SLICE {
+                let took = since.elapsed();
+                if took > SWEEP_SLICE {
+                    worker.shared.note_latency("expire-cycle", took);
                     tokio::task::yield_now().await;
                     since = Instant::now();
                 }

@@ -1,42 +1,53 @@
-//! One entry: header, optional deadline, optional refill facts, key and value in a single allocation.
+//! One entry: header, deadline, refill facts, key and value in one piece of an arena's block.
 //!
-//! An `Entry` is one pointer wide, so that a table's bucket of six fits a cache line. Values of
-//! `SHARED_VALUE_BYTES_MIN` and more live outside as reference-counted `Bytes`.
-//! Invariant: the bytes behind the pointer always follow the layout below.
+//! The layout is written by `write` and read by `Entry`; nobody else knows it. Values of
+//! `SHARED_VALUE_BYTES_MIN` and more lie outside as reference-counted `Bytes`, their number in the entry.
 //!
 //! ```text
-//! flags 1 | value length 2 | key length 1 or 5 | [expire_at 8] | [refill 8] | key | value or *Bytes
+//! flags 1 | key length 1 | value length 1 | [key length 4] [value length 2] | [expire_at 5 or 8] | [refill 8] | key | value
 //! ```
+//! Flags: kind in bits 0 to 2 (7 is the arena's mark of a free block), `EXPIRE_*` in 3 and 4, then one bit each.
+//! A length byte of 255 says that the longer field follows.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
+use bytes::Bytes;
 
-use bytes::{Bytes, BytesMut};
-
+use super::arena::FREE;
+use super::shared::SharedValues;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
-const KIND_MASK: u8 = 0b0000_0011;
-const HAS_EXPIRE: u8 = 0b0000_0100;
-const HAS_REFILL: u8 = 0b0000_1000;
-const SHARED: u8 = 0b0001_0000;
-const LONG_KEY: u8 = 0b0010_0000;
-const STALE: u8 = 0b0100_0000;
+const KIND_MASK: u8 = 0b0000_0111;
+const EXPIRE_MASK: u8 = 0b0001_1000;
+const EXPIRE_SHORT: u8 = 0b0000_1000;
+const EXPIRE_LONG: u8 = 0b0001_0000;
+const HAS_REFILL: u8 = 0b0010_0000;
+const SHARED: u8 = 0b0100_0000;
 const EDITED: u8 = 0b1000_0000;
 
-/// A short key's length stands in one byte; this value says that four more bytes follow.
-const KEY_LEN_LONG: u8 = u8::MAX;
-const FIXED_BYTES: usize = 4;
+const FIXED_BYTES: usize = 3;
+const LONGER: u8 = u8::MAX;
+const REFILL_BYTES: usize = 8;
+/// The number of a shared value.
+const SHARED_BYTES: usize = 4;
+
+/// Milliseconds of 2020-01-01T00:00:00Z: deadlines of the 34 years from there fit five bytes.
+const EPOCH_MS: i64 = 1_577_836_800_000;
+const SHORT_BITS: u32 = 40;
 
 /// What an entry says about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A value, visible to every command.
     Value,
-    /// FILL.NONE: known not to exist. Hidden from all but the FILL commands.
+    /// A value past its deadline that is kept for its grace. Hidden from all but the FILL commands, as are
+    /// the two below.
+    Stale,
+    /// FILL.NONE: known not to exist.
     None,
-    /// FILL.PASS: uncacheable. Hidden likewise.
+    /// FILL.PASS: uncacheable.
     Pass,
 }
+
+const _: () = assert!((Kind::Pass as u8) < FREE);
 
 /// What FILL keeps with a value: how long it may be served stale and what it cost to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -54,14 +65,27 @@ pub struct Meta {
     /// Wall-clock milliseconds since the epoch at which the entry expires.
     pub expire_at: Option<i64>,
     pub refill: Option<Refill>,
+    /// Whether the value was changed in place since it was set: OBJECT ENCODING calls that `raw`.
+    pub edited: bool,
 }
 
 impl Meta {
     /// An ordinary value.
     #[must_use]
     pub fn value(expire_at: Option<i64>) -> Meta {
-        Meta { kind: Kind::Value, expire_at, refill: None }
+        Meta { kind: Kind::Value, expire_at, refill: None, edited: false }
     }
+
+    /// When the entry is of no more use to anybody: its deadline plus its grace.
+    #[must_use]
+    pub fn dies_at(&self) -> Option<i64> {
+        dies_at(self.expire_at, self.refill)
+    }
+}
+
+fn dies_at(expire_at: Option<i64>, refill: Option<Refill>) -> Option<i64> {
+    let grace_ms = refill.map_or(0, |refill| i64::from(refill.grace_ms));
+    expire_at.map(|at| at.saturating_add(grace_ms))
 }
 
 /// A value on its way into an entry. Built before any lock is taken, so that large copies happen outside.
@@ -98,13 +122,6 @@ impl<'a> NewValue<'a> {
         match self {
             NewValue::Small(bytes) => Bytes::copy_from_slice(bytes),
             NewValue::Shared(bytes) => bytes.clone(),
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            NewValue::Small(bytes) => bytes,
-            NewValue::Shared(bytes) => bytes,
         }
     }
 }
@@ -154,94 +171,110 @@ impl<'a> ValueRef<'a> {
     }
 }
 
-/// An entry of the table.
-pub struct Entry(NonNull<u8>);
+/// What stands in an entry's value place.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    Inline(&'a [u8]),
+    /// The number of a shared value.
+    Shared(u32),
+}
 
-// SAFETY: an entry owns its allocation and the `Bytes` inside; nothing in it is tied to a thread.
-unsafe impl Send for Entry {}
-// SAFETY: shared access only reads.
-unsafe impl Sync for Entry {}
+impl Content<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Content::Inline(bytes) => bytes.len(),
+            Content::Shared(_) => SHARED_BYTES,
+        }
+    }
+}
 
-impl Entry {
-    /// Builds an entry. Cost: one allocation and one copy of key and small value.
+/// Bytes of an entry. The key's length is bounded by the protocol (512 MiB), the content's by
+/// `SHARED_VALUE_BYTES_MIN`.
+#[inline]
+#[must_use]
+pub fn entry_bytes(key_bytes: usize, content: Content<'_>, meta: Meta) -> usize {
+    Shape::of(key_bytes, content.len(), expire_flag(meta.expire_at), meta.refill.is_some()).total()
+}
+
+/// Writes an entry of `entry_bytes` into a block. Cost: one copy of key and content.
+#[inline]
+pub fn write(block: &mut [u8], key: &[u8], content: Content<'_>, meta: Meta) {
+    let shape = Shape::of(key.len(), content.len(), expire_flag(meta.expire_at), meta.refill.is_some());
+    shape.write_lengths(block);
+    let mut flags = meta.kind as u8 | expire_flag(meta.expire_at);
+    if let Some(at) = meta.expire_at {
+        write_expire_at(block, shape.fixed(), at);
+    }
+    if let Some(refill) = meta.refill {
+        flags |= HAS_REFILL;
+        let at = shape.key_at() - REFILL_BYTES;
+        block[at..at + 4].copy_from_slice(&refill.grace_ms.to_le_bytes());
+        block[at + 4..at + 8].copy_from_slice(&refill.delta_ms.to_le_bytes());
+    }
+    flags |= if meta.edited { EDITED } else { 0 };
+    let value_at = shape.value_at();
+    block[shape.key_at()..value_at].copy_from_slice(key);
+    match content {
+        Content::Inline(bytes) => block[value_at..value_at + bytes.len()].copy_from_slice(bytes),
+        Content::Shared(number) => {
+            flags |= SHARED;
+            block[value_at..value_at + SHARED_BYTES].copy_from_slice(&number.to_le_bytes());
+        }
+    }
+    block[0] = flags;
+}
+
+/// An entry of the store, read.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    block: &'a [u8],
+    shared: &'a SharedValues,
+    shape: Shape,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry that begins a block.
+    #[inline]
     #[must_use]
-    pub fn new(key: &[u8], value: &NewValue<'_>, meta: Meta) -> Entry {
-        let shape = Shape::of(key.len(), value, meta);
-        let entry = Entry::allocate(shape.total());
-        let flags = shape.flags | meta.kind as u8;
-        let bytes = entry.0.as_ptr();
-        // SAFETY: the allocation is `shape.total()` bytes long, the slices below are cut out of exactly
-        // that, and nobody else has the pointer yet. It is zeroed first, so no uninitialised byte is read.
-        let bytes = unsafe {
-            std::ptr::write_bytes(bytes, 0, shape.key_at());
-            std::slice::from_raw_parts_mut(bytes, shape.key_at())
-        };
-        bytes[0] = flags;
-        bytes[1..3].copy_from_slice(&(shape.inline_len as u16).to_le_bytes());
-        if flags & LONG_KEY == 0 {
-            bytes[3] = key.len() as u8;
-        } else {
-            bytes[3] = KEY_LEN_LONG;
-            bytes[4..8].copy_from_slice(&(key.len() as u32).to_le_bytes());
-        }
-        let mut at = shape.fixed();
-        if let Some(expire_at) = meta.expire_at {
-            bytes[at..at + 8].copy_from_slice(&expire_at.to_le_bytes());
-            at += 8;
-        }
-        if let Some(refill) = meta.refill {
-            bytes[at..at + 4].copy_from_slice(&refill.grace_ms.to_le_bytes());
-            bytes[at + 4..at + 8].copy_from_slice(&refill.delta_ms.to_le_bytes());
-        }
-        entry.write_tail(&shape, key, value);
-        entry
+    pub fn read(block: &'a [u8], shared: &'a SharedValues) -> Entry<'a> {
+        Entry { block, shared, shape: Shape::read(block) }
     }
 
-    fn write_tail(&self, shape: &Shape, key: &[u8], value: &NewValue<'_>) {
-        // SAFETY: key and value lie behind the header inside the fresh allocation of `shape.total()` bytes.
-        unsafe {
-            let key_at = self.0.as_ptr().add(shape.key_at());
-            std::ptr::copy_nonoverlapping(key.as_ptr(), key_at, key.len());
-            let value_at = key_at.add(key.len());
-            match value {
-                NewValue::Shared(bytes) => {
-                    let owned: *mut Bytes = Box::into_raw(Box::new(bytes.clone()));
-                    value_at.cast::<*mut Bytes>().write_unaligned(owned);
-                }
-                NewValue::Small(_) => {
-                    std::ptr::copy_nonoverlapping(value.as_slice().as_ptr(), value_at, shape.inline_len);
-                }
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> &'a [u8] {
+        &self.block[self.shape.key_at()..self.shape.value_at()]
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn value(&self) -> ValueRef<'a> {
+        match self.content() {
+            Content::Inline(bytes) => ValueRef::Inline(bytes),
+            Content::Shared(number) => ValueRef::Shared(self.shared.get(number)),
+        }
+    }
+
+    /// What stands in the value's place.
+    #[inline]
+    #[must_use]
+    pub fn content(&self) -> Content<'a> {
+        let bytes = &self.block[self.shape.value_at()..self.shape.total()];
+        match bytes {
+            [a, b, c, d] if self.flags() & SHARED != 0 => {
+                Content::Shared(u32::from_le_bytes([*a, *b, *c, *d]))
             }
+            _ => Content::Inline(bytes),
         }
     }
 
     #[inline]
-    #[must_use]
-    pub fn key(&self) -> &[u8] {
-        let (at, len) = self.key_place();
-        &self.head_and_key(at + len)[at..]
-    }
-
-    #[inline]
-    #[must_use]
-    pub fn value(&self) -> ValueRef<'_> {
-        let (key_at, key_len) = self.key_place();
-        let value_at = key_at + key_len;
-        if self.flags() & SHARED != 0 {
-            // SAFETY: with SHARED set, the value's place holds the pointer written by `write_tail`.
-            return ValueRef::Shared(unsafe { &*self.shared_ptr(value_at) });
-        }
-        // SAFETY: the allocation is `value_at + inline_len` bytes long and initialised by `new`.
-        ValueRef::Inline(unsafe {
-            std::slice::from_raw_parts(self.0.as_ptr().add(value_at), self.inline_len())
-        })
-    }
-
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.flags() & KIND_MASK {
             0 => Kind::Value,
-            1 => Kind::None,
+            1 => Kind::Stale,
+            2 => Kind::None,
             _ => Kind::Pass,
         }
     }
@@ -250,7 +283,15 @@ impl Entry {
     #[inline]
     #[must_use]
     pub fn expire_at(&self) -> Option<i64> {
-        (self.flags() & HAS_EXPIRE != 0).then(|| i64::from_le_bytes(self.field(self.fixed())))
+        let field = &self.block[self.shape.fixed()..];
+        match self.flags() & EXPIRE_MASK {
+            0 => None,
+            EXPIRE_SHORT => {
+                let low = u64::from(u32::from_le_bytes([field[0], field[1], field[2], field[3]]));
+                Some(EPOCH_MS + (low | u64::from(field[4]) << 32) as i64)
+            }
+            _ => field.first_chunk().map(|bytes| i64::from_le_bytes(*bytes)),
+        }
     }
 
     #[must_use]
@@ -258,173 +299,50 @@ impl Entry {
         if self.flags() & HAS_REFILL == 0 {
             return None;
         }
-        let at = self.fixed() + if self.flags() & HAS_EXPIRE != 0 { 8 } else { 0 };
-        let both: [u8; 8] = self.field(at);
-        let half =
-            |from: usize| u32::from_le_bytes([both[from], both[from + 1], both[from + 2], both[from + 3]]);
-        Some(Refill { grace_ms: half(0), delta_ms: half(4) })
+        let end = self.shape.key_at();
+        let half = |at: usize| self.block[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        Some(Refill { grace_ms: half(end - REFILL_BYTES), delta_ms: half(end - REFILL_BYTES / 2) })
     }
 
     #[must_use]
     pub fn meta(&self) -> Meta {
-        Meta { kind: self.kind(), expire_at: self.expire_at(), refill: self.refill() }
+        let edited = self.is_edited();
+        Meta { kind: self.kind(), expire_at: self.expire_at(), refill: self.refill(), edited }
     }
 
-    /// Set once the sweeper has seen the entry go stale; keeps the count of hidden entries exact.
+    /// When the entry is of no more use to anybody: its deadline plus its grace.
     #[must_use]
-    pub fn is_marked_stale(&self) -> bool {
-        self.flags() & STALE != 0
+    pub fn dies_at(&self) -> Option<i64> {
+        dies_at(self.expire_at(), self.refill())
     }
 
-    pub fn mark_stale(&mut self) {
-        self.set_flag(STALE, true);
+    /// Whether ordinary commands see the entry, its deadline aside.
+    #[inline]
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        self.kind() == Kind::Value
     }
 
-    fn set_flag(&mut self, flag: u8, on: bool) {
-        let flags = if on { self.flags() | flag } else { self.flags() & !flag };
-        // SAFETY: the first byte of the allocation is the flags byte, and `&mut self` is the only access.
-        unsafe { *self.0.as_ptr() = flags };
-    }
-
-    /// Whether the value was changed in place since it was set: OBJECT ENCODING calls that `raw`.
+    /// Whether the value was changed in place since it was set.
     #[must_use]
     pub fn is_edited(&self) -> bool {
         self.flags() & EDITED != 0
     }
 
-    pub fn set_edited(&mut self, edited: bool) {
-        self.set_flag(EDITED, edited);
-    }
-
-    /// Changes the deadline; a new or removed one costs a new allocation and a copy of a small value.
-    pub fn set_expire_at(&mut self, expire_at: Option<i64>) {
-        match expire_at {
-            Some(at) if self.flags() & HAS_EXPIRE != 0 => {
-                let place = self.fixed();
-                // SAFETY: with HAS_EXPIRE set, the eight bytes at `fixed()` are the deadline.
-                unsafe { self.0.as_ptr().add(place).cast::<[u8; 8]>().write_unaligned(at.to_le_bytes()) };
-            }
-            None if self.flags() & HAS_EXPIRE == 0 => {}
-            _ => {
-                let edited = self.is_edited();
-                *self = Entry::new(self.key(), &self.value().to_new(), Meta { expire_at, ..self.meta() });
-                self.set_edited(edited);
-            }
-        }
-    }
-
-    /// Changes the value in place: `change` sees it with its length set to `len`, new bytes zero.
-    /// Cost: a small value is copied once; a shared one only when somebody else still reads it.
-    pub fn edit(&mut self, len: usize, change: impl FnOnce(&mut [u8])) {
-        if self.flags() & SHARED != 0 {
-            let (key_at, key_len) = self.key_place();
-            // SAFETY: with SHARED set, the place holds the pointer; `&mut self` makes the access exclusive.
-            let shared = unsafe { &mut *self.shared_ptr(key_at + key_len) };
-            let mut bytes = match std::mem::take(shared).try_into_mut() {
-                Ok(own) => own,
-                Err(read_elsewhere) => BytesMut::from(&read_elsewhere[..]),
-            };
-            bytes.resize(len, 0);
-            change(&mut bytes);
-            *shared = bytes.freeze();
-        } else if len == self.inline_len() {
-            let (key_at, key_len) = self.key_place();
-            // SAFETY: the inline value's `len` bytes lie behind the key; `&mut self` makes it exclusive.
-            change(unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr().add(key_at + key_len), len) });
-        } else {
-            let mut bytes = BytesMut::with_capacity(len);
-            bytes.extend_from_slice(&self.value().as_slice()[..len.min(self.inline_len())]);
-            bytes.resize(len, 0);
-            change(&mut bytes);
-            *self = Entry::new(self.key(), &NewValue::from_shared(&bytes.freeze()), self.meta());
-        }
-    }
-
-    /// Bytes of this entry's allocation, without a shared value.
-    #[must_use]
-    pub fn allocated_bytes(&self) -> usize {
-        let (key_at, key_len) = self.key_place();
-        let tail = if self.flags() & SHARED != 0 { size_of::<*mut Bytes>() } else { self.inline_len() };
-        key_at + key_len + tail
-    }
-
-    /// Asks the processor to fetch the entry's first two cache lines: header, key and a small value.
+    /// Bytes of this entry, without a shared value.
     #[inline]
-    pub fn prefetch(&self) {
-        super::prefetch_line(self.0.as_ptr());
-        super::prefetch_line(self.0.as_ptr().wrapping_add(64));
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.shape.total()
     }
 
     #[inline]
     fn flags(&self) -> u8 {
-        // SAFETY: every entry begins with its flags byte.
-        unsafe { *self.0.as_ptr() }
-    }
-
-    #[inline]
-    fn inline_len(&self) -> usize {
-        u16::from_le_bytes(self.field(1)).into()
-    }
-
-    #[inline]
-    fn fixed(&self) -> usize {
-        if self.flags() & LONG_KEY == 0 { FIXED_BYTES } else { FIXED_BYTES + 4 }
-    }
-
-    /// Offset and length of the key.
-    #[inline]
-    fn key_place(&self) -> (usize, usize) {
-        let flags = self.flags();
-        let len = if flags & LONG_KEY == 0 {
-            usize::from(self.field::<1>(3)[0])
-        } else {
-            u32::from_le_bytes(self.field(4)) as usize
-        };
-        let options = usize::from(flags & HAS_EXPIRE != 0) + usize::from(flags & HAS_REFILL != 0);
-        (self.fixed() + 8 * options, len)
-    }
-
-    #[inline]
-    fn head_and_key(&self, len: usize) -> &[u8] {
-        // SAFETY: callers pass the end of the key as given by `key_place`, inside the allocation.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), len) }
-    }
-
-    #[inline]
-    fn field<const N: usize>(&self, at: usize) -> [u8; N] {
-        // SAFETY: callers pass places inside the header, which every allocation has in full.
-        unsafe { self.0.as_ptr().add(at).cast::<[u8; N]>().read_unaligned() }
-    }
-
-    fn shared_ptr(&self, value_at: usize) -> *mut Bytes {
-        // SAFETY: only called with SHARED set, when eight bytes at the value's place hold the pointer.
-        unsafe { self.0.as_ptr().add(value_at).cast::<*mut Bytes>().read_unaligned() }
-    }
-
-    fn allocate(bytes: usize) -> Entry {
-        let layout = layout(bytes);
-        // SAFETY: the layout is never empty (the header alone is four bytes).
-        let pointer = unsafe { alloc(layout) };
-        Entry(NonNull::new(pointer).unwrap_or_else(|| handle_alloc_error(layout)))
+        self.block[0]
     }
 }
 
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let bytes = self.allocated_bytes();
-        // SAFETY: the shared block was boxed by `write_tail` and is given back exactly once; the entry's
-        // own allocation was made with this very layout.
-        unsafe {
-            if self.flags() & SHARED != 0 {
-                let (key_at, key_len) = self.key_place();
-                drop(Box::from_raw(self.shared_ptr(key_at + key_len)));
-            }
-            dealloc(self.0.as_ptr(), layout(bytes));
-        }
-    }
-}
-
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entry")
             .field("key", &self.key().escape_ascii().to_string())
@@ -434,45 +352,145 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-fn layout(bytes: usize) -> Layout {
-    Layout::array::<u8>(bytes).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()))
+/// Bytes of the entry that begins a block.
+#[must_use]
+pub fn bytes_of(block: &[u8]) -> usize {
+    Shape::read(block).total()
 }
 
-/// The sizes of an entry about to be built.
+/// Whether the entry that begins a block has this key. Cost: its first cache line, for most keys.
+#[inline]
+#[must_use]
+pub fn has_key(block: &[u8], key: &[u8]) -> bool {
+    let shape = Shape::read(block);
+    shape.key_len == key.len() && block[shape.key_at()..shape.value_at()] == *key
+}
+
+/// Changes an entry's kind in place.
+pub fn set_kind(block: &mut [u8], kind: Kind) {
+    block[0] = block[0] & !KIND_MASK | kind as u8;
+}
+
+/// Sets or clears the mark of a value changed in place.
+pub fn set_edited(block: &mut [u8], edited: bool) {
+    block[0] = if edited { block[0] | EDITED } else { block[0] & !EDITED };
+}
+
+/// Changes a deadline in place; false where the new one needs more or less room than the old.
+pub fn replace_expire_at(block: &mut [u8], expire_at: Option<i64>) -> bool {
+    let fits = block[0] & EXPIRE_MASK == expire_flag(expire_at);
+    if let Some(at) = expire_at
+        && fits
+    {
+        let place = Shape::read(block).fixed();
+        write_expire_at(block, place, at);
+    }
+    fits
+}
+
+/// The place of an inline value of `len` bytes in an entry whose value has another length, its length field set:
+/// `None` where the entry's block is too short or too long for it, or its length needs another field.
+/// The bytes are what they were, whatever the length.
+pub fn resize_in_place(block: &mut [u8], len: usize) -> Option<&mut [u8]> {
+    let old = Shape::read(block);
+    let new = Shape { value_len: len, ..old };
+    if old.fixed() != new.fixed() || super::arena::rounded(old.total()) != super::arena::rounded(new.total())
+    {
+        return None;
+    }
+    new.write_lengths(block);
+    Some(&mut block[new.value_at()..new.total()])
+}
+
+#[inline]
+fn expire_flag(expire_at: Option<i64>) -> u8 {
+    match expire_at {
+        None => 0,
+        Some(at) if at >= EPOCH_MS && at - EPOCH_MS < 1 << SHORT_BITS => EXPIRE_SHORT,
+        Some(_) => EXPIRE_LONG,
+    }
+}
+
+fn write_expire_at(block: &mut [u8], place: usize, at: i64) {
+    if expire_flag(Some(at)) == EXPIRE_SHORT {
+        block[place..place + 5].copy_from_slice(&(at - EPOCH_MS).to_le_bytes()[..5]);
+    } else {
+        block[place..place + 8].copy_from_slice(&at.to_le_bytes());
+    }
+}
+
+/// The sizes of an entry.
+#[derive(Clone, Copy)]
 struct Shape {
-    flags: u8,
     key_len: usize,
-    inline_len: usize,
+    value_len: usize,
+    options: usize,
 }
 
 impl Shape {
-    fn of(key_len: usize, value: &NewValue<'_>, meta: Meta) -> Shape {
-        let mut flags = 0;
-        flags |= if meta.expire_at.is_some() { HAS_EXPIRE } else { 0 };
-        flags |= if meta.refill.is_some() { HAS_REFILL } else { 0 };
-        flags |= if key_len >= usize::from(KEY_LEN_LONG) { LONG_KEY } else { 0 };
-        let inline_len = match value {
-            NewValue::Small(bytes) => bytes.len(),
-            NewValue::Shared(_) => {
-                flags |= SHARED;
-                0
-            }
-        };
-        Shape { flags, key_len, inline_len }
+    #[inline]
+    fn of(key_len: usize, value_len: usize, expire: u8, has_refill: bool) -> Shape {
+        let refill = if has_refill { REFILL_BYTES } else { 0 };
+        Shape { key_len, value_len, options: expire_bytes(expire) + refill }
     }
 
+    #[inline]
+    fn read(block: &[u8]) -> Shape {
+        let (mut key_len, mut value_len) = (usize::from(block[1]), usize::from(block[2]));
+        let mut at = FIXED_BYTES;
+        if block[1] == LONGER {
+            key_len = block[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+            at += 4;
+        }
+        if block[2] == LONGER {
+            value_len = block[at..].first_chunk().map_or(0, |bytes| u16::from_le_bytes(*bytes).into());
+        }
+        let refill = if block[0] & HAS_REFILL != 0 { REFILL_BYTES } else { 0 };
+        Shape { key_len, value_len, options: expire_bytes(block[0]) + refill }
+    }
+
+    fn write_lengths(&self, block: &mut [u8]) {
+        let mut at = FIXED_BYTES;
+        block[1] = u8::try_from(self.key_len).unwrap_or(LONGER);
+        if block[1] == LONGER {
+            block[at..at + 4].copy_from_slice(&(self.key_len as u32).to_le_bytes());
+            at += 4;
+        }
+        block[2] = u8::try_from(self.value_len).unwrap_or(LONGER);
+        if block[2] == LONGER {
+            block[at..at + 2].copy_from_slice(&(self.value_len as u16).to_le_bytes());
+        }
+    }
+
+    /// Where the options begin.
+    #[inline]
     fn fixed(&self) -> usize {
-        if self.flags & LONG_KEY == 0 { FIXED_BYTES } else { FIXED_BYTES + 4 }
+        let longer = |len: usize, bytes: usize| if len >= usize::from(LONGER) { bytes } else { 0 };
+        FIXED_BYTES + longer(self.key_len, 4) + longer(self.value_len, 2)
     }
 
+    #[inline]
     fn key_at(&self) -> usize {
-        let options = (self.flags & HAS_EXPIRE != 0) as usize + (self.flags & HAS_REFILL != 0) as usize;
-        self.fixed() + 8 * options
+        self.fixed() + self.options
     }
 
+    #[inline]
+    fn value_at(&self) -> usize {
+        self.key_at() + self.key_len
+    }
+
+    #[inline]
     fn total(&self) -> usize {
-        let tail = if self.flags & SHARED != 0 { size_of::<*mut Bytes>() } else { self.inline_len };
-        self.key_at() + self.key_len + tail
+        self.value_at() + self.value_len
+    }
+}
+
+#[inline]
+fn expire_bytes(flags: u8) -> usize {
+    match flags & EXPIRE_MASK {
+        0 => 0,
+        EXPIRE_SHORT => 5,
+        _ => 8,
     }
 }
 
@@ -482,53 +500,66 @@ mod tests {
     use proptest::prelude::*;
 
     fn metas() -> impl Strategy<Value = Meta> {
-        let kind = prop_oneof![Just(Kind::Value), Just(Kind::None), Just(Kind::Pass)];
+        let kind = prop_oneof![Just(Kind::Value), Just(Kind::Stale), Just(Kind::None), Just(Kind::Pass)];
         let refill = proptest::option::of((any::<u32>(), any::<u32>()))
             .prop_map(|both| both.map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }));
-        (kind, proptest::option::of(any::<i64>()), refill).prop_map(|(kind, expire_at, refill)| Meta {
+        let near = EPOCH_MS - 2..EPOCH_MS + (1 << SHORT_BITS) + 2;
+        let expire_at = proptest::option::of(prop_oneof![
+            any::<i64>(),
+            near,
+            Just(EPOCH_MS),
+            Just(EPOCH_MS + (1 << SHORT_BITS))
+        ]);
+        (kind, expire_at, refill, any::<bool>()).prop_map(|(kind, expire_at, refill, edited)| Meta {
             kind,
             expire_at,
             refill,
+            edited,
         })
     }
 
     fn lens() -> impl Strategy<Value = usize> {
-        prop_oneof![0..40usize, 250..260usize, (SHARED_VALUE_BYTES_MIN - 2)..(SHARED_VALUE_BYTES_MIN + 2)]
+        prop_oneof![0..40usize, 250..260usize, SHARED_VALUE_BYTES_MIN - 2..SHARED_VALUE_BYTES_MIN]
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
         fn entry_gives_back_what_went_in(key_len in lens(), value_len in lens(), meta in metas(), later in any::<Option<i64>>()) {
-            let key = vec![b'k'; key_len];
-            let value: Vec<u8> = (0..value_len).map(|i| i as u8).collect();
-            let mut entry = Entry::new(&key, &NewValue::copied(&value), meta);
-            prop_assert_eq!(entry.key(), &key[..]);
-            prop_assert_eq!(entry.value().as_slice(), &value[..]);
-            prop_assert_eq!(entry.meta(), meta);
-            entry.set_expire_at(later);
-            prop_assert_eq!(entry.key(), &key[..]);
-            prop_assert_eq!(entry.value().as_slice(), &value[..]);
-            prop_assert_eq!(entry.meta(), Meta { expire_at: later, ..meta });
+            let (key, value) = (vec![b'k'; key_len], vec![b'v'; value_len]);
+            let shared = SharedValues::default();
+            let content = Content::Inline(&value);
+            let mut block = vec![0xAA; entry_bytes(key_len, content, meta) + 3];
+            write(&mut block, &key, content, meta);
+            prop_assert!(block.ends_with(&[0xAA; 3]) && block[0] != FREE);
+            prop_assert!(has_key(&block, &key) && !has_key(&block, b"other"));
+            let entry = Entry::read(&block, &shared);
+            prop_assert_eq!((entry.key(), entry.value().as_slice(), entry.meta()), (&key[..], &value[..], meta));
+            prop_assert_eq!(entry.bytes() + 3, block.len());
+            if replace_expire_at(&mut block, later) {
+                let entry = Entry::read(&block, &shared);
+                prop_assert_eq!(entry.meta(), Meta { expire_at: later, ..meta });
+                prop_assert_eq!((entry.key(), entry.value().as_slice()), (&key[..], &value[..]));
+            }
         }
 
         #[test]
-        fn edit_resizes_and_leaves_readers_of_a_shared_value_alone(before in lens(), after in lens()) {
+        fn a_value_resized_in_place_leaves_all_else(before in lens(), after in lens(), meta in metas()) {
             let value = vec![7; before];
-            let mut entry = Entry::new(b"k", &NewValue::copied(&value), Meta::value(Some(9)));
-            let reader = entry.value().to_bytes();
-            entry.edit(after, |bytes| if let Some(last) = bytes.last_mut() { *last = 1 });
-            let mut expected = value.clone();
-            expected.resize(after, 0);
-            if let Some(last) = expected.last_mut() { *last = 1 }
-            prop_assert_eq!(entry.value().as_slice(), &expected[..]);
-            prop_assert_eq!(&reader[..], &value[..]);
-            prop_assert_eq!(entry.meta(), Meta::value(Some(9)));
+            let shared = SharedValues::default();
+            let content = Content::Inline(&value);
+            let mut block = vec![0; super::super::arena::rounded(entry_bytes(1, content, meta))];
+            write(&mut block, b"k", content, meta);
+            let whole = block.len();
+            if let Some(place) = resize_in_place(&mut block, after) {
+                prop_assert_eq!(place.len(), after);
+                place.fill(9);
+                let entry = Entry::read(&block, &shared);
+                prop_assert_eq!((entry.key(), entry.value().as_slice()), (&b"k"[..], &vec![9; after][..]));
+                prop_assert_eq!((entry.meta(), super::super::arena::rounded(entry.bytes())), (meta, whole));
+            } else {
+                prop_assert!(before != after);
+            }
         }
-    }
-
-    #[test]
-    fn entry_is_one_pointer_wide_even_when_optional() {
-        assert_eq!(size_of::<Option<Entry>>(), size_of::<usize>());
     }
 }

@@ -1,25 +1,38 @@
-//! L1: entries, the table that finds them, and the order in which they expire.
+//! L1: entries, the table that finds them, the memory they lie in and the order in which they expire.
 //!
-//! Knows nothing of locks, databases, requests or clocks. The only layer in which `unsafe` is allowed;
-//! all of it is in `entry`, behind a safe interface.
+//! Knows nothing of locks, databases, requests or clocks. `Store` is the one door; docs/storage.md draws
+//! what is behind it. The only layer in which `unsafe` is allowed: it has one block, the prefetch.
 
+pub mod arena;
 pub mod entry;
-pub mod expiry;
+pub mod shared;
+pub mod store;
 pub mod table;
+pub mod wheel;
 
 pub use entry::{Entry, Kind, Meta, NewValue, Refill, ValueRef};
-pub use expiry::ExpiryQueue;
-pub use table::{Line, Table};
+pub use store::{Found, Removed, Store};
+pub use table::Line;
 
-/// Asks the processor to fetch the cache line at an address; does nothing else.
-#[inline]
-pub fn prefetch_line<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing architecturally and accepts any address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+/// The address of a cache line that will be read soon. Good for nothing but `fetch`: what lay there may
+/// have moved since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineAddress(usize);
+
+impl LineAddress {
+    #[inline]
+    fn of<T>(at: *const T) -> LineAddress {
+        LineAddress(at.addr())
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
+
+    /// Asks the processor to fetch the line; does nothing else.
+    #[inline]
+    pub fn fetch(self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch reads nothing architecturally and accepts any address.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::without_provenance(self.0));
+        }
+    }
 }

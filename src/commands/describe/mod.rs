@@ -2,6 +2,7 @@
 //!
 //! Replies have Redis's shapes: sets and maps in RESP3, flat arrays in RESP2.
 
+mod access;
 mod shape;
 
 use super::args::Args;
@@ -225,7 +226,7 @@ fn command_getkeysandflags(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(),
     for at in positions {
         ctx.reply.array(2);
         ctx.reply.bulk(args.word(at.word));
-        write_words(&mut ctx.reply, specs[at.spec].flags);
+        write_words(&mut ctx.reply, access::of(args, 2, specs[at.spec].flags));
     }
     Ok(())
 }

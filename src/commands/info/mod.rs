@@ -4,7 +4,10 @@
 //! A field stands here only if its value is true: what this server does not do, such as persistence and
 //! replication, shows the figures of a server that does not do it.
 
+mod commands;
 mod process;
+
+pub use process::resident_bytes;
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
@@ -14,6 +17,7 @@ use super::args::Args;
 use super::connection::REDIS_VERSION;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::memory::Use;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, string};
 use crate::base::limits::SWEEP_PERIOD_MS;
 use crate::base::memory;
@@ -40,6 +44,9 @@ pub static ROWS: &[Spec] = &[Spec {
 /// A section: its name and what writes its fields.
 type Section = (&'static str, fn(&mut Ctx<'_>, &mut Page));
 
+/// Sections that are left out unless they, or all, are asked for.
+const LONG: [&str; 2] = ["Commandstats", "Latencystats"];
+
 /// Every section, in the order in which they are shown.
 const SECTIONS: &[Section] = &[
     ("Server", server),
@@ -49,13 +56,16 @@ const SECTIONS: &[Section] = &[
     ("Stats", stats),
     ("Replication", replication),
     ("CPU", cpu),
+    ("Commandstats", commands::stats),
+    ("Errorstats", commands::errors),
+    ("Latencystats", commands::latencies),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
     ("Fill", fill),
 ];
 
-/// The sections that stand for several.
-const ALL: [&[u8]; 3] = [b"default", b"all", b"everything"];
+/// The words for all sections.
+const ALL: [&[u8]; 2] = [b"all", b"everything"];
 
 /// Draws per shard for the mean TTL of a database.
 const TTL_DRAWS: usize = 4;
@@ -65,10 +75,12 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     while let Some(word) = args.try_take() {
         wanted.insert(word.to_ascii_lowercase());
     }
-    let all = wanted.is_empty() || ALL.iter().any(|name| wanted.contains(*name));
+    let all = ALL.iter().any(|name| wanted.contains(*name));
+    let default = wanted.is_empty() || wanted.contains(&b"default"[..]);
     let mut page = Page::default();
     for (name, write) in SECTIONS {
-        if all || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
+        let is_default = default && !LONG.contains(name);
+        if all || is_default || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
             page.begin(name);
             write(ctx, &mut page);
         }
@@ -155,7 +167,7 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("maxclients", ctx.settings.maxclients);
     page.field("client_recent_max_input_buffer", largest(|seen| seen.query_bytes.load(Relaxed)));
     page.field("client_recent_max_output_buffer", largest(|seen| seen.reply_bytes.load(Relaxed)));
-    page.field("blocked_clients", clients.iter().filter(|client| client.parked() > 0).count());
+    page.field("blocked_clients", clients.iter().filter(|client| client.is_blocked()).count());
     page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
 }
@@ -171,16 +183,29 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.bytes("used_memory_rss", rss);
     page.bytes("used_memory_peak", peak);
     page.field("used_memory_peak_perc", format_args!("{:.2}%", used as f64 * 100.0 / (peak.max(1) as f64)));
+    let split = Use::of(&memory, ctx);
+    page.field("used_memory_overhead", split.overhead);
+    page.field("used_memory_startup", split.startup);
+    page.field("used_memory_dataset", split.dataset);
+    page.field("used_memory_dataset_perc", format_args!("{:.2}%", split.dataset_percent()));
     page.field("allocator_allocated", used);
     page.field("allocator_active", active);
     page.field("allocator_resident", resident);
     page.bytes("total_system_memory", process::machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
+    page.fields(&[("used_memory_lua", "0"), ("used_memory_scripts", "0"), ("number_of_cached_scripts", "0")]);
     page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());
     page.overhead("allocator_frag", active, used);
     page.overhead("allocator_rss", resident, active);
     page.overhead("rss_overhead", rss, resident);
     page.overhead("mem_fragmentation", rss, used);
+    page.fields(&[("mem_clients_slaves", "0"), ("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
+    page.field("mem_clients_normal", split.clients);
+    page.fields(&[
+        ("mem_not_counted_for_evict", "0"),
+        ("mem_replication_backlog", "0"),
+        ("mem_total_replication_buffers", "0"),
+    ]);
     page.field("mem_allocator", allocator());
     page.field("active_defrag_running", 0);
     page.field("lazyfree_pending_objects", shared.keyspace.entries_to_free());
@@ -218,6 +243,8 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("aof_last_bgrewrite_status", "ok"),
         ("aof_last_write_status", "ok"),
         ("aof_last_cow_size", "0"),
+        ("module_fork_in_progress", "0"),
+        ("module_fork_last_cow_size", "0"),
     ]);
 }
 
@@ -242,6 +269,12 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
         ("slave_expires_tracked_keys", "0"),
+        ("active_defrag_hits", "0"),
+        ("active_defrag_misses", "0"),
+        ("active_defrag_key_hits", "0"),
+        ("active_defrag_key_misses", "0"),
+        ("unexpected_error_replies", "0"),
+        ("dump_payload_sanitizations", "0"),
         ("tracking_total_keys", &tracking.keys().to_string()),
         ("tracking_total_items", &tracking.items().to_string()),
         ("tracking_total_prefixes", &tracking.prefixes.len().to_string()),

@@ -27,7 +27,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     }
     match before {
         Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail)),
-        None => view.store(&key, &NewValue::copied(tail), Expiry::None),
+        None => view.set_quietly(&key, &NewValue::copied(tail), Expiry::None),
     }
     view.notify(Classes::STRING, "append", key.bytes);
     ctx.reply.int(len as i64);

@@ -13,7 +13,7 @@ use crate::fill::flight::{Backoff, Failed};
 use crate::fill::{Flight, Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
-use crate::storage::{Entry, Kind, Meta, NewValue, Refill};
+use crate::storage::{Kind, Meta, NewValue, Refill};
 
 impl View<'_> {
     /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
@@ -83,7 +83,7 @@ impl View<'_> {
         let retry_ms = (backoff.until - self.scope.now.mono_ms) as i64;
         let stale = match self.known(key) {
             Known::Stale { past_ms } => {
-                let entry = self.content().table.find(key.hash, key.bytes);
+                let entry = self.store().get(key);
                 entry.map(|entry| (entry.value().to_bytes(), past_ms))
             }
             _ => None,
@@ -115,8 +115,8 @@ impl View<'_> {
         let known = self.known(key);
         let default_ms = u32::try_from(self.scope.rules.grace_ms).unwrap_or(u32::MAX);
         let wall_ms = self.scope.now.wall_ms;
-        let entry = self.content().table.find(key.hash, key.bytes);
-        let own = entry.and_then(Entry::refill).unwrap_or_default();
+        let entry = self.store().get(key);
+        let own = entry.and_then(|entry| entry.refill()).unwrap_or_default();
         let kept = match known {
             Known::Fresh { .. } => {
                 let own_ms = if own.grace_ms > 0 { own.grace_ms } else { default_ms };
@@ -132,16 +132,16 @@ impl View<'_> {
             Known::Missing | Known::None { .. } | Known::Pass { .. } => None,
         };
         let kept = kept.filter(|(_, grace_ms)| *grace_ms > 0);
-        let value = self.content().table.find(key.hash, key.bytes).map(|entry| entry.value().to_bytes());
+        let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         match (kept, value) {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
-                let meta = Meta { kind: Kind::Value, expire_at: Some(expire_at), refill };
-                let mut entry = Entry::new(key.bytes, &NewValue::from_shared(&value), meta);
-                entry.mark_stale();
-                self.put_entry(key, entry);
+                let meta = Meta { kind: Kind::Stale, expire_at: Some(expire_at), refill, edited: false };
+                self.put_entry(key, &NewValue::from_shared(&value), meta);
             }
-            _ => drop(self.take_entry(key)),
+            _ => {
+                self.take_entry(key);
+            }
         }
         self.touched(key.bytes);
         if matches!(known, Known::Fresh { .. }) {
@@ -201,13 +201,10 @@ impl View<'_> {
         };
         let grace_ms = refill.map_or(0, |refill| i64::from(refill.grace_ms));
         if expire_at.is_some_and(|at| at.saturating_add(grace_ms) <= wall_ms) {
-            drop(self.take_entry(key));
+            self.take_entry(key);
         } else {
-            let mut entry = Entry::new(key.bytes, &value, Meta { kind, expire_at, refill });
-            if expire_at.is_some_and(|at| at <= wall_ms) {
-                entry.mark_stale();
-            }
-            self.put_entry(key, entry);
+            let kind = if expire_at.is_some_and(|at| at <= wall_ms) { Kind::Stale } else { kind };
+            self.put_entry(key, &value, Meta { kind, expire_at, refill, edited: false });
         }
         self.touched(key.bytes);
     }

@@ -10,14 +10,14 @@ use crate::base::metrics::Counter;
 use crate::fill::flight::Backoff;
 use crate::fill::{Flight, Grant, Outcome, Token, Waiter};
 use crate::keyspace::view::View;
-use crate::storage::{Entry, ValueRef};
+use crate::storage::ValueRef;
 
 impl View<'_> {
     /// FILL.GET of one key.
     pub fn fill_ask(&mut self, key: &Key<'_>, asked: &FillAsk) -> Asked<'_> {
         let decision = self.decide(key, asked);
         let Decision::Told(outcome) = decision else { return Asked::WouldPark };
-        let value = self.content().table.find(key.hash, key.bytes).map(Entry::value);
+        let value = self.store().get(key).map(|entry| entry.value());
         // Where `decide` promised a value, the entry is there: nothing ran in between.
         let empty = ValueRef::Inline(b"");
         Asked::Answer(outcome.map(|()| value.unwrap_or(empty)))

@@ -10,11 +10,11 @@ use crate::fill::{Outcome, ReplySlot};
 use crate::keyspace::view::View;
 
 impl View<'_> {
-    /// Lets a lease's clock begin when its reply is handed to the socket.
-    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64) {
+    /// Lets a lease's clock begin when its reply is handed to the socket of `client`.
+    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64, client: u64) {
         let now = self.scope.now.mono_ms;
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.lease_handed(serial, now);
+            flight.lease_handed(serial, client, now);
             self.refile_or_drop(key);
         }
     }
@@ -63,7 +63,7 @@ impl View<'_> {
             Known::Fresh { ttl_ms, .. } => ttl_ms,
             _ => -1,
         };
-        let value = self.content().table.find(key.hash, key.bytes).map(|entry| entry.value().to_bytes());
+        let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         let value = value.unwrap_or_default();
         self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
     }

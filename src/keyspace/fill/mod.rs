@@ -120,15 +120,13 @@ impl View<'_> {
     fn known(&mut self, key: &Key<'_>) -> Known {
         self.tend(key);
         let wall_ms = self.scope.now.wall_ms;
-        let Some(entry) = self.content().table.find(key.hash, key.bytes) else { return Known::Missing };
+        let Some(entry) = self.store().get(key) else { return Known::Missing };
         let expire_at = entry.expire_at();
         let ttl_ms = expire_at.map_or(-1, |at| at - wall_ms);
         match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
-            Kind::Value if entry.is_marked_stale() => {
-                Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) }
-            }
+            Kind::Stale => Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) },
             Kind::Value => {
                 Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) }
             }

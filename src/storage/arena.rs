@@ -1,0 +1,557 @@
+//! Memory for entries: blocks of 8-byte granules inside segments, named by 30-bit references.
+//!
+//! A segment is filled from its beginning; a freed block goes to a list of its size and is used again by
+//! the next entry of that size, or split for a smaller one. What is scattered too finely for that is
+//! regained by draining: the emptiest segment's entries are moved elsewhere and the segment is given back
+//! (`drain_*`; the owner of the references does the moving). A block above `LONE_BYTES_MIN` has a segment
+//! of its own.
+//!
+//! ```text
+//! Block    unused 2 bits | segment number 18 bits | granule 12 bits    0 names nothing
+//! segment  block | block | free block | block | ... up to SEGMENT_BYTES
+//! free     FREE 1 | - 1 | granules 2 | next 4 | previous 4              8-byte remainders are in no list
+//! ```
+//! Invariants: blocks follow each other without gaps up to the segment's length; the first byte of a
+//! block tells free (`FREE`) from used; `free_bytes` is the sum of a segment's free blocks; every free
+//! block of 16 bytes or more is in the list of its class, except in the segment being drained.
+
+use super::LineAddress;
+
+/// Bytes of a granule: what lengths are rounded up to.
+pub const GRANULE: usize = 8;
+/// Bytes of an ordinary segment.
+pub const SEGMENT_BYTES: usize = 1 << (GRANULE_BITS + 3);
+/// A block longer than this has a segment of its own.
+pub const LONE_BYTES_MIN: usize = 4096;
+/// The first byte of a free block; the owner's blocks must begin otherwise.
+pub const FREE: u8 = 0b0000_0111;
+
+/// Bits of a reference: the two above are free for its owner.
+const BLOCK_BITS: u32 = 30;
+const GRANULE_BITS: u32 = 12;
+/// A free block holds its list's links, so no block is shorter.
+const BLOCK_BYTES_MIN: usize = 16;
+/// Capacity of the first segment at its first use; it doubles until it is an ordinary one.
+const FIRST_BYTES: usize = 512;
+/// Free lists: one per size below 64 granules, then eight per doubling.
+const CLASSES: usize = 64 + 8 * 7;
+
+const _: () = assert!(CLASSES <= u128::BITS as usize);
+
+/// A reference to a block. Never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block(pub u32);
+
+impl Block {
+    fn new(segment: usize, at: usize) -> Block {
+        Block(((segment << GRANULE_BITS) | (at / GRANULE)) as u32)
+    }
+
+    #[inline]
+    fn segment(self) -> usize {
+        (self.0 >> GRANULE_BITS) as usize
+    }
+
+    /// Byte offset in its segment.
+    #[inline]
+    fn at(self) -> usize {
+        (self.0 as usize & ((1 << GRANULE_BITS) - 1)) * GRANULE
+    }
+}
+
+/// The bytes a block for `len` bytes takes.
+#[inline]
+#[must_use]
+pub const fn rounded(len: usize) -> usize {
+    let len = len.next_multiple_of(GRANULE);
+    if len < BLOCK_BYTES_MIN { BLOCK_BYTES_MIN } else { len }
+}
+
+#[derive(Debug, Default)]
+struct Segment {
+    bytes: Vec<u8>,
+    free_bytes: usize,
+}
+
+/// The segments and the lists of what is free in them.
+#[derive(Debug, Default)]
+pub struct Arena {
+    /// Number 0 is never used, so that no reference is zero.
+    segments: Vec<Segment>,
+    /// Numbers of segments given back.
+    vacant: Vec<u32>,
+    /// The segment being filled; 0 = none.
+    open: usize,
+    /// The first free block of each class; empty until something is freed.
+    heads: Vec<u32>,
+    /// Which lists are not empty.
+    filled: u128,
+    free_bytes: usize,
+    /// Bytes of ordinary segments in use, filled or free.
+    spread_bytes: usize,
+    draining: Option<Draining>,
+}
+
+/// The segment being emptied, and how far.
+#[derive(Clone, Copy, Debug)]
+struct Draining {
+    segment: usize,
+    at: usize,
+}
+
+impl Arena {
+    /// A block for `len` bytes, all zero. Cost: a list's head, or the end of a segment.
+    ///
+    /// # Panics
+    /// With 2^18 segments in use: 8 GiB, or 262,144 lone blocks.
+    pub fn alloc(&mut self, len: usize) -> Block {
+        let size = rounded(len);
+        if size > LONE_BYTES_MIN {
+            let segment = self.new_segment(size);
+            self.segments[segment].bytes.resize(size, 0);
+            return Block::new(segment, 0);
+        }
+        if let Some(block) = self.take_exact(size).or_else(|| self.extend_open(size)) {
+            return block;
+        }
+        if let Some(block) = self.take_larger(size) {
+            return block;
+        }
+        self.close_open();
+        self.open = self.new_segment(SEGMENT_BYTES);
+        match self.extend_open(size) {
+            Some(block) => block,
+            None => unreachable!("a new segment has room for the longest block"),
+        }
+    }
+
+    /// Frees a block of `len` bytes, as given to `alloc`.
+    pub fn free(&mut self, block: Block, len: usize) {
+        let size = rounded(len);
+        let segment = block.segment();
+        if size > LONE_BYTES_MIN {
+            self.vacate(segment);
+            return;
+        }
+        self.segments[segment].free_bytes += size;
+        self.free_bytes += size;
+        self.mark_free(block, size);
+        if self.draining.is_some_and(|draining| draining.segment == segment) {
+            return;
+        }
+        self.link(block, size);
+        if self.segments[segment].free_bytes == self.segments[segment].bytes.len() {
+            // Every block of it is free: none is asked for its length.
+            self.unlink_all(segment, |_| GRANULE);
+            self.give_back(segment);
+        }
+    }
+
+    /// The bytes from a block's beginning to its segment's end.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self, block: Block) -> &[u8] {
+        &self.segments[block.segment()].bytes[block.at()..]
+    }
+
+    #[inline]
+    pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
+        &mut self.segments[block.segment()].bytes[block.at()..]
+    }
+
+    /// The first two cache lines of a block.
+    #[inline]
+    #[must_use]
+    pub fn lines(&self, block: Block) -> [LineAddress; 2] {
+        let segment = self.segments[block.segment()].bytes.as_ptr();
+        [0, 64].map(|offset| LineAddress::of(segment.wrapping_add(block.at() + offset)))
+    }
+
+    /// Bytes asked of the allocator.
+    #[cfg(test)]
+    pub fn held_bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.bytes.capacity()).sum()
+    }
+
+    /// Whether enough is free, and finely enough scattered, for draining to be worth its copies.
+    #[must_use]
+    pub fn is_scattered(&self) -> bool {
+        self.draining.is_some()
+            || (self.free_bytes > self.spread_bytes / 8 && self.free_bytes > 2 * SEGMENT_BYTES)
+    }
+
+    /// Begins to drain the segment with the most free bytes, unless one is being drained.
+    /// Cost: one look at each segment, and taking its free blocks out of their lists.
+    pub fn drain_begin(&mut self, len_of: impl Fn(&[u8]) -> usize) {
+        if self.draining.is_some() || !self.is_scattered() {
+            return;
+        }
+        let most = (1..self.segments.len()).max_by_key(|at| self.segments[*at].free_bytes);
+        let Some(segment) = most.filter(|at| self.segments[*at].free_bytes > 0) else { return };
+        if segment == self.open {
+            self.close_open();
+        }
+        self.unlink_all(segment, len_of);
+        self.draining = Some(Draining { segment, at: 0 });
+    }
+
+    /// The next used block of the segment being drained, for its owner to move with `move_block`; `None`
+    /// when there is none left and the segment was given back. `len_of` tells a used block's length.
+    pub fn drain_next(&mut self, len_of: impl Fn(&[u8]) -> usize) -> Option<Block> {
+        let Draining { segment, mut at } = self.draining?;
+        let end = self.segments[segment].bytes.len();
+        while at < end {
+            let block = Block::new(segment, at);
+            let bytes = self.bytes(block);
+            let is_free = bytes[0] == FREE;
+            at += if is_free { free_size(bytes) } else { rounded(len_of(bytes)) };
+            self.draining = Some(Draining { segment, at });
+            if !is_free {
+                return Some(block);
+            }
+        }
+        self.draining = None;
+        debug_assert_eq!(self.segments[segment].free_bytes, end, "drained segment is not empty");
+        self.give_back(segment);
+        None
+    }
+
+    /// Copies a block of `len` bytes elsewhere and frees it; returns where it is now.
+    pub fn move_block(&mut self, block: Block, len: usize) -> Block {
+        let to = self.alloc(len);
+        let size = rounded(len);
+        let (from, into) = (block.segment(), to.segment());
+        match self.segments.get_disjoint_mut([from, into]) {
+            Ok([from, into]) => into.bytes[to.at()..to.at() + size]
+                .copy_from_slice(&from.bytes[block.at()..block.at() + size]),
+            Err(_) => unreachable!("what is drained is not allocated from"),
+        }
+        self.free(block, len);
+        to
+    }
+
+    /// A block of exactly this size from its list, where the list holds just one size.
+    fn take_exact(&mut self, size: usize) -> Option<Block> {
+        let class = class_of(size);
+        if class >= 64 || self.filled >> class & 1 == 0 {
+            return None;
+        }
+        let block = Block(self.heads[class]);
+        self.take(block, size, size);
+        Some(block)
+    }
+
+    fn take_larger(&mut self, size: usize) -> Option<Block> {
+        let class = class_of(size);
+        // A class of several sizes is asked by its head alone; every larger class will do.
+        let own = if class >= 64 && self.filled >> class & 1 == 1 { Some(self.heads[class]) } else { None };
+        let own = own.map(Block).filter(|block| free_size(self.bytes(*block)) >= size);
+        let block = own.or_else(|| {
+            let above = self.filled.checked_shr(class as u32 + 1).unwrap_or(0);
+            (above != 0).then(|| Block(self.heads[class + 1 + above.trailing_zeros() as usize]))
+        })?;
+        let whole = free_size(self.bytes(block));
+        self.take(block, whole, size);
+        Some(block)
+    }
+
+    /// Takes a free block of `whole` bytes out of its list, uses `size` of it and frees the rest.
+    fn take(&mut self, block: Block, whole: usize, size: usize) {
+        self.unlink(block, whole);
+        self.segments[block.segment()].free_bytes -= size;
+        self.free_bytes -= size;
+        self.bytes_mut(block)[..size].fill(0);
+        if whole > size {
+            let rest = Block::new(block.segment(), block.at() + size);
+            self.mark_free(rest, whole - size);
+            self.link(rest, whole - size);
+        }
+    }
+
+    fn extend_open(&mut self, size: usize) -> Option<Block> {
+        let segment = self.segments.get_mut(self.open).filter(|_| self.open != 0)?;
+        let at = segment.bytes.len();
+        if at + size > SEGMENT_BYTES {
+            return None;
+        }
+        segment.bytes.resize(at + size, 0);
+        self.spread_bytes += size;
+        Some(Block::new(self.open, at))
+    }
+
+    /// Ends the filling of the open segment: its remainder becomes a free block.
+    fn close_open(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let Some(segment) = self.segments.get_mut(open).filter(|_| open != 0) else { return };
+        let at = segment.bytes.len();
+        let rest = SEGMENT_BYTES - at;
+        if rest > 0 {
+            segment.bytes.resize(SEGMENT_BYTES, 0);
+            segment.free_bytes += rest;
+            self.free_bytes += rest;
+            self.spread_bytes += rest;
+            let block = Block::new(open, at);
+            self.mark_free(block, rest);
+            self.link(block, rest);
+        }
+    }
+
+    fn new_segment(&mut self, bytes: usize) -> usize {
+        if self.segments.is_empty() {
+            self.segments.push(Segment::default());
+        }
+        let segment = self.vacant.pop().map(|at| at as usize).unwrap_or_else(|| {
+            self.segments.push(Segment::default());
+            self.segments.len() - 1
+        });
+        assert!(segment < 1 << (BLOCK_BITS - GRANULE_BITS), "a shard's arena is full");
+        let first = segment == 1 && bytes == SEGMENT_BYTES;
+        self.segments[segment].bytes.reserve_exact(if first { FIRST_BYTES } else { bytes });
+        segment
+    }
+
+    /// Returns an ordinary segment in which nothing is used.
+    fn give_back(&mut self, segment: usize) {
+        self.spread_bytes -= self.segments[segment].bytes.len();
+        self.free_bytes -= self.segments[segment].free_bytes;
+        if segment == self.open {
+            // Likely to be filled again at once: only its content goes.
+            self.segments[segment].bytes.clear();
+            self.segments[segment].free_bytes = 0;
+            self.reset_if_unused();
+        } else {
+            self.vacate(segment);
+        }
+    }
+
+    fn vacate(&mut self, segment: usize) {
+        self.segments[segment] = Segment::default();
+        self.vacant.push(segment as u32);
+        self.reset_if_unused();
+    }
+
+    /// Gives all back once no segment but the open one is left, and that is empty.
+    fn reset_if_unused(&mut self) {
+        let kept = 1 + usize::from(self.open != 0);
+        if self.spread_bytes == 0 && self.vacant.len() + kept == self.segments.len() {
+            *self = Arena::default();
+        }
+    }
+
+    fn mark_free(&mut self, block: Block, size: usize) {
+        let bytes = self.bytes_mut(block);
+        bytes[0] = FREE;
+        bytes[2..4].copy_from_slice(&((size / GRANULE) as u16).to_le_bytes());
+    }
+
+    /// Puts a marked block at the head of its list.
+    fn link(&mut self, block: Block, size: usize) {
+        if size < BLOCK_BYTES_MIN {
+            return;
+        }
+        if self.heads.is_empty() {
+            self.heads = vec![0; CLASSES];
+        }
+        let class = class_of(size);
+        let next = std::mem::replace(&mut self.heads[class], block.0);
+        self.filled |= 1 << class;
+        self.set_links(block, next, 0);
+        if next != 0 {
+            self.bytes_mut(Block(next))[8..12].copy_from_slice(&block.0.to_le_bytes());
+        }
+    }
+
+    fn unlink(&mut self, block: Block, size: usize) {
+        let (next, previous) = links(self.bytes(block));
+        if next != 0 {
+            self.bytes_mut(Block(next))[8..12].copy_from_slice(&previous.to_le_bytes());
+        }
+        if previous != 0 {
+            self.bytes_mut(Block(previous))[4..8].copy_from_slice(&next.to_le_bytes());
+            return;
+        }
+        let class = class_of(size);
+        self.heads[class] = next;
+        if next == 0 {
+            self.filled &= !(1 << class);
+        }
+    }
+
+    fn set_links(&mut self, block: Block, next: u32, previous: u32) {
+        let bytes = self.bytes_mut(block);
+        bytes[4..8].copy_from_slice(&next.to_le_bytes());
+        bytes[8..12].copy_from_slice(&previous.to_le_bytes());
+    }
+
+    /// Takes every free block of a segment out of its list.
+    fn unlink_all(&mut self, segment: usize, len_of: impl Fn(&[u8]) -> usize) {
+        let end = self.segments[segment].bytes.len();
+        let mut at = 0;
+        while at < end {
+            let block = Block::new(segment, at);
+            let bytes = self.bytes(block);
+            if bytes[0] != FREE {
+                at += rounded(len_of(bytes));
+                continue;
+            }
+            let size = free_size(bytes);
+            at += size;
+            if size >= BLOCK_BYTES_MIN {
+                self.unlink(block, size);
+            }
+        }
+    }
+}
+
+/// Bytes of a free block.
+fn free_size(block: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([block[2], block[3]])) * GRANULE
+}
+
+/// The next and the previous block in a free block's list.
+fn links(block: &[u8]) -> (u32, u32) {
+    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    (word(4), word(8))
+}
+
+/// The free list for blocks of this size: exact below 512 bytes, eight steps per doubling above.
+fn class_of(size: usize) -> usize {
+    let granules = size / GRANULE;
+    if granules < 64 {
+        return granules;
+    }
+    let doubling = granules.ilog2();
+    64 + (doubling as usize - 6) * 8 + (granules >> (doubling - 3) & 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Test blocks: their length in the first bytes, the rest filled with a pattern.
+    fn len_of(block: &[u8]) -> usize {
+        usize::from(u16::from_le_bytes([block[2], block[3]])) << 8 | usize::from(block[1])
+    }
+
+    fn fill(arena: &mut Arena, block: Block, len: usize, pattern: u8) {
+        let bytes = &mut arena.bytes_mut(block)[..len];
+        bytes.fill(pattern);
+        bytes[0] = 0;
+        bytes[1] = len as u8;
+        bytes[2..4].copy_from_slice(&((len >> 8) as u16).to_le_bytes());
+    }
+
+    /// Walks all that is there and compares it with the arena's own figures.
+    fn recount(arena: &Arena) {
+        let mut listed = 0;
+        for class in 0..arena.heads.len() {
+            let mut at = arena.heads[class];
+            assert_eq!(at != 0, arena.filled >> class & 1 == 1, "bit of class {class}");
+            while at != 0 {
+                let bytes = arena.bytes(Block(at));
+                assert_eq!((bytes[0], class_of(free_size(bytes))), (FREE, class));
+                listed += 1;
+                at = links(bytes).0;
+            }
+        }
+        let (mut free, mut spread, mut long) = (0, 0, 0);
+        let lone = |segment: &Segment| {
+            segment.bytes.len() > LONE_BYTES_MIN
+                && len_of(&segment.bytes) > LONE_BYTES_MIN
+                && segment.bytes[0] != FREE
+        };
+        for (number, segment) in arena.segments.iter().enumerate().filter(|(_, segment)| !lone(segment)) {
+            let (mut at, mut own) = (0, 0);
+            while at < segment.bytes.len() {
+                let bytes = &segment.bytes[at..];
+                let is_free = bytes[0] == FREE;
+                let size = if is_free { free_size(bytes) } else { rounded(len_of(bytes)) };
+                own += if is_free { size } else { 0 };
+                let drained = arena.draining.is_some_and(|draining| draining.segment == number);
+                long += usize::from(is_free && size >= BLOCK_BYTES_MIN && !drained);
+                at += size;
+            }
+            assert_eq!(own, segment.free_bytes, "free bytes of segment {number}");
+            free += own;
+            spread += segment.bytes.len();
+        }
+        assert_eq!((free, spread, long), (arena.free_bytes, arena.spread_bytes, listed));
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_keep_their_bytes_while_others_come_go_and_move(
+            steps in proptest::collection::vec((0..10u8, prop_oneof![4..40usize, 4..700usize, 4..6000usize], any::<usize>()), 1..200),
+        ) {
+            let mut arena = Arena::default();
+            let mut live: Vec<(Block, usize, u8)> = Vec::new();
+            for (step, (what, len, pick)) in steps.into_iter().enumerate() {
+                match what {
+                    0..=4 => {
+                        let block = arena.alloc(len);
+                        prop_assert!(arena.bytes(block)[..len].iter().all(|byte| *byte == 0));
+                        fill(&mut arena, block, len, step as u8);
+                        live.push((block, len, step as u8));
+                    }
+                    5..=8 if !live.is_empty() => {
+                        let (block, len, _) = live.swap_remove(pick % live.len());
+                        arena.free(block, len);
+                    }
+                    _ => {
+                        arena.drain_begin(len_of);
+                        if let Some(from) = arena.drain_next(len_of) {
+                            let moved = live.iter_mut().find(|(block, ..)| *block == from);
+                            let Some(moved) = moved else { return Err(TestCaseError::fail("a free block was to move")) };
+                            moved.0 = arena.move_block(from, moved.1);
+                        }
+                    }
+                }
+                for (block, len, pattern) in &live {
+                    let bytes = &arena.bytes(*block)[..*len];
+                    prop_assert_eq!(len_of(bytes), *len);
+                    prop_assert!(bytes[4..].iter().all(|byte| byte == pattern));
+                }
+                recount(&arena);
+            }
+            for (block, len, _) in live {
+                arena.free(block, len);
+            }
+            recount(&arena);
+            prop_assert_eq!(arena.segments.len() - arena.vacant.len(), usize::from(arena.draining.is_some()) * 2);
+        }
+    }
+
+    #[test]
+    fn draining_gives_scattered_memory_back() {
+        let mut arena = Arena::default();
+        let mut live: Vec<Block> = (0..20_000).map(|_| arena.alloc(40)).collect();
+        live.iter().for_each(|block| fill(&mut arena, *block, 40, 1));
+        // Four of five go; what stays is scattered over all segments.
+        let mut at = 0;
+        live.retain(|block| {
+            at += 1;
+            if at % 5 != 0 {
+                arena.free(*block, 40)
+            }
+            at % 5 == 0
+        });
+        assert!(arena.is_scattered());
+        while arena.is_scattered() {
+            arena.drain_begin(len_of);
+            while let Some(block) = arena.drain_next(len_of) {
+                arena.move_block(block, 40);
+            }
+        }
+        recount(&arena);
+        let held: usize = arena.segments.iter().map(|segment| segment.bytes.capacity()).sum();
+        assert!(held < 4_000 * 40 * 5 / 4 + 3 * SEGMENT_BYTES, "{held} bytes for 160,000 live ones");
+    }
+
+    #[test]
+    fn classes_are_ascending_and_within_the_lists() {
+        let classes: Vec<usize> =
+            (2..=SEGMENT_BYTES / GRANULE).map(|granules| class_of(granules * GRANULE)).collect();
+        assert!(classes.windows(2).all(|two| two[0] <= two[1]) && classes.last() < Some(&CLASSES));
+    }
+}

@@ -1,0 +1,574 @@
+//! The entries of one shard and database: table, arena, large values and the wheel, kept true together.
+//!
+//! What an operation touches: the bucket of the key's hash, then the entry's one to three cache lines.
+//! Knows nothing of locks, databases or commands; time is an argument. docs/storage.md draws it.
+//! Invariants: every reference in the table names an entry of the arena, and every used block of the arena
+//! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
+//! record in the wheel no later than its `sweep_at`.
+
+use bytes::Bytes;
+
+use super::LineAddress;
+use super::arena::{Arena, Block};
+use super::entry::{self, Content, Entry, Kind, Meta, NewValue};
+use super::shared::SharedValues;
+use super::table::{HASH_BITS, Line, Slot, Table};
+use super::wheel::Wheel;
+use crate::base::hash::{HashSeed, Key};
+use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+
+/// The entries of one shard and database.
+#[derive(Debug)]
+pub struct Store {
+    seed: HashSeed,
+    table: Table,
+    arena: Arena,
+    shared: SharedValues,
+    wheel: Wheel,
+    expiring: usize,
+    hidden: usize,
+}
+
+/// An entry found; good until the store's next change.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    slot: Slot,
+    block: Block,
+}
+
+/// What is left of an entry that was removed or replaced.
+#[derive(Debug)]
+pub struct Removed {
+    pub kind: Kind,
+    /// A large value: dropping it may free much, best done outside of any lock.
+    pub shared: Option<Bytes>,
+}
+
+impl Store {
+    /// An empty store; allocates nothing.
+    #[must_use]
+    pub fn new(seed: HashSeed) -> Store {
+        Store {
+            seed,
+            table: Table::default(),
+            arena: Arena::default(),
+            shared: SharedValues::default(),
+            wheel: Wheel::default(),
+            expiring: 0,
+            hidden: 0,
+        }
+    }
+
+    /// Entries, hidden ones among them.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Entries with a deadline.
+    #[inline]
+    #[must_use]
+    pub fn expiring(&self) -> usize {
+        self.expiring
+    }
+
+    /// Entries that only FILL sees: stale ones, NONE and PASS.
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Finds a key's entry. Cost: one bucket line, one entry line, rarely a second bucket.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, key: &Key<'_>) -> Option<Found> {
+        let (slot, block) =
+            self.table.find(key.hash, |block| entry::has_key(self.arena.bytes(block), key.bytes))?;
+        Some(Found { slot, block })
+    }
+
+    /// The entry found.
+    #[inline]
+    #[must_use]
+    pub fn entry(&self, found: Found) -> Entry<'_> {
+        self.read(found.block)
+    }
+
+    /// A key's entry. Cost: as `find`.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, key: &Key<'_>) -> Option<Entry<'_>> {
+        self.find(key).map(|found| self.entry(found))
+    }
+
+    /// Puts an entry in, in place of one with the same key. `now_ms` is the wall clock.
+    /// Cost: one copy of key and small value; rarely one bucket is split.
+    pub fn put(&mut self, now_ms: i64, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) -> Option<Removed> {
+        let found = self.find(key);
+        let before = found.and_then(|found| self.entry(found).meta().expire_at);
+        let removed = found.map(|found| self.forget(found));
+        let content = match value {
+            NewValue::Small(bytes) => Content::Inline(bytes),
+            NewValue::Shared(bytes) => Content::Shared(self.shared.add(bytes.clone())),
+        };
+        self.write(key, found, content, meta);
+        self.expiring += usize::from(meta.expire_at.is_some());
+        self.hidden += usize::from(meta.kind != Kind::Value);
+        self.file(now_ms, key.hash, before, meta.expire_at);
+        removed
+    }
+
+    /// Removes an entry.
+    pub fn remove(&mut self, found: Found) -> Removed {
+        let removed = self.forget(found);
+        let bytes = self.read(found.block).bytes();
+        self.table.remove(found.slot);
+        self.arena.free(found.block, bytes);
+        let Store { seed, table, arena, .. } = self;
+        table.shrink(|block| arena.lines(block)[0].fetch(), |block| hash_of(*seed, arena, block));
+        removed
+    }
+
+    /// Changes a value in place: `change` sees it with its length set to `len`, new bytes zero.
+    /// Cost: nothing but the change where the entry keeps its size; else one copy of entry and value.
+    /// A shared value is copied only if somebody else still reads it. Returns where the entry is now.
+    pub fn edit(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Found {
+        let entry = self.read(found.block);
+        match entry.content() {
+            Content::Shared(number) => self.shared.edit(number, len, change),
+            Content::Inline(old) => {
+                let old_len = old.len();
+                let place = self.arena.bytes_mut(found.block);
+                let resized =
+                    if len < SHARED_VALUE_BYTES_MIN { entry::resize_in_place(place, len) } else { None };
+                if let Some(value) = resized {
+                    if let Some(new) = value.get_mut(old_len..) {
+                        new.fill(0);
+                    }
+                    change(value);
+                } else {
+                    return self.rewrite(found, |value| {
+                        value.resize(len, 0);
+                        change(value);
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// Marks a value as changed in place, or as set.
+    pub fn set_edited(&mut self, found: Found, edited: bool) {
+        entry::set_edited(self.arena.bytes_mut(found.block), edited);
+    }
+
+    /// Hides a value whose deadline is past and whose grace is not. It stays under the same reference.
+    pub fn mark_stale(&mut self, found: Found) {
+        self.hidden += usize::from(self.entry(found).is_visible());
+        entry::set_kind(self.arena.bytes_mut(found.block), Kind::Stale);
+    }
+
+    /// Sets or removes a deadline. Cost: a new or removed one copies a small value.
+    pub fn set_expire_at(&mut self, now_ms: i64, key: &Key<'_>, found: Found, expire_at: Option<i64>) {
+        let entry = self.entry(found);
+        let (before, meta) = (entry.expire_at(), Meta { expire_at, ..entry.meta() });
+        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at) {
+            let entry = self.entry(found);
+            match entry.content() {
+                Content::Shared(number) => self.write(key, Some(found), Content::Shared(number), meta),
+                Content::Inline(value) => {
+                    let value = value.to_vec();
+                    self.write(key, Some(found), Content::Inline(&value), meta)
+                }
+            };
+        }
+        self.expiring += usize::from(expire_at.is_some());
+        self.expiring -= usize::from(before.is_some());
+        self.file(now_ms, key.hash, before, expire_at);
+    }
+
+    /// Visits one step of a scan and returns the cursor of the next, 0 at the end.
+    /// An entry that stays in the store from cursor 0 to cursor 0 is visited at least once.
+    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
+        self.table.scan(cursor, |block| visit(self.read(block)))
+    }
+
+    /// Visits every entry.
+    pub fn each(&self, mut visit: impl FnMut(Entry<'_>)) {
+        self.table.each(|block| visit(self.read(block)));
+    }
+
+    /// An entry drawn at random; `random(n)` gives a number below `n`.
+    #[must_use]
+    pub fn draw(&self, random: impl FnMut(usize) -> usize) -> Option<Entry<'_>> {
+        self.table.draw(random).map(|block| self.read(block))
+    }
+
+    /// Adds the cache lines that a look-up of this hash will touch: its bucket, or, once that has been
+    /// fetched, the entries which the bucket names.
+    #[inline]
+    pub fn lines(&self, hash: u64, line: Line, into: &mut Vec<LineAddress>) {
+        match line {
+            Line::Bucket => into.extend(self.table.line(hash)),
+            Line::Entries => self.table.likely(hash, |block| into.extend(self.arena.lines(block))),
+        }
+    }
+
+    /// When the store next has something to sweep, wall-clock ms; in the past if it has now.
+    #[must_use]
+    pub fn sweep_next_at(&self) -> Option<i64> {
+        self.wheel.next_at()
+    }
+
+    /// The next record of an entry that may be due, for `find_record`.
+    pub fn sweep_pop(&mut self, now_ms: i64) -> Option<u32> {
+        if self.wheel.is_ahead_of(now_ms) {
+            self.rebuild_wheel(now_ms);
+        }
+        self.wheel.pop(now_ms)
+    }
+
+    /// The entry of a record for which `which` holds. Records name a part of a hash, so that another entry
+    /// may answer to the same one.
+    #[must_use]
+    pub fn find_record(&self, record: u32, which: impl Fn(&Entry<'_>) -> bool) -> Option<Found> {
+        let hash = u64::from(record);
+        let is_it = |block| {
+            let entry = self.read(block);
+            entry.expire_at().is_some() && which(&entry) && record_of(self.seed.hash(entry.key())) == record
+        };
+        let (slot, block) = self.table.find(hash, is_it)?;
+        Some(Found { slot, block })
+    }
+
+    /// Adds the cache lines that `find_record` will touch, as `lines`.
+    pub fn record_lines(&self, record: u32, line: Line, into: &mut Vec<LineAddress>) {
+        self.lines(u64::from(record), line, into);
+    }
+
+    /// Files the record of an entry again that was not due, or has just become stale.
+    pub fn sweep_later(&mut self, now_ms: i64, record: u32, found: Found) {
+        if let Some(at) = sweep_at(&self.entry(found)) {
+            self.wheel.push(now_ms, at, record);
+        }
+    }
+
+    /// Whether `compact` would regain enough memory to be worth its copies.
+    #[must_use]
+    pub fn is_scattered(&self) -> bool {
+        self.arena.is_scattered()
+    }
+
+    /// Moves up to `entries` entries together, so that memory between them can be given back.
+    /// True if there is more to do. Cost: per entry one hash, one look-up and one copy.
+    pub fn compact(&mut self, entries: usize) -> bool {
+        self.arena.drain_begin(entry::bytes_of);
+        for _ in 0..entries {
+            let Some(from) = self.arena.drain_next(entry::bytes_of) else { return self.is_scattered() };
+            let (bytes, hash) = (self.read(from).bytes(), hash_of(self.seed, &self.arena, from));
+            let to = self.arena.move_block(from, bytes);
+            match self.table.find(hash, |block| block == from) {
+                Some((slot, _)) => self.table.replace(slot, to),
+                None => unreachable!("a used block has a reference"),
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn read(&self, block: Block) -> Entry<'_> {
+        Entry::read(self.arena.bytes(block), &self.shared)
+    }
+
+    /// Takes an entry out of the counts; its block and its slot stay as they are.
+    fn forget(&mut self, found: Found) -> Removed {
+        let entry = self.read(found.block);
+        let (kind, content, expires) = (entry.kind(), entry.content(), entry.expire_at().is_some());
+        let number = match content {
+            Content::Shared(number) => Some(number),
+            Content::Inline(_) => None,
+        };
+        self.expiring -= usize::from(expires);
+        self.hidden -= usize::from(kind != Kind::Value);
+        Removed { kind, shared: number.map(|number| self.shared.take(number)) }
+    }
+
+    /// Writes an entry, over the one found where that has the same size, and points the table to it.
+    fn write(&mut self, key: &Key<'_>, found: Option<Found>, content: Content<'_>, meta: Meta) -> Block {
+        let bytes = entry::entry_bytes(key.bytes.len(), content, meta);
+        let old = found.map(|found| (found, self.read(found.block).bytes()));
+        let block = match old {
+            Some((found, old)) if super::arena::rounded(old) == super::arena::rounded(bytes) => found.block,
+            Some((found, old)) => {
+                let block = self.arena.alloc(bytes);
+                self.arena.free(found.block, old);
+                self.table.replace(found.slot, block);
+                block
+            }
+            None => self.arena.alloc(bytes),
+        };
+        entry::write(self.arena.bytes_mut(block), key.bytes, content, meta);
+        if found.is_none() {
+            self.table.insert(key.hash, block);
+            let Store { seed, table, arena, .. } = self;
+            table.grow(|block| arena.lines(block)[0].fetch(), |block| hash_of(*seed, arena, block));
+        }
+        block
+    }
+
+    /// Writes an entry anew with a value that `change` made of the old one's bytes.
+    fn rewrite(&mut self, found: Found, change: impl FnOnce(&mut Vec<u8>)) -> Found {
+        let entry = self.read(found.block);
+        let (key, meta, mut value) = (entry.key().to_vec(), entry.meta(), entry.value().as_slice().to_vec());
+        change(&mut value);
+        let key = Key { bytes: &key, hash: 0 };
+        let block = if value.len() < SHARED_VALUE_BYTES_MIN {
+            self.write(&key, Some(found), Content::Inline(&value), meta)
+        } else {
+            let number = self.shared.add(Bytes::from(value));
+            self.write(&key, Some(found), Content::Shared(number), meta)
+        };
+        Found { block, ..found }
+    }
+
+    /// Adds a record to the wheel where that of the deadline `before` would come too late.
+    fn file(&mut self, now_ms: i64, hash: u64, before: Option<i64>, expire_at: Option<i64>) {
+        let Some(at) = expire_at else { return };
+        if before.is_some_and(|before| before <= at) {
+            return;
+        }
+        self.wheel.push(now_ms, at, record_of(hash));
+        if self.wheel.is_bloated(self.expiring) {
+            self.rebuild_wheel(now_ms);
+        }
+    }
+
+    fn rebuild_wheel(&mut self, now_ms: i64) {
+        let mut records = Vec::with_capacity(self.expiring);
+        self.each(|entry| {
+            records.extend(sweep_at(&entry).map(|at| (at, record_of(self.seed.hash(entry.key())))));
+        });
+        self.wheel.rebuild(now_ms, records.into_iter());
+    }
+}
+
+/// The part of a hash that finds an entry again.
+fn record_of(hash: u64) -> u32 {
+    const _: () = assert!(HASH_BITS == u32::BITS);
+    hash as u32
+}
+
+/// The hash of the key of the entry in a block.
+fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
+    let none = SharedValues::default();
+    seed.hash(Entry::read(arena.bytes(block), &none).key())
+}
+
+/// When there is next something to do about an entry's time: it expires, or its grace ends.
+fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
+    if entry.kind() == Kind::Stale { entry.dies_at() } else { entry.expire_at() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Refill, ValueRef};
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    const SEED: HashSeed = HashSeed(1, 2);
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put { key: u16, len: usize, meta: Meta },
+        Remove { key: u16 },
+        Edit { key: u16, len: usize },
+        Expire { key: u16, at: Option<i64> },
+        Stale { key: u16 },
+        Compact { entries: usize },
+        Sweep { ms: i64 },
+    }
+
+    fn lens() -> impl Strategy<Value = usize> {
+        prop_oneof![6 => 0..120usize, 2 => 200..1200usize, 1 => 3900..4300usize, 1 => 16_370..16_400usize]
+    }
+
+    fn deadlines() -> impl Strategy<Value = Option<i64>> {
+        prop_oneof![Just(None), (0..2_000_000_000_000i64).prop_map(Some), (0..5_000i64).prop_map(Some)]
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let key = || prop_oneof![0..40u16, 0..600u16];
+        let refill = proptest::option::of(
+            (0..3_000u32, any::<u32>()).prop_map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }),
+        );
+        let meta = (deadlines(), refill, any::<bool>()).prop_map(|(expire_at, refill, edited)| Meta {
+            kind: Kind::Value,
+            expire_at,
+            refill,
+            edited,
+        });
+        proptest::collection::vec(
+            prop_oneof![
+                8 => (key(), lens(), meta).prop_map(|(key, len, meta)| Step::Put { key, len, meta }),
+                5 => key().prop_map(|key| Step::Remove { key }),
+                3 => (key(), lens()).prop_map(|(key, len)| Step::Edit { key, len }),
+                2 => (key(), deadlines()).prop_map(|(key, at)| Step::Expire { key, at }),
+                1 => key().prop_map(|key| Step::Stale { key }),
+                2 => (1..300usize).prop_map(|entries| Step::Compact { entries }),
+                1 => (0..1_500i64).prop_map(|ms| Step::Sweep { ms }),
+            ],
+            0..400,
+        )
+    }
+
+    type Model = HashMap<Vec<u8>, (Vec<u8>, Meta)>;
+
+    fn key(number: u16) -> Vec<u8> {
+        // Lengths on both sides of what one byte can say.
+        let mut key = number.to_string().into_bytes();
+        key.resize(if number.is_multiple_of(97) { 300 } else { 6 + usize::from(number % 20) }, b'-');
+        key
+    }
+
+    fn hashed(bytes: &[u8]) -> Key<'_> {
+        Key { bytes, hash: SEED.hash(bytes) }
+    }
+
+    /// One step on both sides. `pattern` makes values tell their writers.
+    fn apply(store: &mut Store, model: &mut Model, now: &mut i64, step: Step, pattern: u8) {
+        let live = |store: &Store, number| store.find(&hashed(&key(number)));
+        match step {
+            Step::Put { key: number, len, meta } => {
+                let (key, value) = (key(number), vec![pattern; len]);
+                let old = store.put(*now, &hashed(&key), &NewValue::copied(&value), meta);
+                let before = model.insert(key, (value, meta));
+                assert_eq!(old.map(|old| old.kind), before.as_ref().map(|(_, meta)| meta.kind));
+            }
+            Step::Remove { key: number } => {
+                let removed = live(store, number).map(|found| store.remove(found));
+                let before = model.remove(&key(number));
+                assert_eq!(
+                    removed.as_ref().map(|removed| removed.kind),
+                    before.as_ref().map(|(_, meta)| meta.kind)
+                );
+                let shared = removed.and_then(|removed| removed.shared);
+                assert!(shared.is_none_or(|shared| before.is_some_and(|(value, _)| value == shared)));
+            }
+            Step::Edit { key: number, len } => {
+                let Some(found) = live(store, number) else { return };
+                let change = |bytes: &mut [u8]| bytes.last_mut().into_iter().for_each(|last| *last = pattern);
+                let found = store.edit(found, len, change);
+                assert_eq!(store.entry(found).key(), key(number));
+                if let Some((value, _)) = model.get_mut(&key(number)) {
+                    value.resize(len, 0);
+                    change(value);
+                }
+            }
+            Step::Expire { key: number, at } => {
+                let (bytes, Some(found)) = (key(number), live(store, number)) else { return };
+                store.set_expire_at(*now, &hashed(&bytes), found, at);
+                model.entry(bytes).and_modify(|(_, meta)| meta.expire_at = at);
+            }
+            Step::Stale { key: number } => {
+                let Some(found) = live(store, number) else { return };
+                store.mark_stale(found);
+                model.entry(key(number)).and_modify(|(_, meta)| meta.kind = Kind::Stale);
+            }
+            Step::Compact { entries } => drop(store.compact(entries)),
+            Step::Sweep { ms } => sweep(store, model, now, ms),
+        }
+    }
+
+    /// Plays the keyspace: what is dead goes, what is not is filed again.
+    fn sweep(store: &mut Store, model: &mut Model, now: &mut i64, ms: i64) {
+        *now += ms;
+        while let Some(record) = store.sweep_pop(*now) {
+            let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= *now);
+            if let Some(found) = store.find_record(record, is_dead) {
+                model.remove(store.entry(found).key());
+                store.remove(found);
+            } else if let Some(found) = store.find_record(record, |_| true) {
+                if store.entry(found).expire_at().is_some_and(|at| at <= *now) {
+                    model
+                        .entry(store.entry(found).key().to_vec())
+                        .and_modify(|(_, meta)| meta.kind = Kind::Stale);
+                    store.mark_stale(found);
+                }
+                store.sweep_later(*now, record, found);
+            }
+        }
+        let overdue = model.values().filter(|(_, meta)| meta.dies_at().is_some_and(|at| at <= *now - 64));
+        assert_eq!(overdue.count(), 0, "dead entries are left");
+    }
+
+    fn compare(store: &Store, model: &Model) {
+        assert_eq!(store.len(), model.len());
+        assert_eq!(store.expiring(), model.values().filter(|(_, meta)| meta.expire_at.is_some()).count());
+        assert_eq!(store.hidden(), model.values().filter(|(_, meta)| meta.kind != Kind::Value).count());
+        let mut seen = 0;
+        store.each(|entry| {
+            seen += 1;
+            let (value, meta) = &model[entry.key()];
+            assert_eq!((entry.value().as_slice(), entry.meta()), (&value[..], *meta));
+            assert_eq!(matches!(entry.value(), ValueRef::Shared(_)), is_shared(&entry));
+        });
+        assert_eq!(seen, model.len());
+        for (key, (value, _)) in model {
+            assert_eq!(store.get(&hashed(key)).map(|entry| entry.value().len()), Some(value.len()));
+        }
+    }
+
+    fn is_shared(entry: &Entry<'_>) -> bool {
+        matches!(entry.content(), Content::Shared(_))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn store_answers_like_a_map(steps in steps()) {
+            let (mut store, mut model, mut now) = (Store::new(SEED), Model::new(), 1_000);
+            for (at, step) in steps.into_iter().enumerate() {
+                apply(&mut store, &mut model, &mut now, step, at as u8);
+            }
+            compare(&store, &model);
+            while store.is_scattered() {
+                store.compact(100);
+            }
+            compare(&store, &model);
+        }
+    }
+
+    #[test]
+    fn deleting_most_and_refilling_with_other_sizes_leaves_little_unused() {
+        let mut store = Store::new(SEED);
+        let put = |store: &mut Store, number: u32, len: usize| {
+            let key = format!("key:{number}");
+            store.put(0, &hashed(key.as_bytes()), &NewValue::Small(&vec![1; len]), Meta::value(None));
+            len + key.len()
+        };
+        let first: usize = (0..40_000).map(|number| put(&mut store, number, 60)).sum();
+        assert!(store.arena.held_bytes() > first);
+        for number in (0..40_000).filter(|number| number % 5 != 0) {
+            let key = format!("key:{number}");
+            let found = store.find(&hashed(key.as_bytes()));
+            found.into_iter().for_each(|found| drop(store.remove(found)));
+        }
+        while store.compact(256) {}
+        let kept: usize = (0..40_000)
+            .filter(|number| number % 5 == 0)
+            .map(|number| 60 + format!("key:{number}").len())
+            .sum();
+        let refilled: usize =
+            (0..6_000).map(|number| put(&mut store, 100_000 + number, 150 + number as usize % 300)).sum();
+        while store.compact(256) {}
+        let held = store.arena.held_bytes() + store.table.bytes();
+        assert!(held * 4 < (kept + refilled) * 5, "{held} bytes for {} of keys and values", kept + refilled);
+    }
+}
