@@ -168,15 +168,17 @@ fn connection_that_ends_leaves_no_subscription() {
 }
 
 #[test]
-fn idle_subscriber_is_not_closed() {
+fn idle_subscriber_or_monitor_is_not_closed() {
     let server = TestServer::start_with(|settings| settings.timeout_s = 10);
-    let [mut listener, mut idle] = server.connect_many();
+    let [mut listener, mut monitor, mut idle] = server.connect_many();
     subscribe(&mut listener, "news");
+    assert_eq!(monitor.say("MONITOR"), "OK");
     let id = idle.id();
     server.advance_ms(11_000);
     server.until_gone(id);
     assert_eq!(server.connect().say("PUBLISH news x"), "1");
     assert_eq!(message(&mut listener), "message news x");
+    while !message(&mut monitor).ends_with(r#"] "PUBLISH" "news" "x""#) {}
 }
 
 /// What PUBLISH counted as delivered is read before the confirmation of UNSUBSCRIBE, and nothing after it.

@@ -18,7 +18,7 @@ use crate::protocol::reply::Reply;
 use crate::pubsub::{Channels, Subscriber};
 
 const SUBSCRIBING: &[Flag] = &[Flag::PubSub, Flag::NoScript, Flag::Loading, Flag::Stale];
-const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast];
+const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast, Flag::MayReplicate];
 const ASKING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale];
 
 const CONFIRMED: &str = "for each, one message: the command's name, the name, how many are subscribed to now";
