@@ -65,6 +65,11 @@ pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
 /// Waiters woken before a worker looks at its other connections again.
 pub const WAKE_PORTION: usize = 256;
+/// Messages to subscribers that may wait in a worker before it stops to read from those who publish them.
+pub const POST_SENDS_MAX: usize = 64 * 1024;
+/// Payloads from this size on stay shared in the replies of everybody who gets them; copying smaller ones
+/// costs less than the bookkeeping, bytes.
+pub const PUSH_SHARED_BYTES_MIN: usize = 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+use crate::pubsub::Delivery;
 
 use super::args::Args;
 use super::calls::Meter;
@@ -37,6 +38,8 @@ pub struct Bench<'a> {
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
+    /// Messages to send once the locks are released, in order.
+    pub deliveries: Vec<Delivery>,
     pub meter: &'a mut Meter,
 }
 
@@ -117,6 +120,8 @@ impl Batch {
     ) -> (usize, Cut) {
         self.words.clear();
         self.requests.clear();
+        // A panic may have kept `release` from being called.
+        self.kept = None;
         while self.requests.len() < most {
             let first_word = self.words.len();
             let begin = start;
@@ -210,7 +215,8 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters };
+        let by = session.client.id;
+        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters, by };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,
@@ -218,6 +224,7 @@ impl Batch {
             counters: bench.counters,
             now: bench.now,
             keys,
+            deliveries: &mut bench.deliveries,
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
@@ -247,6 +254,9 @@ impl Batch {
                 session.reply_mode = ReplyMode::On;
             }
         }
+        if session.hears_messages {
+            session.subscriptions.speak(out);
+        }
     }
 }
 
@@ -267,6 +277,13 @@ impl Ctx<'_> {
             Ok(row) if !self.is_authenticated() && !row.spec.has(Flag::NoAuth) => Err(CommandError::NoAuth),
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
+            }
+            Ok(row)
+                if self.session.hears_messages
+                    && self.session.is_listening()
+                    && !row.spec.runs_while_listening() =>
+            {
+                Err(super::subscriptions::refuse(row))
             }
             other => other,
         };
@@ -297,7 +314,13 @@ impl Ctx<'_> {
                 self.reply.simple("QUEUED");
                 Ok(())
             }
-            _ => self.call(row, args),
+            _ => {
+                let result = self.call(row, args);
+                if self.session.hears_messages {
+                    self.forget_caching(row);
+                }
+                result
+            }
         }
     }
 
@@ -310,6 +333,9 @@ impl Ctx<'_> {
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
         self.counters.add(Counter::Commands, 1);
         let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
+        if self.session.hears_messages {
+            self.note_reads(row, args);
+        }
         args.seek(row.name_words);
         let begun = self.meter.begun();
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };

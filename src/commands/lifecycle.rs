@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::batch::Bench;
+use super::pubsub::unsubscribe_all;
 use super::session::{LeaseHeld, Session};
+use super::tracking::switch_off;
 use super::transaction::forget_watched;
 use crate::base::hash::Key;
 use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
@@ -11,7 +13,7 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters };
+        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters, by: 0 };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 
@@ -81,6 +83,8 @@ impl Bench<'_> {
     /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
     pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
         forget_watched(&mut self.keys(), session);
+        unsubscribe_all(self.shared, session);
+        switch_off(self.shared, session);
         self.shared.monitors.remove(&session.client);
         let (letters, unanswered) = session.post_box().abandon();
         for slot in unanswered {

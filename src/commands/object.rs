@@ -131,7 +131,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
     let is_edited = view.is_edited(&key);
-    match view.read(&key).map(|value| encoding(value.as_slice())) {
+    match view.inspect(&key).map(|value| encoding(value.as_slice())) {
         Some(_) if is_edited => ctx.reply.bulk(b"raw"),
         Some(encoding) => ctx.reply.bulk(encoding.as_bytes()),
         None => ctx.reply.null(),
@@ -142,7 +142,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
-    match view.read(&key).map(|value| refcount(value.as_slice())) {
+    match view.inspect(&key).map(|value| refcount(value.as_slice())) {
         Some(count) => ctx.reply.int(count),
         None => ctx.reply.null(),
     }
@@ -175,7 +175,7 @@ fn answer_if_present(
     figure: impl Fn(EvictionPolicy) -> Result<i64, CommandError>,
 ) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    if ctx.keys.view(&key).exists(&key) {
+    if ctx.keys.view(&key).inspect(&key).is_some() {
         ctx.reply.int(figure(ctx.settings.maxmemory_policy)?);
     } else {
         ctx.reply.null();

@@ -17,6 +17,8 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::Clients;
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
+use crate::pubsub::PubSub;
+use crate::tracking::Tracking;
 
 /// Applies a changed setting that lives outside the server, or says why it cannot be.
 pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
@@ -25,6 +27,8 @@ pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sy
 pub struct Shared {
     pub keyspace: Keyspace,
     pub clients: Clients,
+    pub pubsub: PubSub,
+    pub tracking: Tracking,
     pub settings: ArcSwap<Settings>,
     /// Grows with each change of the settings.
     pub settings_version: AtomicU64,
@@ -121,5 +125,6 @@ pub fn fill_rules(settings: &Settings) -> FillRules {
         late_ms: settings.fill_late_ms,
         waiters_per_key: settings.fill_waiters_per_key,
         flights: settings.fill_flights,
+        events: settings.notify_events.in_effect(),
     }
 }

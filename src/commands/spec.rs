@@ -74,6 +74,7 @@ pub enum Group {
     Connection,
     Fill,
     Generic,
+    PubSub,
     Scripting,
     Server,
     String,
@@ -89,6 +90,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Fill => "fill",
             Group::Generic => "generic",
+            Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::String => "string",
@@ -207,6 +209,8 @@ pub struct Arg {
 pub enum ArgKind {
     /// A key, with its key-spec flags as COMMAND INFO spells them (`RO`, `access`, …).
     Key(&'static [&'static str]),
+    /// A shard channel: a string to people, a key to whoever routes requests to a cluster's nodes.
+    ShardChannel,
     String,
     Integer,
     Double,
@@ -274,6 +278,11 @@ impl Arg {
 #[must_use]
 pub const fn key(name: &'static str, flags: &'static [&'static str]) -> Arg {
     Arg::new(name, ArgKind::Key(flags))
+}
+/// A shard channel.
+#[must_use]
+pub const fn shard_channel(name: &'static str) -> Arg {
+    Arg::new(name, ArgKind::ShardChannel)
 }
 #[must_use]
 pub const fn string(name: &'static str) -> Arg {
@@ -393,11 +402,11 @@ impl Spec {
             let width = arg.width_min() as i64;
             match arg.kind {
                 ArgKind::Key(_) if self.counts_keys() => return KeyRange::default(),
-                ArgKind::Key(_) if arg.multiple => {
+                ArgKind::Key(_) | ArgKind::ShardChannel if arg.multiple => {
                     let first = if range.first == 0 { at } else { range.first };
                     return KeyRange { first, last: -1, step: 1 };
                 }
-                ArgKind::Key(_) => {
+                ArgKind::Key(_) | ArgKind::ShardChannel => {
                     let first = if range.first == 0 { at } else { range.first };
                     range = KeyRange { first, last: at, step: 1 };
                 }

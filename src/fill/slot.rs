@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::flight::Waiting;
 use super::outcome::{Answer, Outcome};
+use crate::base::push::Push;
 
 /// Where a parked request waits: one flight's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub struct Home {
 pub enum Letter {
     /// The reply of the slot with this number.
     Answer { seq: u64, answer: Answer },
+    /// A message that was not asked for: a subscription's.
+    Push(Push),
+    /// More messages waited here than the connection may have; they are gone. Close it.
+    Overrun,
     /// A reply line that belongs to no request (MONITOR), with its end.
     Line(Bytes),
     /// Close the connection at once (CLIENT KILL).
@@ -52,6 +57,8 @@ pub struct PostBox {
 struct Inside {
     letters: Vec<Letter>,
     slots: VecDeque<Arc<ReplySlot>>,
+    /// Bytes of the messages among the letters.
+    push_bytes: usize,
     /// The connection is gone: letters come back to their senders.
     is_abandoned: bool,
 }
@@ -78,13 +85,47 @@ impl PostBox {
         Ok(())
     }
 
+    /// Puts a message in and wakes the connection. A box that holds more than `bytes_max` bytes of messages
+    /// (0: no limit) loses them all, and the connection is told to close; one that is gone gets nothing.
+    pub fn push(&self, push: Push, bytes_max: usize) {
+        let mut inside = self.inside.lock();
+        if inside.is_abandoned {
+            return;
+        }
+        inside.push_bytes += push.wire_bytes();
+        if bytes_max > 0 && inside.push_bytes > bytes_max {
+            inside.push_bytes = 0;
+            inside.letters.retain(|letter| !matches!(letter, Letter::Push(_)));
+            inside.letters.push(Letter::Overrun);
+        } else {
+            inside.letters.push(Letter::Push(push));
+        }
+        self.has_letters.store(true, Ordering::Release);
+        drop(inside);
+        self.waker.wake();
+    }
+
+    /// Takes the messages and leaves the other letters.
+    #[must_use]
+    pub fn take_pushes(&self) -> Vec<Push> {
+        let mut inside = self.inside.lock();
+        inside.push_bytes = 0;
+        let is_push = |letter: &mut Letter| matches!(letter, Letter::Push(_));
+        let pushes = inside.letters.extract_if(.., is_push);
+        let pushes =
+            pushes.filter_map(|letter| if let Letter::Push(push) = letter { Some(push) } else { None });
+        pushes.collect()
+    }
+
     /// Takes all letters.
     pub fn take_letters(&self) -> Vec<Letter> {
         // A look costs less than a swap, and there is mostly nothing.
         if !self.has_letters.load(Ordering::Acquire) || !self.has_letters.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
-        std::mem::take(&mut self.inside.lock().letters)
+        let mut inside = self.inside.lock();
+        inside.push_bytes = 0;
+        std::mem::take(&mut inside.letters)
     }
 
     /// Closes the box for good: returns the letters nobody read and the slots nobody answered, now claimed.
@@ -280,6 +321,22 @@ mod tests {
             ReplySlot::many(1, 1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
         assert_eq!(slot.settle(2, hit(b"c")), None);
         assert_eq!(slot.settle(1, hit(b"b")), Some(Answer::Many(vec![hit(b"a"), hit(b"b"), hit(b"c")])));
+    }
+
+    #[test]
+    fn box_with_too_many_bytes_of_messages_keeps_none_of_them_and_every_answer() {
+        let post_box = PostBox::default();
+        let message = Arc::new(crate::base::push::Message {
+            channel: Arc::from(&b"c"[..]),
+            payload: Bytes::from_static(&[0; 100]),
+        });
+        post_box.push(Push::Message(message.clone()), 400);
+        post_box.send(Letter::Answer { seq: 1, answer: Answer::One(hit(b"a")) }).unwrap();
+        post_box.push(Push::Message(message.clone()), 400);
+        assert_eq!(post_box.take_pushes().len(), 2);
+        (0..3).for_each(|_| post_box.push(Push::Message(message.clone()), 400));
+        let letters = post_box.take_letters();
+        assert!(matches!(letters[..], [Letter::Answer { .. }, Letter::Overrun]), "{letters:?}");
     }
 
     #[test]

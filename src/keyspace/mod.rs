@@ -7,6 +7,7 @@
 mod effects;
 mod fill;
 mod keys;
+mod notify;
 mod scan;
 mod shard;
 mod sweep;
@@ -21,7 +22,7 @@ use std::sync::mpsc::{self, Sender};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
-pub use effects::Effects;
+pub use effects::{Change, Effects};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
 pub use keys::Keys;
 pub use scan::ScanPage;
@@ -29,6 +30,7 @@ pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::fill::FillTimes;
@@ -47,6 +49,8 @@ pub struct FillRules {
     pub late_ms: u64,
     pub waiters_per_key: usize,
     pub flights: usize,
+    /// The classes of keyspace events that are published.
+    pub events: Classes,
 }
 
 /// All databases of the server.
@@ -59,6 +63,8 @@ pub struct Keyspace {
     databases: usize,
     /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
     flights: AtomicUsize,
+    /// Connections that keep a cache; while there are none, changes need not be noted for them.
+    trackers: AtomicUsize,
     pub fill_times: FillTimes,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
@@ -104,6 +110,7 @@ impl Keyspace {
             boot: fastrand::u64(..),
             databases,
             flights: AtomicUsize::new(0),
+            trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
             reaper,
             reaping,

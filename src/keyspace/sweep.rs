@@ -92,10 +92,9 @@ impl View<'_> {
         // Another entry may answer to the record: any that is due is a right one.
         let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= wall_ms);
         if let Some(found) = store.find_record(record, is_dead) {
-            let entry = store.entry(found);
-            let gone = entry.is_visible().then(|| entry.key().to_vec());
-            self.take_found(found);
-            gone.into_iter().for_each(|key| self.expired(&key));
+            let key = store.entry(found).key().to_vec();
+            let kind = self.take_found(found);
+            self.died(&key, kind);
             return;
         }
         let Some(found) = store.find_record(record, |_| true) else { return };

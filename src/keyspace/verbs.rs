@@ -7,6 +7,7 @@
 use super::sweep::look_at;
 use super::view::View;
 use super::watch::Watch;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
@@ -33,6 +34,19 @@ impl View<'_> {
     /// The value of a key, counted as a hit or a miss.
     #[inline]
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        self.tend(key);
+        let View { shard, effects, scope, db, .. } = self;
+        let found = visible(&shard.db(*db).store, key);
+        let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
+        scope.counters.add(counter, 1);
+        if found.is_none() && scope.rules.events.has(Classes::KEY_MISS) {
+            effects.note_event(*db, "keymiss", key.bytes);
+        }
+        found.map(|entry| entry.value())
+    }
+
+    /// As `read`, without the event of a missing key: for commands about a key rather than its value.
+    pub fn inspect(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
         let counters = self.scope.counters;
         let found = visible(self.store(), key);
@@ -68,15 +82,28 @@ impl View<'_> {
         }
     }
 
-    /// Stores a value. A deadline that is already past removes the key instead, as in Redis.
+    /// SET and its kin: stores a value, and tells so.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
+        self.set_quietly(key, value, expiry);
+        self.notify(Classes::STRING, "set", key.bytes);
+        if let Expiry::At(at) = expiry {
+            self.notify(Classes::GENERIC, "expire", key.bytes);
+            if at <= self.scope.now.wall_ms {
+                self.notify(Classes::EXPIRED, "expired", key.bytes);
+            }
+        }
+    }
+
+    /// Stores a value, as part of something that tells what it is. A deadline that is already past removes
+    /// the key instead, as in Redis.
+    pub fn set_quietly(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
         let expire_at = match expiry {
             Expiry::None => None,
             Expiry::At(at) => Some(at),
             Expiry::Keep => self.expire_at(key).flatten(),
         };
         if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
-            self.remove(key);
+            self.erase(key);
             return;
         }
         self.put_entry(key, value, Meta::value(expire_at));
@@ -93,8 +120,8 @@ impl View<'_> {
     }
 
     /// As `edit`, but `change` says whether it changed a byte: nobody is told where it did not and the
-    /// length is the same as before.
-    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) {
+    /// length is the same as before. Returns whether they were told.
+    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
         self.tend(key);
         let mut is_changed = true;
         let store = self.store();
@@ -117,6 +144,7 @@ impl View<'_> {
         if is_changed {
             self.wrote(key);
         }
+        is_changed
     }
 
     /// Replaces a value by one that `compute` makes of it (`None`: of an absent key), in one look-up.
@@ -149,13 +177,24 @@ impl View<'_> {
         visible(self.store(), key).is_some_and(|entry| entry.is_edited())
     }
 
-    /// Removes a key; false if no command could see it. Voids a flight also of an absent key.
+    /// Removes a key, and tells so; false if no command could see it. Voids a flight also of an absent key.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let was_visible = self.erase(key);
+        if was_visible {
+            self.notify(Classes::GENERIC, "del", key.bytes);
+        }
+        was_visible
+    }
+
+    fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
-        let was_visible = self.take_entry(key).is_some_and(|kind| kind == Kind::Value);
+        let taken = self.take_entry(key);
+        let was_visible = taken == Some(Kind::Value);
         if was_visible {
             self.scope.counters.add(Counter::Changes, 1);
-            self.db().watchers.touch(key.bytes);
+            self.touched(key.bytes);
+        } else if taken.is_some() {
+            self.outdated(key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
         was_visible
@@ -174,7 +213,8 @@ impl View<'_> {
         store.set_expire_at(wall_ms, key, found, expire_at);
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
+        self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
     }
 
     /// The key's value and deadline, taken out: for RENAME and MOVE.
@@ -182,7 +222,7 @@ impl View<'_> {
         self.tend(key);
         let taken = visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))?;
         self.take_entry(key)?;
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
         self.void_by_delete(key, Counter::FillVoidDelete);
         Some(taken)
     }
@@ -330,11 +370,22 @@ impl View<'_> {
         let was_visible = entry.is_visible();
         if entry.dies_at().is_some_and(|at| at > wall_ms) {
             store.mark_stale(found);
+            if was_visible {
+                self.expired(key.bytes);
+            }
         } else {
-            self.take_found(found);
+            let kind = self.take_found(found);
+            self.died(key.bytes, kind);
         }
-        if was_visible {
-            self.expired(key.bytes);
+    }
+
+    /// An entry of no more use to anybody was taken out: a visible one has expired, of a hidden one only
+    /// caches may know.
+    pub(super) fn died(&mut self, key: &[u8], kind: Kind) {
+        if kind == Kind::Value {
+            self.expired(key);
+        } else {
+            self.outdated(key);
         }
     }
 
@@ -342,16 +393,21 @@ impl View<'_> {
     /// says nothing about the truth at the origin.
     pub(super) fn expired(&mut self, key: &[u8]) {
         self.scope.counters.add(Counter::ExpiredKeys, 1);
-        self.db().watchers.touch(key);
+        self.touched(key);
+        self.notify(Classes::EXPIRED, "expired", key);
     }
 
     /// Puts an entry in place of what is there.
     pub(super) fn put_entry(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
         let wall_ms = self.scope.now.wall_ms;
         let old = self.store().put(wall_ms, key, value, meta);
+        let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
         self.keep_freed(old);
         self.note_expiry(meta.expire_at);
         self.note_scattered();
+        if meta.kind == Kind::Value && !was_visible {
+            self.notify(Classes::NEW, "new", key.bytes);
+        }
     }
 
     /// Takes an entry out, visible or not, and says what it was.
@@ -390,9 +446,8 @@ impl View<'_> {
     /// A write left a value: watchers are told, a lease is void, waiters get the value.
     pub(super) fn wrote(&mut self, key: &Key<'_>) {
         self.scope.counters.add(Counter::Changes, 1);
-        let db = self.db();
-        db.watchers.touch(key.bytes);
-        if !db.flights.is_empty() {
+        self.touched(key.bytes);
+        if !self.db().flights.is_empty() {
             self.void_by_write(key);
         }
     }

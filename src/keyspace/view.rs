@@ -17,6 +17,8 @@ pub struct Scope<'a> {
     pub now: Now,
     pub rules: &'a FillRules,
     pub counters: &'a Counters,
+    /// The client whose request it is; 0 for nobody's.
+    pub by: u64,
 }
 
 /// A shard's lock: taken for this view alone, or held for a whole command or transaction.

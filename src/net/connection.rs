@@ -27,9 +27,11 @@ use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
 use crate::commands::batch::{Batch, Bench, Cut};
 use crate::commands::session::Session;
+use crate::commands::subscriptions::write_push;
 use crate::config::Settings;
 use crate::fill::{Answer, Letter, PostBox};
 use crate::keyspace::Effects;
+use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
 
 /// Pieces handed to the kernel in one vectored write.
@@ -47,6 +49,10 @@ struct Connection {
     written: usize,
     /// The socket takes no more for the moment.
     is_backlogged: bool,
+    /// More messages waited for it than it may have.
+    is_overrun: bool,
+    /// Its last requests sent messages.
+    publishes: bool,
     /// Shutdown: close once nothing more is there to read.
     finishes: bool,
 }
@@ -113,6 +119,8 @@ impl Connection {
             replies: ReplyQueue::default(),
             written: 0,
             is_backlogged: false,
+            is_overrun: false,
+            publishes: false,
             finishes: false,
         })
     }
@@ -137,6 +145,10 @@ impl Connection {
             if self.session.closes || self.waiting_bytes() > REPLY_BYTES_PAUSE {
                 return Poll::Pending;
             }
+            if self.publishes && self.worker.post.holds_up(cx) {
+                return Poll::Pending;
+            }
+            self.publishes = false;
             if self.session.is_paused {
                 if self.finishes {
                     self.session.closes = true;
@@ -287,36 +299,57 @@ impl Connection {
         }
         bench.meter.hand_over();
         bench.counters.add(Counter::Batches, 1);
+        let effects = &bench.effects;
+        self.publishes |=
+            !(bench.deliveries.is_empty() && effects.events.is_empty() && effects.changes.is_empty());
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);
+        self.shed_overfull(bench);
+        bench.prune_leases(&mut self.session);
+        paused
+    }
+
+    /// Answers WAIT to slots behind which too much has queued up.
+    fn shed_overfull(&mut self, bench: &mut Bench<'_>) {
         let overfull = self.replies.claim_overfull();
         bench.counters.add(Counter::FillShedSlots, overfull.len() as u64);
         bench.answer_wait(overfull);
-        bench.prune_leases(&mut self.session);
-        paused
     }
 
     /// A batch may have answered slots of its own connection; their replies go out with it.
     fn deliver_own_letters(&mut self, effects: &mut Effects) {
         if self.session.slots.open > 0 {
-            let worker = self.worker.clone();
-            for letter in self.session.post_box().take_letters() {
-                worker.at_bench(effects, |bench| self.read_letter(letter, bench));
-            }
+            let letters = self.session.post_box().take_letters();
+            self.read_letters(letters, effects);
         }
     }
 
     fn take_letters(&mut self) -> Result<(), End> {
         let letters = self.session.post_box().take_letters();
         if !letters.is_empty() {
-            let worker = self.worker.clone();
-            for letter in letters {
-                worker.at_bench(&mut Effects::default(), |bench| self.read_letter(letter, bench));
-            }
+            self.read_letters(letters, &mut Effects::default());
             self.publish(0);
             self.check_limits()?;
         }
         if self.session.client.seen.close_asap.load(Relaxed) { Err(End::Killed) } else { Ok(()) }
+    }
+
+    fn read_letters(&mut self, letters: Vec<Letter>, effects: &mut Effects) {
+        let worker = self.worker.clone();
+        for letter in letters {
+            match letter {
+                Letter::Push(push) if self.session.wants(&push) => {
+                    let proto = self.session.proto;
+                    write_push(&mut Reply::new(self.replies.aside(proto), proto), &push);
+                }
+                Letter::Push(_) => {}
+                Letter::Overrun => self.is_overrun = true,
+                letter => worker.at_bench(effects, |bench| self.read_letter(letter, bench)),
+            }
+        }
+        if self.session.slots.open > 0 {
+            worker.at_bench(effects, |bench| self.shed_overfull(bench));
+        }
     }
 
     fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
@@ -329,6 +362,7 @@ impl Connection {
                 if let Some(slot) = self.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
+                bench.answered_tracker(&self.session, self.replies.tracked(seq), &answer);
                 self.replies.answer(seq, &answer);
                 self.session.slots.open = self.replies.unanswered();
             }
@@ -337,7 +371,7 @@ impl Connection {
                 self.replies.tail().extend(&line);
             }
             // `close_asap` is set before the letter is sent; the letter only wakes us.
-            Letter::Close => {}
+            Letter::Close | Letter::Push(_) | Letter::Overrun => {}
             Letter::Finish => {
                 self.finishes = true;
                 let parked = self.session.post_box().claim_all();
@@ -354,7 +388,7 @@ impl Connection {
         let text = [b"ERR ", &error.text()[..]].concat();
         self.worker.note_error(&text);
         let proto = self.session.proto;
-        crate::protocol::reply::Reply::new(self.replies.tail(), proto).error(&text);
+        Reply::new(self.replies.tail(), proto).error(&text);
         self.session.closes = true;
     }
 
@@ -447,7 +481,7 @@ impl Connection {
         let limit = &settings.output_limits[class_of(&self.session.client) as usize];
         let reply_bytes = self.waiting_bytes() as u64;
         seen.reply_bytes.store(reply_bytes as usize, Relaxed);
-        if limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes {
+        if self.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
             self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
             tracing::warn!(
                 client = self.session.client.id,

@@ -38,6 +38,17 @@ impl ReplyQueue {
         }
     }
 
+    /// Where a message goes that nobody asked for. RESP3 marks such messages, so one may overtake parked
+    /// requests, but never a reply that is already written: what it says comes after that.
+    pub fn aside(&mut self, proto: Proto) -> &mut Output {
+        let nothing_behind = |place: &Place| place.behind.is_empty() && place.answer.is_none();
+        if proto == Proto::Resp3 && self.places.iter().all(nothing_behind) {
+            return &mut self.ready;
+        }
+        self.note_reply();
+        self.tail()
+    }
+
     /// Counts the reply just written to `tail`.
     #[inline]
     pub fn note_reply(&mut self) {
@@ -60,6 +71,12 @@ impl ReplyQueue {
     /// The slot with this number, if its place is still unanswered.
     pub fn slot(&self, seq: u64) -> Option<&Arc<ReplySlot>> {
         self.places.iter().map(|place| &place.parked.slot).find(|slot| slot.seq == seq)
+    }
+
+    /// The keys of the slot with this number, where its connection keeps a cache.
+    pub fn tracked(&self, seq: u64) -> &[Box<[u8]>] {
+        let place = self.places.iter().find(|place| place.parked.slot.seq == seq);
+        place.map_or(&[], |place| &place.parked.tracked)
     }
 
     /// All slots that keep a place.
@@ -118,7 +135,11 @@ mod tests {
 
     fn parked(seq: u64) -> Parked {
         let home = Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 };
-        Parked { slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())), order: None }
+        Parked {
+            slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())),
+            order: None,
+            tracked: Box::default(),
+        }
     }
 
     fn written(queue: &ReplyQueue) -> String {
@@ -146,6 +167,19 @@ mod tests {
         assert_eq!(written(&queue), "a*4\r\n+WAIT\r\n$-1\r\n$-1\r\n:1\r\nb*4\r\n+WAIT\r\n_\r\n_\r\n:2\r\nc");
         queue.tail().extend(b"d");
         assert!(written(&queue).ends_with("cd"));
+    }
+
+    #[test]
+    fn message_overtakes_parked_requests_in_resp3_alone_and_never_a_reply() {
+        let mut queue = ReplyQueue::default();
+        queue.keep_place(parked(1), Proto::Resp3);
+        queue.aside(Proto::Resp3).extend(b"m1 ");
+        queue.aside(Proto::Resp2).extend(b"m2 ");
+        queue.tail().extend(b"reply ");
+        queue.aside(Proto::Resp3).extend(b"m3 ");
+        assert_eq!(written(&queue), "m1 ");
+        queue.answer(1, &wait(1));
+        assert_eq!(written(&queue), "m1 *4\r\n+WAIT\r\n_\r\n_\r\n:1\r\nm2 reply m3 ");
     }
 
     #[test]

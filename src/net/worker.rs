@@ -19,13 +19,14 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection;
+use super::post::Post;
 use super::stream::Accepted;
 use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
 use crate::base::metrics::Counters;
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::calls::Meter;
 use crate::commands::shared::{Shared, fill_rules};
-use crate::config::Settings;
+use crate::config::{ClientClass, Settings};
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
 
@@ -81,6 +82,7 @@ pub(super) struct Worker {
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
+    pub post: Post,
 }
 
 /// Buffers a connection borrows while it runs a batch.
@@ -150,10 +152,12 @@ fn run(
         paused: RefCell::default(),
         outbox: RefCell::default(),
         outbox_filled: Notify::new(),
+        post: Post::default(),
     });
     runtime.block_on(async move {
         tokio::task::spawn_local(sweep(worker.clone(), number));
         tokio::task::spawn_local(send_outbox(worker.clone()));
+        tokio::task::spawn_local(send_post(worker.clone()));
         // The channel closes when the server has stopped and every connection has been told.
         while let Some(accepted) = sockets.recv().await {
             tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
@@ -211,8 +215,17 @@ impl Worker {
         let rules = fill_rules(&settings);
         let meter = &mut *self.meter.borrow_mut();
         meter.apply(&settings, settings_version);
-        let mut bench =
-            Bench { shared: &self.shared, settings, settings_version, rules, counters, now, effects, meter };
+        let mut bench = Bench {
+            shared: &self.shared,
+            settings,
+            settings_version,
+            rules,
+            counters,
+            now,
+            effects,
+            deliveries: Vec::new(),
+            meter,
+        };
         bench.refresh_settings();
         let result = work(&mut bench);
         self.carry_out(&mut bench);
@@ -225,6 +238,8 @@ impl Worker {
     /// Sends answers, takes answered waiters out of their flights, wakes sweepers. No lock may be held.
     pub fn carry_out(&self, bench: &mut Bench<'_>) {
         while !bench.effects.is_empty() {
+            bench.publish_events();
+            bench.tell_changes();
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }
@@ -237,6 +252,10 @@ impl Worker {
                 send(answers, bench);
             }
             bench.forget_waiters();
+        }
+        let deliveries = std::mem::take(&mut bench.deliveries);
+        if !deliveries.is_empty() {
+            self.post.accept(deliveries, push_bytes_max(&bench.settings));
         }
     }
 }
@@ -261,6 +280,24 @@ async fn send_outbox(worker: Rc<Worker>) {
             worker.outbox_filled.notified().await;
         } else {
             worker.at_bench(&mut Effects::default(), |bench| send(portion, bench));
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Bytes of messages that may wait for one subscriber; 0 = any number.
+fn push_bytes_max(settings: &Settings) -> usize {
+    settings.output_limits[ClientClass::Pubsub as usize].hard_bytes as usize
+}
+
+/// Sends messages to large crowds in portions, so that connections get their turn in between.
+async fn send_post(worker: Rc<Worker>) {
+    loop {
+        if worker.post.left() == 0 {
+            worker.post.filled().await;
+        } else {
+            let bytes_max = push_bytes_max(&worker.settings());
+            worker.post.send_portion(bytes_max);
             tokio::task::yield_now().await;
         }
     }

@@ -12,7 +12,7 @@ use crate::base::metrics::Counter;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
-use crate::commands::session::{LeaseHeld, Parked, ReplyMode};
+use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::commands::value::write_value;
 use crate::fill::{Answer, Grant, Outcome, ReplySlot};
 use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome, home};
@@ -64,7 +64,8 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         let slot = ReplySlot::one(ctx.session.slots.next_seq(), client.id, home, client.post_box.clone());
         client.post_box.open_slot(slot.clone());
         view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
-        ctx.session.slots.parked = Some(Parked { slot, order: None });
+        let tracked = tracked(ctx.session, &[key]);
+        ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
     } else if waits {
         let outcome = shed(ctx.settings.fill_wait_ms);
         ctx.counters.add(Counter::FillShedSlots, 1);
@@ -155,7 +156,14 @@ fn park_all(
         let terms = WaitTerms { slot: slot.clone(), index: at, ask: asked.clone() };
         ctx.keys.view(&keys[at]).park(&keys[at], terms);
     }
-    ctx.session.slots.parked = Some(Parked { slot, order: Some(order) });
+    let tracked = tracked(ctx.session, keys);
+    ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked });
+}
+
+/// The keys that an invalidation must follow the answer for.
+fn tracked(session: &Session, keys: &[Key<'_>]) -> Box<[Box<[u8]>]> {
+    let keys = if session.tracking.is_some() { keys } else { &[] };
+    keys.iter().map(|key| Box::from(key.bytes)).collect()
 }
 
 /// Remembers a lease that this reply grants, and lets the reply out at once.

@@ -168,7 +168,7 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("client_recent_max_input_buffer", largest(|seen| seen.query_bytes.load(Relaxed)));
     page.field("client_recent_max_output_buffer", largest(|seen| seen.reply_bytes.load(Relaxed)));
     page.field("blocked_clients", clients.iter().filter(|client| client.is_blocked()).count());
-    page.field("tracking_clients", 0);
+    page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
 }
 
@@ -251,6 +251,7 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
     let rates = &ctx.shared.rates;
+    let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
     let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
     page.fields(&[
         ("instantaneous_ops_per_sec", &rates.commands.load(Relaxed).to_string()),
@@ -261,9 +262,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("sync_partial_err", "0"),
         ("evicted_keys", "0"),
         ("evicted_clients", "0"),
-        ("pubsub_channels", "0"),
-        ("pubsub_patterns", "0"),
-        ("pubsubshard_channels", "0"),
+        ("pubsub_channels", &pubsub.channels.len().to_string()),
+        ("pubsub_patterns", &pubsub.pattern_count().to_string()),
+        ("pubsubshard_channels", &pubsub.shard_channels.len().to_string()),
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
@@ -274,9 +275,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("active_defrag_key_misses", "0"),
         ("unexpected_error_replies", "0"),
         ("dump_payload_sanitizations", "0"),
-        ("tracking_total_keys", "0"),
-        ("tracking_total_items", "0"),
-        ("tracking_total_prefixes", "0"),
+        ("tracking_total_keys", &tracking.keys().to_string()),
+        ("tracking_total_items", &tracking.items().to_string()),
+        ("tracking_total_prefixes", &tracking.prefixes.len().to_string()),
     ]);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{AnswerKind, Known, Put, PutKind, takes_stale};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
@@ -40,11 +41,24 @@ impl View<'_> {
             PutKind::None => Outcome::None { ttl_ms },
             PutKind::Pass => Outcome::Pass { ttl_ms },
         };
+        let is_value = matches!(kind, PutKind::Value { .. });
         self.store_answer(key, kind, expire_at, fill_ms);
+        self.tell_filled(key, is_value, expire_at);
         self.keyspace.fill_times.waiters.record(waiters.len() as u64);
         self.keyspace.fill_times.fill_ms.record(fill_ms);
         self.settle_all(waiters.into_iter(), |_| outcome.clone());
         Put::Stored
+    }
+
+    /// The events of an answered token: those of a SET where a value was stored, and the fill itself.
+    fn tell_filled(&mut self, key: &Key<'_>, is_value: bool, expire_at: Option<i64>) {
+        if is_value && expire_at.is_none_or(|at| at > self.scope.now.wall_ms) {
+            self.notify(Classes::STRING, "set", key.bytes);
+            if expire_at.is_some() {
+                self.notify(Classes::GENERIC, "expire", key.bytes);
+            }
+        }
+        self.notify(Classes::FILL, "fill", key.bytes);
     }
 
     /// FAIL: hands the lease on, or shares the failure.
@@ -54,6 +68,7 @@ impl View<'_> {
         };
         self.keyspace.fill_times.fill_ms.record(fill_ms);
         let now = self.scope.now.mono_ms;
+        self.notify(Classes::FILL, "fail", key.bytes);
         let serial = self.shard.next_serial();
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return Put::Stored };
         match flight.fail(message, retry_ms, serial, now) {
@@ -128,7 +143,10 @@ impl View<'_> {
                 self.take_entry(key);
             }
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
+        if matches!(known, Known::Fresh { .. }) {
+            self.notify(Classes::GENERIC, "del", key.bytes);
+        }
         self.void_by_delete(key, Counter::FillVoidDelete);
         kept.is_some()
     }
@@ -188,6 +206,6 @@ impl View<'_> {
             let kind = if expire_at.is_some_and(|at| at <= wall_ms) { Kind::Stale } else { kind };
             self.put_entry(key, &value, Meta { kind, expire_at, refill, edited: false });
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Asked, Decision, FillAsk, Known, WaitTerms, is_early, takes_stale};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Backoff;
@@ -115,6 +116,7 @@ impl View<'_> {
         let flight = self.db().flights.get_mut(key.bytes)?;
         flight.grant(asked.ask.clone(), serial, now);
         self.file_flight(key, now.saturating_add(asked.ask.lease_ms));
+        self.notify(Classes::FILL, "lead", key.bytes);
         Some(Grant { token: Token { boot, serial }, lease_ms: asked.ask.lease_ms })
     }
 

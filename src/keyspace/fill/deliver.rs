@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 
 use super::count_answer;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Cause;
@@ -54,6 +55,7 @@ impl View<'_> {
         let grant =
             Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms };
         let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), retry_ms);
+        self.notify(Classes::FILL, "lead", key.bytes);
         let several = waiter.slot.homes.len() > 1;
         self.answer(waiter.slot, answer, several);
         self.file_flight(key, self.scope.now.mono_ms.saturating_add(grant.lease_ms));
@@ -74,7 +76,13 @@ impl View<'_> {
 
     /// Files the flight's next deadline, or forgets a flight with nothing left to remember.
     pub(super) fn refile_or_drop(&mut self, key: &Key<'_>) {
-        let next = self.db().flights.get(key.bytes).and_then(Flight::next_deadline);
+        let now = self.scope.now.mono_ms;
+        let flight = self.db().flights.get(key.bytes);
+        let next = flight.and_then(Flight::next_deadline);
+        if flight.is_some_and(|flight| flight.live_lease(now).is_none()) {
+            // Who was told WAIT may ask again.
+            self.outdated(key.bytes);
+        }
         if let Some(at) = next {
             self.file_flight(key, at);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Known;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::{Outcome, ReplySlot};
@@ -56,7 +57,7 @@ impl View<'_> {
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
         let had_lease = flight.lease().is_some();
         let waiters = flight.fulfil();
-        self.count_void(had_lease, Counter::FillVoidWrite);
+        self.count_void(key, had_lease, Counter::FillVoidWrite);
         self.drop_if_over(key);
         let ttl_ms = match self.known(key) {
             Known::Fresh { ttl_ms, .. } => ttl_ms,
@@ -77,7 +78,7 @@ impl View<'_> {
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
         let had_lease = flight.lease().is_some();
         let elected = flight.void(serial, now);
-        self.count_void(had_lease, cause);
+        self.count_void(key, had_lease, cause);
         self.announce(key, elected);
         self.refile_or_drop(key);
     }
@@ -116,7 +117,10 @@ impl View<'_> {
         self.refile_or_drop(key);
     }
 
-    pub(super) fn count_void(&self, had_lease: bool, cause: Counter) {
-        self.scope.counters.add(cause, u64::from(had_lease));
+    fn count_void(&mut self, key: &Key<'_>, had_lease: bool, cause: Counter) {
+        if had_lease {
+            self.scope.counters.add(cause, 1);
+            self.notify(Classes::FILL, "void", key.bytes);
+        }
     }
 }
