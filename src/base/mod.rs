@@ -9,3 +9,4 @@ pub mod int;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod sync;
