@@ -29,8 +29,8 @@ pub const MONITOR_POST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// An idle connection keeps at most this much buffer, bytes.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 
-/// Lock stripes of the keyspace; a power of two.
-pub const SHARDS: usize = 256;
+/// Lock stripes of the keyspace; a power of two. Few where every lock is a step to be explored.
+pub const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.

@@ -11,3 +11,4 @@ pub mod limits;
 pub mod memory;
 pub mod metrics;
 pub mod push;
+pub mod sync;

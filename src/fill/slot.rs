@@ -6,16 +6,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::flight::Waiting;
 use super::outcome::{Answer, Outcome};
 use crate::base::push::Push;
+use crate::base::sync::{AtomicBool, Mutex};
 
 /// Where a parked request waits: one flight's key.
 #[derive(Clone, Debug, PartialEq, Eq)]

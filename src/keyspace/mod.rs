@@ -16,11 +16,10 @@ mod view;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
 
 pub use effects::{Change, Effects};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
@@ -33,6 +32,7 @@ pub use watch::{Watch, WatchedKey};
 use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
+use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::LineAddress;
 use crate::storage::{Line, Store};
@@ -62,7 +62,7 @@ pub struct Keyspace {
     boot: u64,
     databases: usize,
     /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
-    flights: AtomicUsize,
+    flights: sync::AtomicUsize,
     /// Connections that keep a cache; while there are none, changes need not be noted for them.
     trackers: AtomicUsize,
     pub fill_times: FillTimes,
@@ -109,7 +109,7 @@ impl Keyspace {
             seed,
             boot: fastrand::u64(..),
             databases,
-            flights: AtomicUsize::new(0),
+            flights: sync::AtomicUsize::new(0),
             trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
             reaper,

@@ -2,13 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use parking_lot::MutexGuard;
-
 use super::effects::Effects;
 use super::shard::{Db, Shard};
 use super::{FillRules, Keyspace};
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
+use crate::base::sync::MutexGuard;
 use crate::storage::Store;
 
 /// What a verb needs besides data: the time, the rules, and where to count.
