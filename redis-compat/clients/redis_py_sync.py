@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.utils import HIREDIS_AVAILABLE
 from report import Report, deadline, equal, waiters_in
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
@@ -261,7 +262,8 @@ def check_fill_failure_and_deletion(client, _):
 
 
 def main():
-    report = Report(f"redis-py-sync {redis.__version__}")
+    parser = "+hiredis" if HIREDIS_AVAILABLE else ""
+    report = Report(f"redis-py-sync{parser} {redis.__version__}")
     checks = [(name, check) for name, check in globals().items() if name.startswith("check_")]
     for protocol in (2, 3):
         client = connect(protocol)
