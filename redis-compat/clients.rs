@@ -86,6 +86,11 @@ fn cache_manager_caches_in_it() {
     run_node("cache_manager.mjs");
 }
 
+#[test]
+fn redis_cli_at_a_terminal_hints_and_completes() {
+    run_script(&mut python("redis_cli_terminal.py"), &[]);
+}
+
 fn python(name: &str) -> Command {
     let mut command = Command::new(prepared("target/compat/venv/bin/python"));
     command.arg("-B").arg(script(name));
