@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.cache import CacheConfig
 from redis.connection import CacheProxyConnection
 from redis.retry import Retry
+from redis.utils import HIREDIS_AVAILABLE
 from report import Report, deadline, equal, waiters_in
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
@@ -344,7 +345,8 @@ def check_client_side_cache_under_concurrent_writes(client, protocol):
 
 
 def main():
-    report = Report(f"redis-py-sync {redis.__version__}")
+    parser = "+hiredis" if HIREDIS_AVAILABLE else ""
+    report = Report(f"redis-py-sync{parser} {redis.__version__}")
     checks = [(name, check) for name, check in globals().items() if name.startswith("check_")]
     for protocol in (2, 3):
         client = connect(protocol)
