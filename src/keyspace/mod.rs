@@ -22,7 +22,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 pub use effects::Effects;
-pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
+pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
 pub use keys::Keys;
 pub use scan::ScanPage;
 pub use verbs::{Expiry, SetWhen};

@@ -33,7 +33,7 @@ pub struct Shard {
 #[derive(Debug)]
 pub struct Db {
     pub store: Store,
-    pub flights: HashMap<Arc<[u8]>, Flight<Arc<ReplySlot>>>,
+    pub flights: HashMap<Arc<[u8]>, Box<Flight<Arc<ReplySlot>>>>,
     pub watchers: Watchers,
 }
 

@@ -9,7 +9,7 @@ use super::count_answer;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Cause;
-use crate::fill::{Answer, Elected, Flight, Grant, Outcome, ReplySlot, Token, Waiter};
+use crate::fill::{Answer, Elected, Grant, Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::shard::Due;
 use crate::keyspace::view::View;
 
@@ -52,9 +52,9 @@ impl View<'_> {
         };
         handed_over.into_iter().for_each(|counter| self.scope.counters.add(counter, 1));
         let grant =
-            Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms };
+            Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms.into() };
         let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), retry_ms);
-        let several = waiter.slot.homes.len() > 1;
+        let several = waiter.slot.homes().len() > 1;
         self.answer(waiter.slot, answer, several);
         self.file_flight(key, self.scope.now.mono_ms.saturating_add(grant.lease_ms));
     }
@@ -74,7 +74,7 @@ impl View<'_> {
 
     /// Files the flight's next deadline, or forgets a flight with nothing left to remember.
     pub(super) fn refile_or_drop(&mut self, key: &Key<'_>) {
-        let next = self.db().flights.get(key.bytes).and_then(Flight::next_deadline);
+        let next = self.db().flights.get(key.bytes).and_then(|flight| flight.next_deadline());
         if let Some(at) = next {
             self.file_flight(key, at);
         }
@@ -82,7 +82,7 @@ impl View<'_> {
     }
 
     pub(super) fn drop_if_over(&mut self, key: &Key<'_>) {
-        if self.db().flights.get(key.bytes).is_some_and(Flight::is_over) {
+        if self.db().flights.get(key.bytes).is_some_and(|flight| flight.is_over()) {
             self.db().flights.remove(key.bytes);
             self.keyspace.flights.fetch_sub(1, Relaxed);
             self.shard.trim_deadlines();

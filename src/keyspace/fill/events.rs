@@ -39,7 +39,7 @@ impl View<'_> {
     }
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
-    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: usize) {
+    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: u32) {
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
             flight.forget_one(slot, index);
             self.drop_if_over(key);
@@ -110,7 +110,7 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillWaitExpired, ticked.expired.len() as u64);
         for waiter in ticked.expired {
             self.record_wait(&waiter);
-            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes.len() > 1);
+            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes().len() > 1);
         }
         self.announce(key, ticked.elected);
         self.refile_or_drop(key);
