@@ -59,8 +59,14 @@ pub const FAILURES_WINDOW_MS: u64 = 1_000;
 pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 /// Longest RETRY or STALE, milliseconds (100 years, so that sums cannot overflow).
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
+/// Keys per shard whose saved fills are counted (FILL.TOP).
+pub const TOP_KEYS_PER_SHARD: usize = 16;
+/// Longest key that FILL.TOP shows, bytes: what is remembered of hot keys is bounded.
+pub const TOP_KEY_BYTES_MAX: usize = 1024;
 /// Waiters woken before a worker looks at its other connections again.
 pub const WAKE_PORTION: usize = 256;
+/// Bytes of answers after which such a portion ends: writing them takes about a third of a millisecond.
+pub const WAKE_BYTES: usize = 1024 * 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.
