@@ -21,7 +21,7 @@ const PROMISED: &str = "
     rename renamenx copy move touch flushall flushdb dbsize swapdb time info config config|get config|set
     config|resetstat config|rewrite command command|count command|list command|info command|docs command|getkeys shutdown
     multi exec discard watch unwatch
-    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list";
+    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list fill.top";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ pub mod queue;
 pub mod slot;
 pub mod times;
 pub mod token;
+pub mod top;
 
 pub use flight::{Ask, Elected, Flight, Lease};
 pub use outcome::{Answer, Grant, Outcome};
@@ -16,3 +17,4 @@ pub use queue::{Waiter, Waiting};
 pub use slot::{Home, Letter, PostBox, ReplySlot};
 pub use times::FillTimes;
 pub use token::Token;
+pub use top::{Saved, Top};

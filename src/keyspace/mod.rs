@@ -60,6 +60,8 @@ pub struct Keyspace {
     /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
     flights: AtomicUsize,
     pub fill_times: FillTimes,
+    /// How often the keys that saved the most fills were forgotten; each shard heeds it when it next counts.
+    top_epoch: AtomicU64,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
 }
@@ -105,6 +107,7 @@ impl Keyspace {
             databases,
             flights: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
+            top_epoch: AtomicU64::new(0),
             reaper,
             reaping,
         }
@@ -157,6 +160,11 @@ impl Keyspace {
             }
             lines.iter().for_each(|line| line.fetch());
         }
+    }
+
+    /// Empties what FILL.TOP shows. Takes no lock.
+    pub fn forget_top(&self) {
+        self.top_epoch.fetch_add(1, Relaxed);
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {

@@ -43,7 +43,7 @@ impl View<'_> {
         self.store_answer(key, kind, expire_at, fill_ms);
         self.keyspace.fill_times.waiters.record(waiters.len() as u64);
         self.keyspace.fill_times.fill_ms.record(fill_ms);
-        self.settle_all(waiters.into_iter(), |_| outcome.clone());
+        self.settle_all(key, waiters.into_iter(), |_| outcome.clone());
         Put::Stored
     }
 
@@ -73,7 +73,7 @@ impl View<'_> {
             }
             _ => None,
         };
-        self.settle_all(waiters.into_iter(), |waiter| match &stale {
+        self.settle_all(key, waiters.into_iter(), |waiter| match &stale {
             Some((value, past_ms)) if takes_stale(waiter.stale_ms, *past_ms) => {
                 Outcome::Stale { value: value.clone(), past_ms: *past_ms }
             }

@@ -17,6 +17,7 @@ impl View<'_> {
     /// Answers waiters from a finished fill; each slot is claimed as it completes.
     pub(super) fn settle_all(
         &mut self,
+        key: &Key<'_>,
         waiters: impl Iterator<Item = Waiter<Arc<ReplySlot>>>,
         outcome: impl Fn(&Waiter<Arc<ReplySlot>>) -> Outcome<Bytes>,
     ) {
@@ -29,7 +30,10 @@ impl View<'_> {
             }
         }
         if !waits_ms.is_empty() {
-            self.scope.counters.add(Counter::FillCoalesced, waits_ms.len() as u64);
+            let callers = waits_ms.len() as u64;
+            self.scope.counters.add(Counter::FillCoalesced, callers);
+            let epoch = self.keyspace.top_epoch.load(Relaxed);
+            self.shard.top.add(epoch, self.db, key.bytes, key.hash, callers);
             self.keyspace.fill_times.wait_ms.record_all(waits_ms.into_iter());
         }
     }

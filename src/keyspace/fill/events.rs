@@ -64,7 +64,7 @@ impl View<'_> {
         };
         let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         let value = value.unwrap_or_default();
-        self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
+        self.settle_all(key, waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
     }
 
     /// A deletion, also of an absent key: the lease is void, the oldest waiter leads the new generation.

@@ -10,11 +10,12 @@ mod deliver;
 mod events;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
-use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot};
+use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot, Saved};
 use crate::storage::{Kind, NewValue, ValueRef};
 
 /// A FILL.GET caller's terms.
@@ -114,6 +115,12 @@ impl View<'_> {
             let open = content.flights.iter().filter(|(_, flight)| flight.is_open(now));
             into.extend(open.map(|(key, flight)| info(db, key, flight, now)));
         }
+    }
+
+    /// The keys of this shard, of every database, that saved the most fills.
+    pub fn fill_top(&mut self, into: &mut Vec<Saved>) {
+        let epoch = self.keyspace.top_epoch.load(Relaxed);
+        into.extend_from_slice(self.shard.top.saved(epoch));
     }
 
     /// Where a caller's slot waits for its key number `index`, or where a lease belongs. The flight's own copy
