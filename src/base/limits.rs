@@ -77,5 +77,6 @@ const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
 const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
 const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);
 // Leases, waits and places are kept in 32 bits.
-const _: () = assert!(LEASE_MS_MAX <= u32::MAX as u64 && WAIT_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(LEASE_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(WAIT_MS_MAX <= u32::MAX as u64);
 const _: () = assert!(FILL_KEYS_MAX <= u32::MAX as i64);
