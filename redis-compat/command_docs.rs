@@ -24,7 +24,7 @@ const PROMISED: &str = "
     subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub pubsub|channels
     pubsub|numsub pubsub|numpat pubsub|shardchannels pubsub|shardnumsub pubsub|help client|tracking client|trackinginfo
     client|caching client|getredir
-    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list";
+    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list fill.top";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -63,6 +63,10 @@ pub const FAILURES_WINDOW_MS: u64 = 1_000;
 pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 /// Longest RETRY or STALE, milliseconds (100 years, so that sums cannot overflow).
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
+/// Keys per shard whose saved fills are counted (FILL.TOP).
+pub const TOP_KEYS_PER_SHARD: usize = 16;
+/// Longest key that FILL.TOP shows, bytes: what is remembered of hot keys is bounded.
+pub const TOP_KEY_BYTES_MAX: usize = 1024;
 /// Waiters woken before a worker looks at its other connections again.
 pub const WAKE_PORTION: usize = 256;
 /// Messages to subscribers that may wait in a worker before it stops to read from those who publish them.
@@ -70,6 +74,8 @@ pub const POST_SENDS_MAX: usize = 64 * 1024;
 /// Payloads from this size on stay shared in the replies of everybody who gets them; copying smaller ones
 /// costs less than the bookkeeping, bytes.
 pub const PUSH_SHARED_BYTES_MIN: usize = 1024;
+/// Bytes of answers after which such a portion ends: writing them takes about a third of a millisecond.
+pub const WAKE_BYTES: usize = 1024 * 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.
@@ -80,3 +86,7 @@ const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
 const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
 const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
 const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);
+// Leases, waits and places are kept in 32 bits.
+const _: () = assert!(LEASE_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(WAIT_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(FILL_KEYS_MAX <= u32::MAX as i64);

@@ -27,9 +27,9 @@ impl Bench<'_> {
 
     fn forget_slot(&mut self, slot: &Arc<ReplySlot>) {
         let mut keys = self.keys();
-        for home in &slot.homes {
+        for home in slot.homes() {
             let key = key_of(home);
-            keys.view_in(home.db, &key).forget_waiter(&key, slot, home.index);
+            keys.view_in(home.db(), &key).forget_waiter(&key, slot, home.index);
         }
     }
 
@@ -37,9 +37,9 @@ impl Bench<'_> {
     pub fn undelivered(&mut self, slot: &ReplySlot, answer: &Answer) {
         for grant in grants(answer) {
             let mut keys = self.keys();
-            for home in &slot.homes {
+            for home in slot.homes() {
                 let key = key_of(home);
-                keys.view_in(home.db, &key).lease_undelivered(&key, grant.token.serial);
+                keys.view_in(home.db(), &key).lease_undelivered(&key, grant.token.serial);
             }
         }
     }
@@ -49,10 +49,10 @@ impl Bench<'_> {
     pub fn handed(&mut self, session: &mut Session, slot: &ReplySlot, answer: &Answer) {
         for grant in grants(answer) {
             let serial = grant.token.serial;
-            for home in &slot.homes {
+            for home in slot.homes() {
                 let key = key_of(home);
                 let mut keys = self.keys();
-                let mut view = keys.view_in(home.db, &key);
+                let mut view = keys.view_in(home.db(), &key);
                 if view.is_leading(&key, serial) {
                     view.lease_handed(&key, serial, session.client.id);
                     session.leases.add(LeaseHeld { home: home.clone(), serial });
@@ -65,7 +65,7 @@ impl Bench<'_> {
     pub fn start_leases(&mut self, client: u64, leases: &[LeaseHeld]) {
         for LeaseHeld { home, serial } in leases {
             let key = key_of(home);
-            self.keys().view_in(home.db, &key).lease_handed(&key, *serial, client);
+            self.keys().view_in(home.db(), &key).lease_handed(&key, *serial, client);
         }
     }
 
@@ -75,7 +75,7 @@ impl Bench<'_> {
             let mut keys = self.keys();
             session.leases.prune(|LeaseHeld { home, serial }| {
                 let key = key_of(home);
-                keys.view_in(home.db, &key).is_leading(&key, *serial)
+                keys.view_in(home.db(), &key).is_leading(&key, *serial)
             });
         }
     }
@@ -100,7 +100,7 @@ impl Bench<'_> {
         let client = session.client.id;
         for LeaseHeld { home, serial } in std::mem::take(&mut session.leases.held) {
             let key = key_of(&home);
-            self.keys().view_in(home.db, &key).leader_gone(&key, serial, client);
+            self.keys().view_in(home.db(), &key).leader_gone(&key, serial, client);
         }
     }
 

@@ -104,6 +104,7 @@ impl Shared {
         self.keyspace.fill_times.wait_ms.reset();
         self.keyspace.fill_times.fill_ms.reset();
         self.keyspace.fill_times.waiters.reset();
+        self.keyspace.forget_top();
     }
 
     /// Whether the background sweep is on.

@@ -22,7 +22,7 @@ use std::sync::mpsc::{self, Sender};
 use bytes::Bytes;
 
 pub use effects::{Change, Effects};
-pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
+pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
 pub use keys::Keys;
 pub use scan::ScanPage;
 pub use verbs::{Expiry, SetWhen};
@@ -66,6 +66,8 @@ pub struct Keyspace {
     /// Connections that keep a cache; while there are none, changes need not be noted for them.
     trackers: AtomicUsize,
     pub fill_times: FillTimes,
+    /// How often the keys that saved the most fills were forgotten; each shard heeds it when it next counts.
+    top_epoch: AtomicU64,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
 }
@@ -112,6 +114,7 @@ impl Keyspace {
             flights: sync::AtomicUsize::new(0),
             trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
+            top_epoch: AtomicU64::new(0),
             reaper,
             reaping,
         }
@@ -164,6 +167,11 @@ impl Keyspace {
             }
             lines.iter().for_each(|line| line.fetch());
         }
+    }
+
+    /// Empties what FILL.TOP shows. Takes no lock.
+    pub fn forget_top(&self) {
+        self.top_epoch.fetch_add(1, Relaxed);
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {

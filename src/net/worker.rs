@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::connection;
 use super::post::Post;
 use super::stream::Accepted;
-use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
+use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_BYTES, WAKE_PORTION};
 use crate::base::metrics::Counters;
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::calls::Meter;
@@ -245,7 +245,7 @@ impl Worker {
             }
             self.shared.keyspace.free(bench.effects.freed.drain(..));
             let answers = std::mem::take(&mut bench.effects.answers);
-            if answers.len() > WAKE_PORTION {
+            if answers.len() > portion(answers.iter()) {
                 self.outbox.borrow_mut().extend(answers);
                 self.outbox_filled.notify_one();
             } else {
@@ -258,6 +258,17 @@ impl Worker {
             self.post.accept(deliveries, push_bytes_max(&bench.settings));
         }
     }
+}
+
+/// How many of these are sent before other connections get their turn: writing large values takes time too.
+fn portion<'a>(answers: impl Iterator<Item = &'a (Arc<ReplySlot>, Answer)>) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, answer): &&(Arc<ReplySlot>, Answer)| {
+        let room = bytes < WAKE_BYTES;
+        bytes += answer.value_bytes();
+        room
+    };
+    answers.take(WAKE_PORTION).take_while(fits).count()
 }
 
 fn send(answers: impl IntoIterator<Item = (Arc<ReplySlot>, Answer)>, bench: &mut Bench<'_>) {
@@ -273,7 +284,7 @@ async fn send_outbox(worker: Rc<Worker>) {
     loop {
         let portion: Vec<_> = {
             let mut outbox = worker.outbox.borrow_mut();
-            let count = outbox.len().min(WAKE_PORTION);
+            let count = portion(outbox.iter());
             outbox.drain(..count).collect()
         };
         if portion.is_empty() {

@@ -15,7 +15,7 @@ use crate::commands::error::CommandError;
 use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::commands::value::write_value;
 use crate::fill::{Answer, Grant, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome, home};
+use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome};
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
 
@@ -60,8 +60,8 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     };
     if waits && has_slot {
         let client = ctx.session.client.clone();
-        let home = home(ctx.session.db, &key, 0);
-        let slot = ReplySlot::one(ctx.session.slots.next_seq(), client.id, home, client.post_box.clone());
+        let home = view.home(&key, 0);
+        let slot = ReplySlot::one(ctx.session.slots.next_seq(), home, client.post_box.clone());
         client.post_box.open_slot(slot.clone());
         view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
         let tracked = tracked(ctx.session, &[key]);
@@ -72,9 +72,10 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         count_outcome(ctx.counters, &outcome);
         write_outcome(&mut ctx.reply, &outcome);
     }
+    let held = grant.map(|grant| LeaseHeld { home: view.home(&key, 0), serial: grant.token.serial });
     drop(view);
-    if let Some(grant) = grant {
-        keep_lease(ctx, &key, grant);
+    if let Some(held) = held {
+        keep_lease(ctx, held);
     }
     Ok(())
 }
@@ -125,7 +126,8 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         }
     }
     for (at, grant) in granted {
-        keep_lease(ctx, &keys[at], grant);
+        let home = ctx.keys.view(&keys[at]).home(&keys[at], 0);
+        keep_lease(ctx, LeaseHeld { home, serial: grant.token.serial });
     }
     Ok(())
 }
@@ -148,9 +150,9 @@ fn park_all(
 ) {
     let client = ctx.session.client.clone();
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
-    let homes = waiting.iter().map(|at| home(ctx.session.db, &keys[*at], *at)).collect();
+    let homes = waiting.iter().map(|at| ctx.keys.view(&keys[*at]).home(&keys[*at], *at)).collect();
     let seq = ctx.session.slots.next_seq();
-    let slot = ReplySlot::many(seq, client.id, homes, known, client.post_box.clone());
+    let slot = ReplySlot::many(seq, homes, known, client.post_box.clone());
     client.post_box.open_slot(slot.clone());
     for at in waiting {
         let terms = WaitTerms { slot: slot.clone(), index: at, ask: asked.clone() };
@@ -167,9 +169,8 @@ fn tracked(session: &Session, keys: &[Key<'_>]) -> Box<[Box<[u8]>]> {
 }
 
 /// Remembers a lease that this reply grants, and lets the reply out at once.
-fn keep_lease(ctx: &mut Ctx<'_>, key: &Key<'_>, grant: Grant) {
-    let home = home(ctx.session.db, key, 0);
-    ctx.session.leases.add(LeaseHeld { home, serial: grant.token.serial });
+fn keep_lease(ctx: &mut Ctx<'_>, held: LeaseHeld) {
+    ctx.session.leases.add(held);
     if ctx.session.slots.open > 0 {
         let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
         for slot in ctx.session.post_box().claim_all() {

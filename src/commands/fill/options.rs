@@ -16,8 +16,8 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
     let mut asked = FillAsk {
         ask: Ask {
             client: ctx.session.client.id,
-            lease_ms: settings.fill_lease_ms,
             nonce: None,
+            lease_ms: u32::try_from(settings.fill_lease_ms).unwrap_or(u32::MAX),
             detached: false,
         },
         wait_ms: settings.fill_wait_ms,
@@ -107,8 +107,9 @@ fn jittered(expire_at: i64, now_ms: i64, percent: u64) -> i64 {
 }
 
 /// LEASE, whose word has been read.
-pub fn lease_ms(args: &mut Args<'_>) -> Result<u64, CommandError> {
-    ms_between(args, "LEASE", LEASE_MS_MIN, LEASE_MS_MAX)
+pub fn lease_ms(args: &mut Args<'_>) -> Result<u32, CommandError> {
+    let ms = ms_between(args, "LEASE", LEASE_MS_MIN, LEASE_MS_MAX)?;
+    Ok(u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
 /// GRACE, whose word has been read.

@@ -177,4 +177,18 @@ pub static ROWS: &[Spec] = &[
         handler: Handler::Run(answer::stale),
         ..ANSWER
     },
+    Spec {
+        name: "fill.top",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "Lists the keys of all databases whose crowds saved the most fills since CONFIG RESETSTAT.",
+        complexity: "O(K log K) for K remembered keys, at most 4,096",
+        args: &[integer("count").token("COUNT").optional()],
+        flags: &[Flag::Readonly],
+        acl: &[Category::Dangerous],
+        reply: "an array of maps of key, database, saved, overcount, crowds, largest-crowd; 10 without COUNT",
+        locking: Locking::All,
+        handler: Handler::Run(inspect::top),
+        ..Spec::EMPTY
+    },
 ];

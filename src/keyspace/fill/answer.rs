@@ -10,7 +10,7 @@ use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
 use crate::fill::flight::{Backoff, Failed};
-use crate::fill::{Flight, Outcome, ReplySlot, Token, Waiter};
+use crate::fill::{Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
 use crate::storage::{Kind, Meta, NewValue, Refill};
@@ -33,7 +33,7 @@ impl View<'_> {
             return self.refuse(key, token, answer_kind);
         };
         let flight = self.db().flights.get_mut(key.bytes);
-        let waiters = flight.map(Flight::fulfil).unwrap_or_default();
+        let waiters = flight.map(|flight| flight.fulfil()).unwrap_or_default();
         self.drop_if_over(key);
         let ttl_ms = expire_at.map_or(-1, |at| (at - self.scope.now.wall_ms).max(0));
         let outcome = match &kind {
@@ -46,7 +46,7 @@ impl View<'_> {
         self.tell_filled(key, is_value, expire_at);
         self.keyspace.fill_times.waiters.record(waiters.len() as u64);
         self.keyspace.fill_times.fill_ms.record(fill_ms);
-        self.settle_all(waiters.into_iter(), |_| outcome.clone());
+        self.settle_all(key, waiters.into_iter(), |_| outcome.clone());
         Put::Stored
     }
 
@@ -88,7 +88,7 @@ impl View<'_> {
             }
             _ => None,
         };
-        self.settle_all(waiters.into_iter(), |waiter| match &stale {
+        self.settle_all(key, waiters.into_iter(), |waiter| match &stale {
             Some((value, past_ms)) if takes_stale(waiter.stale_ms, *past_ms) => {
                 Outcome::Stale { value: value.clone(), past_ms: *past_ms }
             }
@@ -97,7 +97,7 @@ impl View<'_> {
     }
 
     /// RENEW: milliseconds left of the prolonged lease, 0 if the token is void.
-    pub fn fill_renew(&mut self, key: &Key<'_>, token: Token, lease_ms: Option<u64>) -> u64 {
+    pub fn fill_renew(&mut self, key: &Key<'_>, token: Token, lease_ms: Option<u32>) -> u64 {
         self.tick_due_flight(key);
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
@@ -165,7 +165,7 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillPutsLate, u64::from(late));
         // Remembering answers is a courtesy to resends; its memory is bounded like that of the flights.
         if self.shard.answered.len() < self.scope.rules.flights / SHARDS * 2 + 64 {
-            let until = now.saturating_add(lease_ms * 2);
+            let until = now.saturating_add(u64::from(lease_ms) * 2);
             let answered = Answered { kind, key_hash: key.hash, db: self.db, until };
             self.shard.answered.insert(token.serial, answered);
             self.shard.file(until, Due::Answered { serial: token.serial });

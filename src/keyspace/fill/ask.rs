@@ -86,9 +86,10 @@ impl View<'_> {
     pub fn park(&mut self, key: &Key<'_>, terms: WaitTerms) {
         let now = self.scope.now.mono_ms;
         let WaitTerms { slot, index, ask: FillAsk { ask, wait_ms, stale_ms, .. } } = terms;
-        let until = now.saturating_add(wait_ms);
+        let wait_ms = u32::try_from(wait_ms).unwrap_or(u32::MAX);
+        let until = now.saturating_add(wait_ms.into());
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.park(Waiter { slot, index, ask, parked_at: now, until, stale_ms });
+            flight.park(Waiter { slot, ask, parked_at: now, stale_ms, wait_ms, index: index as u32 });
             self.file_flight(key, until);
         }
     }
@@ -115,9 +116,10 @@ impl View<'_> {
         let serial = self.shard.next_serial();
         let flight = self.db().flights.get_mut(key.bytes)?;
         flight.grant(asked.ask.clone(), serial, now);
-        self.file_flight(key, now.saturating_add(asked.ask.lease_ms));
+        let lease_ms = u64::from(asked.ask.lease_ms);
+        self.file_flight(key, now.saturating_add(lease_ms));
         self.notify(Classes::FILL, "lead", key.bytes);
-        Some(Grant { token: Token { boot, serial }, lease_ms: asked.ask.lease_ms })
+        Some(Grant { token: Token { boot, serial }, lease_ms })
     }
 
     /// Opens a flight, or sheds: `None` over the limit.
@@ -128,7 +130,7 @@ impl View<'_> {
             self.scope.counters.add(Counter::FillShedFlights, 1);
             return None;
         }
-        self.db().flights.insert(Arc::from(key.bytes), Flight::new(now));
+        self.db().flights.insert(Arc::from(key.bytes), Box::new(Flight::new(now)));
         Some(())
     }
 }

@@ -40,7 +40,7 @@ impl View<'_> {
     }
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
-    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: usize) {
+    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: u32) {
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
             flight.forget_one(slot, index);
             self.drop_if_over(key);
@@ -65,7 +65,7 @@ impl View<'_> {
         };
         let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         let value = value.unwrap_or_default();
-        self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
+        self.settle_all(key, waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
     }
 
     /// A deletion, also of an absent key: the lease is void, the oldest waiter leads the new generation.
@@ -111,7 +111,7 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillWaitExpired, ticked.expired.len() as u64);
         for waiter in ticked.expired {
             self.record_wait(&waiter);
-            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes.len() > 1);
+            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes().len() > 1);
         }
         self.announce(key, ticked.elected);
         self.refile_or_drop(key);
