@@ -327,15 +327,28 @@ impl View<'_> {
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
             return;
         }
-        let was_visible = entry.is_visible();
-        if entry.dies_at().is_some_and(|at| at > wall_ms) {
-            store.mark_stale(found);
-        } else {
-            self.take_found(found);
+        if entry.dies_at().is_none_or(|at| at <= wall_ms) {
+            self.expire_found(found);
+            return;
         }
+        let was_visible = entry.is_visible();
+        store.mark_stale(found);
         if was_visible {
             self.expired(key.bytes);
         }
+    }
+
+    /// Removes an entry whose time is up.
+    pub(super) fn expire_found(&mut self, found: Found) {
+        let db = self.db();
+        let entry = db.store.entry(found);
+        let was_visible = entry.is_visible();
+        // As `expired`, while the key is still there.
+        if was_visible {
+            db.watchers.touch(entry.key());
+        }
+        self.scope.counters.add(Counter::ExpiredKeys, was_visible.into());
+        self.take_found(found);
     }
 
     /// A visible entry's time is up: counted, and told to those who watch it. Flights stay good: expiry
