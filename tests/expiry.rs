@@ -177,6 +177,21 @@ fn deadline_moved_earlier_is_kept_to() {
 }
 
 #[test]
+fn value_filled_again_while_it_was_stale_is_reclaimed_at_its_own_end() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let token = conn.lead("k");
+    conn.say(&format!("FILL.PUT k {token} v PX 1000 GRACE 100000"));
+    conn.say("SET witness v PX 1000");
+    server.advance_ms(1_000 + PERIOD_MS);
+    until_expired(&server, 2);
+    // The sweeper has just filed the end of its grace; what replaces it ends long before that.
+    conn.say("SET k v PX 1000");
+    server.advance_ms(1_000 + PERIOD_MS);
+    until_expired(&server, 3);
+}
+
+#[test]
 fn deadline_in_the_past_deletes_at_once() {
     let server = TestServer::start();
     let mut conn = server.connect();
