@@ -12,7 +12,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::object::encoding;
-use super::spec::{Flag, Group, Handler, Locking, Spec};
+use super::spec::{Flag, Group, Handler, Locking, Spec, Touch};
 use crate::base::glob;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
@@ -31,6 +31,7 @@ pub static ROWS: &[Spec] = &[Spec {
     flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
     reply: "depends on the subcommand",
     locking: Locking::All,
+    touch: Touch::Never,
     handler: Handler::Run(debug),
     ..Spec::EMPTY
 }];

@@ -11,7 +11,7 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters };
+        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters, touches: false };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 

@@ -6,6 +6,7 @@
 
 mod effects;
 mod fill;
+mod idle;
 mod keys;
 mod scan;
 mod shard;
@@ -23,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub use effects::Effects;
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
+pub use idle::Ends;
 pub use keys::Keys;
 pub use scan::ScanPage;
 pub use verbs::{Expiry, SetWhen};

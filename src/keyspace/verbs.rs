@@ -4,9 +4,11 @@
 //! Every change goes through `wrote`, `deleted` or `expired`, the one place where watchers and flights
 //! learn of it.
 
+use super::idle::Ends;
 use super::sweep::look_at;
-use super::view::View;
+use super::view::{Scope, View};
 use super::watch::Watch;
+use crate::base::clock::Now;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
@@ -70,17 +72,7 @@ impl View<'_> {
 
     /// Stores a value. A deadline that is already past removes the key instead, as in Redis.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
-        let expire_at = match expiry {
-            Expiry::None => None,
-            Expiry::At(at) => Some(at),
-            Expiry::Keep => self.expire_at(key).flatten(),
-        };
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
-            self.remove(key);
-            return;
-        }
-        self.put_entry(key, value, Meta::value(expire_at));
-        self.wrote(key);
+        self.set_idle(key, value, expiry, None);
     }
 
     /// Changes a value in place, or creates it from nothing: `change` sees it with length `len`.
@@ -161,17 +153,18 @@ impl View<'_> {
         was_visible
     }
 
-    /// Sets or removes the deadline of an existing key; a past one removes the key.
+    /// Sets when an existing key ends; a past deadline removes the key. The idle time begins anew.
     /// TTL-only: flights stay good, watchers are told.
-    pub fn set_expire_at(&mut self, key: &Key<'_>, expire_at: Option<i64>) {
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
+    pub fn set_ends(&mut self, key: &Key<'_>, ends: Ends) {
+        let wall_ms = self.scope.now.wall_ms;
+        if ends.until.is_some_and(|at| at <= wall_ms) {
             self.remove(key);
             return;
         }
-        let wall_ms = self.scope.now.wall_ms;
+        let (expire_at, idle) = ends.from(wall_ms);
         let store = self.store();
         let Some(found) = find_visible(store, key) else { return };
-        store.set_expire_at(wall_ms, key, found, expire_at);
+        store.set_expire_at(wall_ms, key, found, expire_at, idle);
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
         self.db().watchers.touch(key.bytes);
@@ -311,7 +304,8 @@ impl View<'_> {
     }
 
     /// Applies the time to a key before a verb looks at it: an expired entry is removed, or marked stale
-    /// while its grace lasts. Costs nothing in a database without deadlines.
+    /// while its grace lasts; of one with limited idle time the end moves. Costs nothing in a database without
+    /// deadlines.
     #[inline]
     pub(super) fn tend(&mut self, key: &Key<'_>) {
         if self.store().expiring() > 0 {
@@ -320,11 +314,14 @@ impl View<'_> {
     }
 
     fn tend_expiring(&mut self, key: &Key<'_>) {
-        let wall_ms = self.scope.now.wall_ms;
+        let Scope { now: Now { wall_ms, .. }, touches, .. } = self.scope;
         let store = self.store();
         let Some(found) = store.find(key) else { return };
         let entry = store.entry(found);
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
+            if entry.idle().is_some() && touches {
+                store.touch(wall_ms, found);
+            }
             return;
         }
         if entry.dies_at().is_none_or(|at| at <= wall_ms) {
@@ -417,7 +414,7 @@ fn visible_count(store: &Store) -> usize {
 }
 
 #[inline]
-fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
+pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
     store.get(key).filter(Entry::is_visible)
 }
 

@@ -17,6 +17,8 @@ pub struct Scope<'a> {
     pub now: Now,
     pub rules: &'a FillRules,
     pub counters: &'a Counters,
+    /// Whether a look at a key counts as an access.
+    pub touches: bool,
 }
 
 /// A shard's lock: taken for this view alone, or held for a whole command or transaction.

@@ -5,12 +5,14 @@
 
 pub mod arena;
 pub mod entry;
+pub mod meta;
 pub mod shared;
 pub mod store;
 pub mod table;
 pub mod wheel;
 
-pub use entry::{Entry, Kind, Meta, NewValue, Refill, ValueRef};
+pub use entry::{Entry, Kind, NewValue, ValueRef};
+pub use meta::{Idle, Meta, Refill};
 pub use store::{Found, Removed, Store};
 pub use table::Line;
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::LineAddress;
 use super::arena::{Arena, Block};
-use super::entry::{self, Content, Entry, Kind, Meta, NewValue};
+use super::entry::{self, Content, Entry, Kind, NewValue};
+use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};
 use super::wheel::Wheel;
@@ -174,12 +175,20 @@ impl Store {
         entry::set_kind(self.arena.bytes_mut(found.block), Kind::Stale);
     }
 
-    /// Sets or removes a deadline. Cost: a new or removed one copies a small value.
-    pub fn set_expire_at(&mut self, now_ms: i64, key: &Key<'_>, found: Found, expire_at: Option<i64>) {
+    /// Sets or removes a deadline and the limit of idle time that moves it. Cost: a new or removed one copies a
+    /// small value.
+    pub fn set_expire_at(
+        &mut self,
+        now_ms: i64,
+        key: &Key<'_>,
+        found: Found,
+        expire_at: Option<i64>,
+        idle: Option<Idle>,
+    ) {
         let entry = self.entry(found);
         let (had_one, filed_at) = (entry.expire_at().is_some(), sweep_at(&entry));
-        let meta = Meta { expire_at, ..entry.meta() };
-        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at) {
+        let meta = Meta { expire_at, idle, ..entry.meta() };
+        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at, idle) {
             let entry = self.entry(found);
             match entry.content() {
                 Content::Shared(number) => self.write(key, Some(found), Content::Shared(number), meta),
@@ -192,6 +201,16 @@ impl Store {
         self.expiring += usize::from(expire_at.is_some());
         self.expiring -= usize::from(had_one);
         self.file(now_ms, key.hash, filed_at, expire_at);
+    }
+
+    /// Moves the deadline of an entry with limited idle time, for an access at `now_ms`. Never to an earlier time,
+    /// so the wheel need not hear of it.
+    pub fn touch(&mut self, now_ms: i64, found: Found) {
+        let entry = self.entry(found);
+        if let (Some(idle), Some(before)) = (entry.idle(), entry.expire_at()) {
+            let later = idle.ends_at(now_ms).max(before);
+            entry::replace_expire_at(self.arena.bytes_mut(found.block), Some(later), Some(idle));
+        }
     }
 
     /// Visits one step of a scan and returns the cursor of the next, 0 at the end.
@@ -409,9 +428,11 @@ mod tests {
         let refill = proptest::option::of(
             (0..3_000u32, any::<u32>()).prop_map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }),
         );
-        let meta = (deadlines(), refill, any::<bool>()).prop_map(|(expire_at, refill, edited)| Meta {
+        let idle = |ms: u64| std::num::NonZeroU64::new(ms).map(|ms| Idle { ms, until: 9_000 });
+        let meta = (deadlines(), refill, any::<bool>()).prop_map(move |(expire_at, refill, edited)| Meta {
             kind: Kind::Value,
             expire_at,
+            idle: expire_at.and_then(|at| idle(at as u64 % 4)),
             refill,
             edited,
         });
@@ -474,8 +495,8 @@ mod tests {
             }
             Step::Expire { key: number, at } => {
                 let (bytes, Some(found)) = (key(number), live(store, number)) else { return };
-                store.set_expire_at(*now, &hashed(&bytes), found, at);
-                model.entry(bytes).and_modify(|(_, meta)| meta.expire_at = at);
+                store.set_expire_at(*now, &hashed(&bytes), found, at, None);
+                model.entry(bytes).and_modify(|(_, meta)| (meta.expire_at, meta.idle) = (at, None));
             }
             Step::Stale { key: number } => {
                 let Some(found) = live(store, number) else { return };
