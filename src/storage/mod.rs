@@ -13,7 +13,7 @@ pub mod wheel;
 
 pub use entry::{Entry, Kind, NewValue, ValueRef};
 pub use meta::{Idle, Meta, Refill};
-pub use store::{Found, Removed, Store};
+pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
 
 /// The address of a cache line that will be read soon. Good for nothing but `fetch`: what lay there may

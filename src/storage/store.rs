@@ -6,7 +6,11 @@
 //! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
 //! record in the wheel no later than its `sweep_at`.
 
+mod recount;
+
 use bytes::Bytes;
+
+pub use recount::Recount;
 
 use super::LineAddress;
 use super::arena::{Arena, Block};
