@@ -35,6 +35,9 @@ pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
 pub const SWEEP_ENTRIES_MAX: usize = 128;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
 pub const COMPACT_ENTRIES_MAX: usize = 128;
+/// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to
+/// one of copies, milliseconds.
+pub const COMPACT_PERIOD_MS: u64 = 32;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// The shards' entries are looked for at multiples of this time, so that the sweeper wakes once for all of them,

@@ -24,6 +24,8 @@ pub struct Shard {
     pub deadlines: BinaryHeap<Reverse<Deadline>>,
     /// Tokens answered a short while ago, so that a resend is recognised.
     pub answered: HashMap<u64, Answered>,
+    /// Entries are not moved together again before this time, monotonic ms.
+    pub compact_at: u64,
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
     seed: HashSeed,
@@ -65,6 +67,7 @@ impl Shard {
             dbs: Vec::new(),
             deadlines: BinaryHeap::new(),
             answered: HashMap::new(),
+            compact_at: 0,
             serial: index as u64,
             seed,
         }

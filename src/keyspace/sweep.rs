@@ -11,7 +11,9 @@ use super::shard::{Deadline, Due};
 use super::view::View;
 use crate::base::clock::Now;
 use crate::base::hash::Key;
-use crate::base::limits::{COMPACT_ENTRIES_MAX, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS};
+use crate::base::limits::{
+    COMPACT_ENTRIES_MAX, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS,
+};
 use crate::storage::{Entry, Line};
 
 /// Records whose cache lines are fetched together.
@@ -32,22 +34,36 @@ impl Keys<'_> {
         let keyspace = self.keyspace;
         let mut view = self.view_shard(shard, 0);
         view.sweep_deadlines();
-        let mut is_scattered = false;
         let dbs = if entries { view.shard.dbs.len() } else { 0 };
         for db in 0..dbs {
             view.db = db;
             view.sweep_entries(SWEEP_ENTRIES_MAX);
-            is_scattered |= view.store().is_scattered() && view.store().compact(COMPACT_ENTRIES_MAX);
         }
-        let next = view.next_due(entries);
-        // Entries that are due cannot wait, moving others together can.
-        let next = if is_scattered { next.min(view.scope.now.mono_ms + 1) } else { next };
+        let compact_at = view.compact(dbs);
+        let next = view.next_due(entries).min(compact_at);
         keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);
         next
     }
 }
 
 impl View<'_> {
+    /// Moves entries together where deletions left memory scattered, if that was not done a moment ago: what is
+    /// dying anyway need not be moved before. Returns when there is more to do, monotonic ms.
+    fn compact(&mut self, dbs: usize) -> u64 {
+        let now = self.scope.now.mono_ms;
+        let is_time = self.shard.compact_at <= now;
+        let mut is_scattered = false;
+        for db in 0..dbs {
+            self.db = db;
+            let store = self.store();
+            is_scattered |= store.is_scattered() && (!is_time || store.compact(COMPACT_ENTRIES_MAX));
+        }
+        if is_time && is_scattered {
+            self.shard.compact_at = now + COMPACT_PERIOD_MS;
+        }
+        if is_scattered { self.shard.compact_at } else { u64::MAX }
+    }
+
     fn sweep_deadlines(&mut self) {
         let now = self.scope.now.mono_ms;
         while self.shard.deadlines.peek().is_some_and(|Reverse(deadline)| deadline.at <= now) {

@@ -393,7 +393,8 @@ impl View<'_> {
     /// Wakes the sweeper to compact memory that deletions left scattered.
     fn note_scattered(&mut self) {
         if self.store().is_scattered() {
-            self.keyspace.note_due(self.index, self.scope.now.mono_ms);
+            let at = self.shard.compact_at.max(self.scope.now.mono_ms);
+            self.keyspace.note_due(self.index, at);
         }
     }
 
