@@ -127,7 +127,8 @@ impl View<'_> {
         match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
-            Kind::Stale => Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) },
+            // Its end may lie ahead again: the wall clock was set back.
+            Kind::Stale => Known::Stale { past_ms: (wall_ms - expire_at.unwrap_or(wall_ms)).max(0) },
             Kind::Value => {
                 // An end that an access has just put off is no reason to refresh early.
                 let is_fixed = entry.idle().is_none_or(|idle| Some(idle.until) == expire_at);
