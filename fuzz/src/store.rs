@@ -44,7 +44,7 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
         0 | 1 => {
             let refill = (what & 16 != 0).then_some(Refill { grace_ms: 50, delta_ms: 7 });
             let expire_at = at.filter(|_| what & 32 != 0);
-            let meta = Meta { kind: Kind::Value, expire_at, refill, edited: what & 64 != 0 };
+            let meta = Meta { refill, edited: what & 64 != 0, ..Meta::value(expire_at) };
             let value = vec![what; if what & 128 == 0 { len % 3000 } else { len }];
             store.put(*now_ms, &key, &NewValue::copied(&value), meta);
             model.insert(bytes, (value, meta));
@@ -64,8 +64,8 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
         4 => {
             let Some(found) = found else { return };
             let expire_at = at.filter(|_| what & 32 != 0);
-            store.set_expire_at(*now_ms, &key, found, expire_at);
-            model.entry(bytes).and_modify(|(_, meta)| meta.expire_at = expire_at);
+            store.set_expire_at(*now_ms, &key, found, expire_at, None);
+            model.entry(bytes).and_modify(|(_, meta)| (meta.expire_at, meta.idle) = (expire_at, None));
         }
         5 => drop(store.compact(len % 64 + 1)),
         6 => sweep(store, model, now_ms, i64::from(number % 600)),
@@ -94,6 +94,8 @@ fn sweep(store: &mut Store, model: &mut Model, now_ms: &mut i64, ms: i64) {
             store.sweep_later(*now_ms, record, found);
         }
     }
+    let overdue = model.values().filter(|(_, meta)| meta.dies_at().is_some_and(|at| at <= *now_ms - 16));
+    assert_eq!(overdue.count(), 0, "dead entries are left");
 }
 
 fn compare(store: &Store, model: &Model) {

@@ -36,11 +36,17 @@ pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
 pub const REAPED_VALUE_BYTES_MIN: usize = 1024 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
-pub const SWEEP_ENTRIES_MAX: usize = 256;
+pub const SWEEP_ENTRIES_MAX: usize = 128;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
-pub const COMPACT_ENTRIES_MAX: usize = 256;
+pub const COMPACT_ENTRIES_MAX: usize = 128;
+/// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to
+/// one of copies, milliseconds.
+pub const COMPACT_PERIOD_MS: u64 = 32;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
+/// The shards' entries are looked for at multiples of this time, so that the sweeper wakes once for all of them,
+/// milliseconds; a power of two.
+pub const SWEEP_BATCH_MS: u64 = 8;
 /// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall
 /// clock may be set, and sweeping may be switched off and on again.
 pub const SWEEP_LOOK_MS: u64 = 1_000;
@@ -83,6 +89,7 @@ pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
 
 const _: () = assert!(SHARDS.is_power_of_two());
 const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
+const _: () = assert!(SWEEP_BATCH_MS.is_power_of_two());
 const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
 const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
 const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);

@@ -4,6 +4,7 @@
 //! asks for. Knows no sockets; `net` gives it bytes and an output and takes parked slots from the session.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
@@ -22,7 +23,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::session::{Queued, ReplyMode, Session, Transaction};
 use super::shared::{Shared, fill_rules};
-use super::spec::{Flag, Handler, Locking, Run};
+use super::spec::{Flag, Handler, Locking, Run, Touch};
 use super::table::{self, Row};
 
 /// Requests from which on fetching ahead pays for its extra look at the shards.
@@ -216,7 +217,8 @@ impl Batch {
         }
         let mark = out.mark();
         let by = session.client.id;
-        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters, by };
+        let scope =
+            Scope { now: bench.now, rules: &bench.rules, counters: bench.counters, by, touches: false };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,
@@ -324,6 +326,15 @@ impl Ctx<'_> {
         }
     }
 
+    /// Whether a command's look at a key counts as an access.
+    fn touches(&self, row: &Row) -> bool {
+        match row.spec.touch {
+            Touch::Yes => !self.session.client.seen.no_touch.load(Relaxed),
+            Touch::Always => true,
+            Touch::Never => false,
+        }
+    }
+
     /// Authenticated, or in no need of it since the password was removed.
     fn is_authenticated(&self) -> bool {
         self.session.is_authenticated || self.settings.requirepass.is_none()
@@ -337,6 +348,7 @@ impl Ctx<'_> {
             self.note_reads(row, args);
         }
         args.seek(row.name_words);
+        self.keys.scope.touches = self.touches(row);
         let begun = self.meter.begun();
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
         if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {

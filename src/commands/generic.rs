@@ -6,7 +6,7 @@
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
-use super::spec::{Category, Flag, Group, Handler, Locking, Spec, integer, key, token};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, integer, key, token};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 
@@ -55,6 +55,7 @@ pub static ROWS: &[Spec] = &[
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         history: &[("3.0.3", "Accepts multiple `key` arguments.")],
         reply: "the number of keys that exist, counted as often as they are named",
+        touch: Touch::Never,
         handler: Handler::Run(exists),
         ..Spec::EMPTY
     },
@@ -113,6 +114,7 @@ pub static ROWS: &[Spec] = &[
         acl: &[Category::Keyspace],
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         reply: "the number of keys that exist",
+        touch: Touch::Always,
         handler: Handler::Run(touch),
         ..Spec::EMPTY
     },
@@ -126,6 +128,7 @@ pub static ROWS: &[Spec] = &[
         flags: &[Flag::Readonly, Flag::Fast],
         acl: &[Category::Keyspace],
         reply: "the type, or none",
+        touch: Touch::Never,
         handler: Handler::Run(type_of),
         ..Spec::EMPTY
     },

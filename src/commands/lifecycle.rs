@@ -13,7 +13,8 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters, by: 0 };
+        let scope =
+            Scope { now: self.now, rules: &self.rules, counters: self.counters, by: 0, touches: false };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 

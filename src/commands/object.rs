@@ -6,7 +6,7 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
-use super::spec::{Category, Flag, Group, Handler, Locking, Spec, key};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, key};
 use crate::base::int::parse_i64;
 use crate::config::EvictionPolicy;
 
@@ -29,6 +29,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "int, embstr or raw; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_encoding),
             ..Spec::EMPTY
         },
@@ -43,6 +44,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "the counter; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_freq),
             ..Spec::EMPTY
         },
@@ -70,7 +72,22 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "seconds; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_idletime),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "idlettl",
+            group: Group::Generic,
+            since: "0.1.0",
+            summary: "Returns how long a value may lie without an access before it ends.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            reply: "milliseconds, -1 without such a limit; null without key",
+            touch: Touch::Never,
+            handler: Handler::Run(object_idlettl),
             ..Spec::EMPTY
         },
         Spec {
@@ -84,6 +101,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "the count; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_refcount),
             ..Spec::EMPTY
         },
@@ -102,6 +120,9 @@ const HELP: &[&str] = &[
     "IDLETIME <key>",
     "    Return the idle time of the <key>, that is the approximated number of",
     "    seconds elapsed since the last access to the key.",
+    "IDLETTL <key>",
+    "    Return the milliseconds without an access after which the <key> expires,",
+    "    -1 if there is no such limit.",
     "REFCOUNT <key>",
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
@@ -157,6 +178,16 @@ fn object_idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
              between policies at runtime LRU and LFU data will take some time to adjust.",
         )),
     })
+}
+
+fn object_idlettl(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let ends = ctx.keys.view(&key).ends(&key);
+    match ends {
+        Some(ends) => ctx.reply.int(ends.idle_ms.map_or(-1, |ms| ms.get() as i64)),
+        None => ctx.reply.null(),
+    }
+    Ok(())
 }
 
 fn object_freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -33,6 +33,7 @@ pub struct Spec {
     pub reply: &'static str,
     pub subcommands: &'static [Spec],
     pub locking: Locking,
+    pub touch: Touch,
     pub handler: Handler,
 }
 
@@ -65,6 +66,16 @@ pub enum Locking {
     All,
     /// None: it touches no key, so a transaction needs no lock for it either.
     None,
+}
+
+/// Whether a command that looks at a key counts as an access to it, by which idle time begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// Unless its connection said CLIENT NO-TOUCH.
+    Yes,
+    Always,
+    /// It tells something about the key, not what it holds.
+    Never,
 }
 
 /// Redis's command groups, and ours.
@@ -345,6 +356,7 @@ impl Spec {
         reply: "",
         subcommands: &[],
         locking: Locking::Keys,
+        touch: Touch::Yes,
         handler: Handler::Subcommands,
     };
 

@@ -6,8 +6,10 @@
 
 mod effects;
 mod fill;
+mod idle;
 mod keys;
 mod notify;
+mod recount;
 mod scan;
 mod shard;
 mod sweep;
@@ -23,7 +25,9 @@ use bytes::Bytes;
 
 pub use effects::{Change, Effects};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
+pub use idle::Ends;
 pub use keys::Keys;
+pub use recount::Census;
 pub use scan::ScanPage;
 pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};

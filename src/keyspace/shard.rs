@@ -26,6 +26,8 @@ pub struct Shard {
     pub answered: HashMap<u64, Answered>,
     /// The keys that saved the most fills.
     pub top: Top,
+    /// Entries are not moved together again before this time, monotonic ms.
+    pub compact_at: u64,
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
     seed: HashSeed,
@@ -68,6 +70,7 @@ impl Shard {
             deadlines: BinaryHeap::new(),
             answered: HashMap::new(),
             top: Top::default(),
+            compact_at: 0,
             serial: index as u64,
             seed,
         }

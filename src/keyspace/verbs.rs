@@ -4,9 +4,13 @@
 //! Every change goes through `wrote`, `deleted` or `expired`, the one place where watchers and flights
 //! learn of it.
 
+use std::num::NonZeroU64;
+
+use super::idle::Ends;
 use super::sweep::look_at;
-use super::view::View;
+use super::view::{Scope, View};
 use super::watch::Watch;
+use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
@@ -84,30 +88,33 @@ impl View<'_> {
 
     /// SET and its kin: stores a value, and tells so.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
-        self.set_quietly(key, value, expiry);
+        self.set_idle(key, value, expiry, None);
+    }
+
+    /// As `set`, with a limit on the idle time; `None` leaves the one that `Expiry::Keep` finds.
+    pub fn set_idle(
+        &mut self,
+        key: &Key<'_>,
+        value: &NewValue<'_>,
+        expiry: Expiry,
+        idle_ms: Option<NonZeroU64>,
+    ) {
+        self.store_value(key, value, expiry, idle_ms);
         self.notify(Classes::STRING, "set", key.bytes);
-        if let Expiry::At(at) = expiry {
+        if matches!(expiry, Expiry::At(_)) || idle_ms.is_some() {
             self.notify(Classes::GENERIC, "expire", key.bytes);
-            if at <= self.scope.now.wall_ms {
-                self.notify(Classes::EXPIRED, "expired", key.bytes);
-            }
+        }
+        if let Expiry::At(at) = expiry
+            && at <= self.scope.now.wall_ms
+        {
+            self.notify(Classes::EXPIRED, "expired", key.bytes);
         }
     }
 
     /// Stores a value, as part of something that tells what it is. A deadline that is already past removes
     /// the key instead, as in Redis.
     pub fn set_quietly(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
-        let expire_at = match expiry {
-            Expiry::None => None,
-            Expiry::At(at) => Some(at),
-            Expiry::Keep => self.expire_at(key).flatten(),
-        };
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
-            self.erase(key);
-            return;
-        }
-        self.put_entry(key, value, Meta::value(expire_at));
-        self.wrote(key);
+        self.store_value(key, value, expiry, None);
     }
 
     /// Changes a value in place, or creates it from nothing: `change` sees it with length `len`.
@@ -186,7 +193,7 @@ impl View<'_> {
         was_visible
     }
 
-    fn erase(&mut self, key: &Key<'_>) -> bool {
+    pub(super) fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
         let taken = self.take_entry(key);
         let was_visible = taken == Some(Kind::Value);
@@ -200,17 +207,18 @@ impl View<'_> {
         was_visible
     }
 
-    /// Sets or removes the deadline of an existing key; a past one removes the key.
+    /// Sets when an existing key ends; a past deadline removes the key. The idle time begins anew.
     /// TTL-only: flights stay good, watchers are told.
-    pub fn set_expire_at(&mut self, key: &Key<'_>, expire_at: Option<i64>) {
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
+    pub fn set_ends(&mut self, key: &Key<'_>, ends: Ends) {
+        let wall_ms = self.scope.now.wall_ms;
+        if ends.until.is_some_and(|at| at <= wall_ms) {
             self.remove(key);
             return;
         }
-        let wall_ms = self.scope.now.wall_ms;
+        let (expire_at, idle) = ends.from(wall_ms);
         let store = self.store();
         let Some(found) = find_visible(store, key) else { return };
-        store.set_expire_at(wall_ms, key, found, expire_at);
+        store.set_expire_at(wall_ms, key, found, expire_at, idle);
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
         self.touched(key.bytes);
@@ -351,7 +359,8 @@ impl View<'_> {
     }
 
     /// Applies the time to a key before a verb looks at it: an expired entry is removed, or marked stale
-    /// while its grace lasts. Costs nothing in a database without deadlines.
+    /// while its grace lasts; of one with limited idle time the end moves. Costs nothing in a database without
+    /// deadlines.
     #[inline]
     pub(super) fn tend(&mut self, key: &Key<'_>) {
         if self.store().expiring() > 0 {
@@ -360,32 +369,33 @@ impl View<'_> {
     }
 
     fn tend_expiring(&mut self, key: &Key<'_>) {
-        let wall_ms = self.scope.now.wall_ms;
+        let Scope { now: Now { wall_ms, .. }, touches, .. } = self.scope;
         let store = self.store();
         let Some(found) = store.find(key) else { return };
         let entry = store.entry(found);
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
+            if entry.idle().is_some() && touches {
+                store.touch(wall_ms, found);
+            }
+            return;
+        }
+        if entry.dies_at().is_none_or(|at| at <= wall_ms) {
+            self.expire_found(found);
             return;
         }
         let was_visible = entry.is_visible();
-        if entry.dies_at().is_some_and(|at| at > wall_ms) {
-            store.mark_stale(found);
-            if was_visible {
-                self.expired(key.bytes);
-            }
-        } else {
-            let kind = self.take_found(found);
-            self.died(key.bytes, kind);
+        store.mark_stale(found);
+        if was_visible {
+            self.expired(key.bytes);
         }
     }
 
-    /// An entry of no more use to anybody was taken out: a visible one has expired, of a hidden one only
-    /// caches may know.
-    pub(super) fn died(&mut self, key: &[u8], kind: Kind) {
-        if kind == Kind::Value {
-            self.expired(key);
-        } else {
-            self.outdated(key);
+    /// Removes an entry whose time is up: a visible one has expired, of a hidden one only caches may know.
+    pub(super) fn expire_found(&mut self, found: Found) {
+        let key = self.store().entry(found).key().to_vec();
+        match self.take_found(found) {
+            Kind::Value => self.expired(&key),
+            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
         }
     }
 
@@ -439,7 +449,8 @@ impl View<'_> {
     /// Wakes the sweeper to compact memory that deletions left scattered.
     fn note_scattered(&mut self) {
         if self.store().is_scattered() {
-            self.keyspace.note_due(self.index, self.scope.now.mono_ms);
+            let at = self.shard.compact_at.max(self.scope.now.mono_ms);
+            self.keyspace.note_due(self.index, at);
         }
     }
 
@@ -459,7 +470,7 @@ fn visible_count(store: &Store) -> usize {
 }
 
 #[inline]
-fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
+pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
     store.get(key).filter(Entry::is_visible)
 }
 

@@ -18,6 +18,8 @@ pub struct Scope<'a> {
     pub counters: &'a Counters,
     /// The client whose request it is; 0 for nobody's.
     pub by: u64,
+    /// Whether a look at a key counts as an access.
+    pub touches: bool,
 }
 
 /// A shard's lock: taken for this view alone, or held for a whole command or transaction.

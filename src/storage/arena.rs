@@ -167,8 +167,14 @@ impl Arena {
         [0, 64].map(|offset| LineAddress::of(segment.wrapping_add(block.at() + offset)))
     }
 
-    /// Bytes asked of the allocator.
-    #[cfg(test)]
+    /// Bytes of blocks in use. Cost: a look at each segment.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.bytes.len() - segment.free_bytes).sum()
+    }
+
+    /// Bytes asked of the allocator. Cost: a look at each segment.
+    #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.segments.iter().map(|segment| segment.bytes.capacity()).sum()
     }

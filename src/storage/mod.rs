@@ -5,13 +5,15 @@
 
 pub mod arena;
 pub mod entry;
+pub mod meta;
 pub mod shared;
 pub mod store;
 pub mod table;
 pub mod wheel;
 
-pub use entry::{Entry, Kind, Meta, NewValue, Refill, ValueRef};
-pub use store::{Found, Removed, Store};
+pub use entry::{Entry, Kind, NewValue, ValueRef};
+pub use meta::{Idle, Meta, Refill};
+pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
 
 /// The address of a cache line that will be read soon. Good for nothing but `fetch`: what lay there may

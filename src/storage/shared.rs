@@ -29,6 +29,23 @@ impl SharedValues {
         &self.values[number as usize]
     }
 
+    /// Values that are there.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len() - self.vacant.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all values. Cost: a look at each.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.values.iter().map(Bytes::len).sum()
+    }
+
     /// Takes a value out; dropping it may free a large block, best done outside of any lock.
     pub fn take(&mut self, number: u32) -> Bytes {
         let value = std::mem::take(&mut self.values[number as usize]);

@@ -6,11 +6,16 @@
 //! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
 //! record in the wheel no later than its `sweep_at`.
 
+mod recount;
+
 use bytes::Bytes;
+
+pub use recount::Recount;
 
 use super::LineAddress;
 use super::arena::{Arena, Block};
-use super::entry::{self, Content, Entry, Kind, Meta, NewValue};
+use super::entry::{self, Content, Entry, Kind, NewValue};
+use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};
 use super::wheel::Wheel;
@@ -111,7 +116,7 @@ impl Store {
     /// Cost: one copy of key and small value; rarely one bucket is split.
     pub fn put(&mut self, now_ms: i64, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) -> Option<Removed> {
         let found = self.find(key);
-        let before = found.and_then(|found| self.entry(found).meta().expire_at);
+        let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
         let removed = found.map(|found| self.forget(found));
         let content = match value {
             NewValue::Small(bytes) => Content::Inline(bytes),
@@ -120,7 +125,7 @@ impl Store {
         self.write(key, found, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
         self.hidden += usize::from(meta.kind != Kind::Value);
-        self.file(now_ms, key.hash, before, meta.expire_at);
+        self.file(now_ms, key.hash, filed_at, meta.expire_at);
         removed
     }
 
@@ -174,11 +179,20 @@ impl Store {
         entry::set_kind(self.arena.bytes_mut(found.block), Kind::Stale);
     }
 
-    /// Sets or removes a deadline. Cost: a new or removed one copies a small value.
-    pub fn set_expire_at(&mut self, now_ms: i64, key: &Key<'_>, found: Found, expire_at: Option<i64>) {
+    /// Sets or removes a deadline and the limit of idle time that moves it. Cost: a new or removed one copies a
+    /// small value.
+    pub fn set_expire_at(
+        &mut self,
+        now_ms: i64,
+        key: &Key<'_>,
+        found: Found,
+        expire_at: Option<i64>,
+        idle: Option<Idle>,
+    ) {
         let entry = self.entry(found);
-        let (before, meta) = (entry.expire_at(), Meta { expire_at, ..entry.meta() });
-        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at) {
+        let (had_one, filed_at) = (entry.expire_at().is_some(), sweep_at(&entry));
+        let meta = Meta { expire_at, idle, ..entry.meta() };
+        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at, idle) {
             let entry = self.entry(found);
             match entry.content() {
                 Content::Shared(number) => self.write(key, Some(found), Content::Shared(number), meta),
@@ -189,8 +203,18 @@ impl Store {
             };
         }
         self.expiring += usize::from(expire_at.is_some());
-        self.expiring -= usize::from(before.is_some());
-        self.file(now_ms, key.hash, before, expire_at);
+        self.expiring -= usize::from(had_one);
+        self.file(now_ms, key.hash, filed_at, expire_at);
+    }
+
+    /// Moves the deadline of an entry with limited idle time, for an access at `now_ms`. Never to an earlier time,
+    /// so the wheel need not hear of it.
+    pub fn touch(&mut self, now_ms: i64, found: Found) {
+        let entry = self.entry(found);
+        if let (Some(idle), Some(before)) = (entry.idle(), entry.expire_at()) {
+            let later = idle.ends_at(now_ms).max(before);
+            entry::replace_expire_at(self.arena.bytes_mut(found.block), Some(later), Some(idle));
+        }
     }
 
     /// Visits one step of a scan and returns the cursor of the next, 0 at the end.
@@ -337,10 +361,10 @@ impl Store {
         Found { block, ..found }
     }
 
-    /// Adds a record to the wheel where that of the deadline `before` would come too late.
-    fn file(&mut self, now_ms: i64, hash: u64, before: Option<i64>, expire_at: Option<i64>) {
+    /// Adds a record to the wheel where the one that lies at `filed_at`, or before, would come too late.
+    fn file(&mut self, now_ms: i64, hash: u64, filed_at: Option<i64>, expire_at: Option<i64>) {
         let Some(at) = expire_at else { return };
-        if before.is_some_and(|before| before <= at) {
+        if filed_at.is_some_and(|filed_at| filed_at <= at) {
             return;
         }
         self.wheel.push(now_ms, at, record_of(hash));

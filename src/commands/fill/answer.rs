@@ -19,7 +19,7 @@ pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     let key = args.key(ctx.keys.keyspace)?;
     let (token, value) = (args.take()?, args.value()?);
     let keep = keep_options(ctx, args, "fill.put", true)?;
-    let kind = PutKind::Value { value, grace_ms: keep.grace_ms };
+    let kind = PutKind::Value { value, grace_ms: keep.grace_ms, idle_ms: keep.idle_ms };
     let done = answer(ctx, &key, token, kind, keep.expire_at);
     write_put(&mut ctx.reply, done);
     Ok(())
@@ -40,7 +40,7 @@ pub(super) fn mput(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     for (key, token, value) in triples {
         args.seek(options);
         let keep = keep_options(ctx, args, "fill.mput", true)?;
-        let kind = PutKind::Value { value, grace_ms: keep.grace_ms };
+        let kind = PutKind::Value { value, grace_ms: keep.grace_ms, idle_ms: keep.idle_ms };
         let done = answer(ctx, &key, token, kind, keep.expire_at);
         write_put(&mut ctx.reply, done);
     }

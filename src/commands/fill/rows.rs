@@ -16,6 +16,7 @@ const STALE: Arg = integer("stale-ms").token("STALE").optional();
 const BETA: Arg = double("beta").token("BETA").optional();
 const NONCE: Arg = string("nonce").token("AS").optional();
 const DETACHED: Arg = token("detached", "DETACHED").optional();
+const IDLE: Arg = integer("idle-ms").token("IDLE").optional();
 const GRACE: Arg = integer("grace-ms").token("GRACE").optional();
 const JITTER: Arg = integer("percent").token("JITTER").optional();
 const TTL: Arg =
@@ -127,6 +128,7 @@ pub static ROWS: &[Spec] = &[
             integer("numkeys"),
             block("data", &[key("key", WRITE_KEY), string("token"), string("value")]).multiple(),
             EXPIRATION,
+            IDLE,
             GRACE,
             JITTER,
         ],
@@ -153,7 +155,7 @@ pub static ROWS: &[Spec] = &[
     Spec {
         name: "fill.put",
         summary: "Answers a lease: stores the value and answers everybody who waits.",
-        args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, GRACE, JITTER],
+        args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, IDLE, GRACE, JITTER],
         handler: Handler::Run(answer::put),
         ..ANSWER
     },

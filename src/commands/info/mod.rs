@@ -67,7 +67,7 @@ const SECTIONS: &[Section] = &[
 /// The words for all sections.
 const ALL: [&[u8]; 2] = [b"all", b"everything"];
 
-/// Draws per shard for the mean TTL of a database.
+/// Draws per shard for the mean TTL of a database, and for the share of the dead.
 const TTL_DRAWS: usize = 4;
 
 fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -250,6 +250,7 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
+    page.field("expired_stale_perc", format_args!("{:.2}", dead_percent(ctx)));
     let rates = &ctx.shared.rates;
     let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
     let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
@@ -316,12 +317,27 @@ fn cluster(_: &mut Ctx<'_>, page: &mut Page) {
     page.field("cluster_enabled", 0);
 }
 
+/// The share of dead entries that are not reclaimed yet among those with a deadline, percent, by a sample.
+fn dead_percent(ctx: &mut Ctx<'_>) -> f64 {
+    let (mut drawn, mut dead) = (0_u32, 0_u32);
+    for db in 0..ctx.keys.keyspace.databases() {
+        ctx.keys.each_shard(db, |view| {
+            let draws = if view.expiring() > 0 { TTL_DRAWS } else { 0 };
+            for is_dead in (0..draws).filter_map(|_| view.draw_is_dead()) {
+                drawn += 1;
+                dead += u32::from(is_dead);
+            }
+        });
+    }
+    f64::from(dead) * 100.0 / f64::from(drawn.max(1))
+}
+
 fn keyspace(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
         let (mut keys, mut expires) = (0, 0);
         let mut ttls_ms = Vec::new();
         ctx.keys.each_shard(db, |view| {
-            keys += view.len();
+            keys += view.stored();
             let expiring = view.expiring();
             expires += expiring;
             if expiring > 0 {

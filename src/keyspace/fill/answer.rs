@@ -11,9 +11,10 @@ use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
 use crate::fill::flight::{Backoff, Failed};
 use crate::fill::{Outcome, ReplySlot, Token, Waiter};
+use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
-use crate::storage::{Kind, Meta, NewValue, Refill};
+use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
 
 impl View<'_> {
     /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
@@ -35,14 +36,20 @@ impl View<'_> {
         let flight = self.db().flights.get_mut(key.bytes);
         let waiters = flight.map(|flight| flight.fulfil()).unwrap_or_default();
         self.drop_if_over(key);
-        let ttl_ms = expire_at.map_or(-1, |at| (at - self.scope.now.wall_ms).max(0));
+        let idle_ms = match &kind {
+            PutKind::Value { idle_ms, .. } => *idle_ms,
+            PutKind::None | PutKind::Pass => None,
+        };
+        let wall_ms = self.scope.now.wall_ms;
+        let (expire_at, idle) = Ends { until: expire_at, idle_ms }.from(wall_ms);
+        let ttl_ms = expire_at.map_or(-1, |at| (at - wall_ms).max(0));
         let outcome = match &kind {
             PutKind::Value { value, .. } => Outcome::Hit { value: value.to_bytes(), ttl_ms },
             PutKind::None => Outcome::None { ttl_ms },
             PutKind::Pass => Outcome::Pass { ttl_ms },
         };
         let is_value = matches!(kind, PutKind::Value { .. });
-        self.store_answer(key, kind, expire_at, fill_ms);
+        self.store_answer(key, kind, expire_at, idle, fill_ms);
         self.tell_filled(key, is_value, expire_at);
         self.keyspace.fill_times.waiters.record(waiters.len() as u64);
         self.keyspace.fill_times.fill_ms.record(fill_ms);
@@ -136,7 +143,7 @@ impl View<'_> {
         match (kept, value) {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
-                let meta = Meta { kind: Kind::Stale, expire_at: Some(expire_at), refill, edited: false };
+                let meta = Meta { kind: Kind::Stale, refill, ..Meta::value(Some(expire_at)) };
                 self.put_entry(key, &NewValue::from_shared(&value), meta);
             }
             _ => {
@@ -186,10 +193,17 @@ impl View<'_> {
         if dup { Put::Dup } else { Put::Void }
     }
 
-    fn store_answer(&mut self, key: &Key<'_>, kind: PutKind<'_>, expire_at: Option<i64>, fill_ms: u64) {
+    fn store_answer(
+        &mut self,
+        key: &Key<'_>,
+        kind: PutKind<'_>,
+        expire_at: Option<i64>,
+        idle: Option<Idle>,
+        fill_ms: u64,
+    ) {
         let wall_ms = self.scope.now.wall_ms;
         let (kind, value, refill) = match kind {
-            PutKind::Value { value, grace_ms } => {
+            PutKind::Value { value, grace_ms, .. } => {
                 let delta_ms = u32::try_from(fill_ms).unwrap_or(u32::MAX);
                 // Without a deadline there is no early refresh, but FILL.STALE may need the grace.
                 let delta_ms = if expire_at.is_some() { delta_ms } else { 0 };
@@ -204,7 +218,7 @@ impl View<'_> {
             self.take_entry(key);
         } else {
             let kind = if expire_at.is_some_and(|at| at <= wall_ms) { Kind::Stale } else { kind };
-            self.put_entry(key, &value, Meta { kind, expire_at, refill, edited: false });
+            self.put_entry(key, &value, Meta { kind, idle, refill, ..Meta::value(expire_at) });
         }
         self.touched(key.bytes);
     }

@@ -9,6 +9,7 @@ mod ask;
 mod deliver;
 mod events;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -58,7 +59,7 @@ pub enum AnswerKind {
 /// What a leader answers.
 #[derive(Debug)]
 pub enum PutKind<'a> {
-    Value { value: NewValue<'a>, grace_ms: u32 },
+    Value { value: NewValue<'a>, grace_ms: u32, idle_ms: Option<NonZeroU64> },
     None,
     Pass,
 }
@@ -141,9 +142,13 @@ impl View<'_> {
         match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
-            Kind::Stale => Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) },
+            // Its end may lie ahead again: the wall clock was set back.
+            Kind::Stale => Known::Stale { past_ms: (wall_ms - expire_at.unwrap_or(wall_ms)).max(0) },
             Kind::Value => {
-                Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) }
+                // An end that an access has just put off is no reason to refresh early.
+                let is_fixed = entry.idle().is_none_or(|idle| Some(idle.until) == expire_at);
+                let refill = entry.refill().filter(|_| is_fixed);
+                Known::Fresh { ttl_ms, delta_ms: refill.map_or(0, |refill| refill.delta_ms) }
             }
         }
     }
