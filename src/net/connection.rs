@@ -34,6 +34,8 @@ use crate::keyspace::Effects;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
 
+/// Replies of more than this are written at once: they keep the kernel busy for a while.
+const WRITE_NOW_BYTES: usize = 64 * 1024;
 /// Pieces handed to the kernel in one vectored write.
 const WRITE_SLICES: usize = 64;
 
@@ -165,10 +167,21 @@ impl Connection {
                 // It may have closed its sending side alone: what is ready is written first.
                 Poll::Ready(Ok(0)) if !flushed => self.session.closes = true,
                 Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => {
+                    if self.writes_later() {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
             }
         }
+    }
+
+    /// Whether the replies are written in the next turn, after the other connections that are ready have run:
+    /// a peer that is woken finds several replies then, and need not be woken for each.
+    fn writes_later(&self) -> bool {
+        (1..=WRITE_NOW_BYTES).contains(&self.waiting_bytes()) && !self.session.closes
     }
 
     /// Reads what is there and runs it. Returns the bytes read, 0 at the stream's end.
