@@ -35,6 +35,18 @@ pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
 pub const SWEEP_ENTRIES_MAX: usize = 256;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
 pub const COMPACT_ENTRIES_MAX: usize = 256;
+/// Entries evicted under one hold of a shard's lock.
+pub const EVICT_ENTRIES_MAX: usize = 8;
+/// Entries moved together after each such hold, so that what they leave can be given back.
+pub const EVICT_COMPACT_ENTRIES: usize = 16;
+/// Records looked at for expired entries before one that is not is evicted.
+pub const SWEEP_EXPIRED_FIRST: usize = 16;
+/// Time that a command may spend on eviction, nanoseconds.
+pub const EVICT_NS_MAX: u64 = 100_000;
+/// Growth of what the stores hold after which the allocator is asked again, bytes.
+pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
+/// Time after which it is asked again, milliseconds.
+pub const MEMORY_SAMPLE_MS: u64 = 100;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall

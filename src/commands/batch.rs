@@ -238,7 +238,8 @@ impl Ctx<'_> {
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
             }
-            other => other,
+            Ok(row) => self.check_memory(row, args).map(|()| row),
+            Err(error) => Err(error),
         };
         let row = match admitted {
             Ok(row) => {

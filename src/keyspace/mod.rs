@@ -5,6 +5,7 @@
 //! held and sent after it is released.
 
 mod effects;
+mod evict;
 mod fill;
 mod keys;
 mod scan;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 pub use effects::Effects;
+pub use evict::{Evicted, Room, Used};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
 pub use keys::Keys;
 pub use scan::ScanPage;
@@ -33,7 +35,7 @@ use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::fill::FillTimes;
 pub use crate::storage::LineAddress;
-use crate::storage::{Line, Store};
+use crate::storage::{Eviction, Line, Store};
 use shard::Shard;
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
@@ -47,6 +49,8 @@ pub struct FillRules {
     pub late_ms: u64,
     pub waiters_per_key: usize,
     pub flights: usize,
+    /// Which entries make room, while there is a limit on memory and they may.
+    pub eviction: Option<Eviction>,
 }
 
 /// All databases of the server.
@@ -77,14 +81,19 @@ enum CastOff {
 struct Stripe {
     shard: Mutex<Shard>,
     due_at: AtomicU64,
+    /// What its stores hold, bytes. Written under the lock.
+    held_bytes: AtomicUsize,
 }
 
 impl Keyspace {
     /// An empty keyspace; starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
-        let stripe =
-            |index| Stripe { shard: Mutex::new(Shard::new(index, seed)), due_at: AtomicU64::new(u64::MAX) };
+        let stripe = |index| Stripe {
+            shard: Mutex::new(Shard::new(index, seed)),
+            due_at: AtomicU64::new(u64::MAX),
+            held_bytes: AtomicUsize::new(0),
+        };
         let (reaper, cast_off) = mpsc::channel::<CastOff>();
         let reaping = Arc::new(AtomicUsize::new(0));
         let left = reaping.clone();

@@ -37,7 +37,9 @@ impl Keys<'_> {
         for db in 0..dbs {
             view.db = db;
             view.sweep_entries(SWEEP_ENTRIES_MAX);
-            is_scattered |= view.store().is_scattered() && view.store().compact(COMPACT_ENTRIES_MAX);
+            is_scattered |= view.store().is_scattered() && view.store().compact(COMPACT_ENTRIES_MAX, false);
+            view.follow_eviction();
+            view.note_size();
         }
         let next = if is_scattered { view.scope.now.mono_ms } else { view.next_due(entries) };
         keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);

@@ -5,7 +5,7 @@
 //! learn of it.
 
 use super::sweep::look_at;
-use super::view::View;
+use super::view::{Scope, View};
 use super::watch::Watch;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
@@ -34,10 +34,14 @@ impl View<'_> {
     #[inline]
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
-        let counters = self.scope.counters;
-        let found = visible(self.store(), key);
+        let Scope { counters, now, .. } = self.scope;
+        let store = self.store();
+        let found = find_visible(store, key);
         counters.add(if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses }, 1);
-        found.map(|entry| entry.value())
+        found.map(|found| {
+            store.touch(found, now.wall_ms);
+            store.entry(found).value()
+        })
     }
 
     /// The value of a key, not counted.
@@ -97,14 +101,17 @@ impl View<'_> {
     pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) {
         self.tend(key);
         let mut is_changed = true;
+        let wall_ms = self.scope.now.wall_ms;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
+                store.touch(found, wall_ms);
                 let before = store.entry(found).value().len();
                 let found = store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
                 if is_changed {
                     store.set_edited(found, true);
                 }
+                self.note_size();
             }
             None => {
                 let mut bytes = vec![0; len];
@@ -127,13 +134,16 @@ impl View<'_> {
         compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
     ) -> Result<(), E> {
         self.tend(key);
+        let wall_ms = self.scope.now.wall_ms;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
+                store.touch(found, wall_ms);
                 let value = compute(Some(store.entry(found).value().as_slice()))?;
                 let value = value.as_ref();
                 let found = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
                 store.set_edited(found, false);
+                self.note_size();
             }
             None => {
                 let value = compute(None)?;
@@ -147,6 +157,14 @@ impl View<'_> {
     /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).
     pub fn is_edited(&mut self, key: &Key<'_>) -> bool {
         visible(self.store(), key).is_some_and(|entry| entry.is_edited())
+    }
+
+    /// The stamp of a visible key's last use, where the policy of eviction keeps one. Not counted as a use.
+    pub fn use_stamp(&mut self, key: &Key<'_>) -> Option<u32> {
+        self.tend(key);
+        self.follow_eviction();
+        let store = self.store();
+        find_visible(store, key).map(|found| store.stamp(found))
     }
 
     /// Removes a key; false if no command could see it. Voids a flight also of an absent key.
@@ -172,6 +190,7 @@ impl View<'_> {
         let store = self.store();
         let Some(found) = find_visible(store, key) else { return };
         store.set_expire_at(wall_ms, key, found, expire_at);
+        self.note_size();
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
         self.db().watchers.touch(key.bytes);
@@ -265,6 +284,7 @@ impl View<'_> {
         self.sweep_entries(usize::MAX);
         let empty = Store::new(self.keyspace.seed);
         let store = std::mem::replace(self.store(), empty);
+        self.note_size();
         let keyspace = self.keyspace;
         let exists = |bytes: &[u8]| {
             let hash = keyspace.hash(bytes);
@@ -304,6 +324,7 @@ impl View<'_> {
         self.shard.dbs[two].store = a;
         for db in [one, two] {
             self.db = db;
+            self.note_size();
             self.void_all();
         }
         // The swapped-in entries' deadlines are in their own queues; the sweeper finds them from here.
@@ -345,12 +366,26 @@ impl View<'_> {
         self.db().watchers.touch(key);
     }
 
+    /// An entry had to make room: counted, and told to those who watch it. Flights stay good: eviction says
+    /// nothing about the truth at the origin.
+    pub(super) fn evicted(&mut self, key: &[u8]) {
+        self.scope.counters.add(Counter::EvictedKeys, 1);
+        self.db().watchers.touch(key);
+    }
+
     /// Puts an entry in place of what is there.
     pub(super) fn put_entry(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
         let wall_ms = self.scope.now.wall_ms;
-        let old = self.store().put(wall_ms, key, value, meta);
+        self.follow_eviction();
+        let store = self.store();
+        let old = store.put(wall_ms, key, value, meta);
+        let ghost_hits = store.take_ghost_hits();
+        if ghost_hits > 0 {
+            self.scope.counters.add(Counter::GhostHits, ghost_hits);
+        }
         self.keep_freed(old);
         self.note_expiry(meta.expire_at);
+        self.note_size();
         self.note_scattered();
     }
 
@@ -364,6 +399,7 @@ impl View<'_> {
         let removed = self.store().remove(found);
         let kind = removed.kind;
         self.keep_freed(Some(removed));
+        self.note_size();
         self.note_scattered();
         kind
     }

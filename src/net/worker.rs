@@ -32,6 +32,9 @@ use crate::keyspace::Effects;
 /// A sweep yields to the connections after this long.
 const SWEEP_SLICE: Duration = Duration::from_micros(500);
 
+/// And from making room after this long, nanoseconds.
+const EVICT_SLICE_NS: u64 = 500_000;
+
 /// What other threads need of a worker.
 pub struct WorkerHandle {
     sockets: UnboundedSender<Accepted>,
@@ -289,6 +292,9 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
                 }
             }
             next = next.min(due_at);
+        }
+        if worker.at_bench(&mut Effects::default(), |bench| bench.make_room(EVICT_SLICE_NS)) {
+            next = now;
         }
         alarm.at.store(next, Relaxed);
         let wait_ms = next.saturating_sub(now).clamp(1, SWEEP_PERIOD_MS);

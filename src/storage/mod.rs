@@ -5,12 +5,17 @@
 
 pub mod arena;
 pub mod entry;
+pub mod eviction;
+mod marks;
 pub mod shared;
+mod size;
 pub mod store;
 pub mod table;
 pub mod wheel;
 
 pub use entry::{Entry, Kind, Meta, NewValue, Refill, ValueRef};
+pub use eviction::{Eviction, Order};
+pub use size::Size;
 pub use store::{Found, Removed, Store};
 pub use table::Line;
 

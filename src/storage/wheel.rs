@@ -110,6 +110,14 @@ impl Level {
         std::mem::take(&mut self.slots[slot])
     }
 
+    fn pop(&mut self, slot: usize) -> Option<u32> {
+        let record = self.slots[slot].pop();
+        if self.slots[slot].0.is_none() {
+            self.filled[slot / 64] &= !(1 << (slot % 64));
+        }
+        record
+    }
+
     /// The first slot with records from `from` on.
     fn first(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
@@ -177,6 +185,20 @@ impl Wheel {
         }
     }
 
+    /// Takes a record of the earliest slot, whose time need not have begun, and tells when that slot ends.
+    pub fn take_earliest(&mut self) -> Option<(i64, u32)> {
+        let taken = match self.due.pop() {
+            Some(record) => (((self.cursor + 1) << TICK_BITS) as i64, record),
+            None => {
+                let (tick, level, slot) = self.next_slot()?;
+                let until = tick + (1 << (SLOT_BITS * level as u32));
+                ((until << TICK_BITS) as i64, self.levels[level].pop(slot)?)
+            }
+        };
+        self.len -= 1;
+        Some(taken)
+    }
+
     /// Whether the clock was set back so far that records would be given out late.
     #[must_use]
     pub fn is_ahead_of(&self, now_ms: i64) -> bool {
@@ -199,6 +221,12 @@ impl Wheel {
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of the records, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.len * size_of::<Piece>() / PIECE
     }
 
     #[must_use]
