@@ -30,6 +30,7 @@ groups! {
     scan_cases_answer_as_redis => "scan",
     server_cases_answer_as_redis => "server",
     string_cases_answer_as_redis => "string",
+    memory_cases_answer_as_redis => "memory",
     transaction_cases_answer_as_redis => "transaction",
 }
 

@@ -85,7 +85,10 @@ impl Shared {
         // Whoever comes second finds a recent figure.
         if limit.at_ms.compare_exchange(at_ms, now_ms.max(1), Relaxed, Relaxed).is_ok() {
             let client_bytes = self.client_buffer_bytes();
-            let counted = (memory::read().allocated as u64).saturating_sub(client_bytes);
+            // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
+            // count for a moment; the other way round writes would be refused for nothing.
+            let cast_off = self.keyspace.bytes_to_free() as u64;
+            let counted = (memory::read().allocated as u64).saturating_sub(client_bytes + cast_off);
             let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
             limit.client_bytes.store(client_bytes, Relaxed);
             limit.held_bytes.store(held, Relaxed);

@@ -66,6 +66,7 @@ pub struct Keyspace {
     pub fill_times: FillTimes,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
+    reaping_bytes: Arc<AtomicUsize>,
 }
 
 /// What the reaper frees.
@@ -96,14 +97,16 @@ impl Keyspace {
         };
         let (reaper, cast_off) = mpsc::channel::<CastOff>();
         let reaping = Arc::new(AtomicUsize::new(0));
-        let left = reaping.clone();
+        let reaping_bytes = Arc::new(AtomicUsize::new(0));
+        let (left, left_bytes) = (reaping.clone(), reaping_bytes.clone());
         // The thread ends with the keyspace: its channel closes.
         std::thread::spawn(move || {
             for cast_off in cast_off {
                 if let CastOff::Store(store) = cast_off {
-                    let entries = store.len();
+                    let (entries, bytes) = (store.len(), store.size().held_bytes);
                     drop(store);
                     left.fetch_sub(entries, Relaxed);
+                    left_bytes.fetch_sub(bytes, Relaxed);
                 }
             }
         });
@@ -116,6 +119,7 @@ impl Keyspace {
             fill_times: FillTimes::default(),
             reaper,
             reaping,
+            reaping_bytes,
         }
     }
 
@@ -136,6 +140,12 @@ impl Keyspace {
     #[must_use]
     pub fn entries_to_free(&self) -> usize {
         self.reaping.load(Relaxed)
+    }
+
+    /// What those entries hold, bytes.
+    #[must_use]
+    pub fn bytes_to_free(&self) -> usize {
+        self.reaping_bytes.load(Relaxed)
     }
 
     /// When a shard next wants to be swept, monotonic ms.
@@ -184,6 +194,7 @@ impl Keyspace {
 
     fn cast_off(&self, store: Store) {
         self.reaping.fetch_add(store.len(), Relaxed);
+        self.reaping_bytes.fetch_add(store.size().held_bytes, Relaxed);
         // The receiver lives as long as the keyspace; should its thread be gone, dropping here is right.
         drop(self.reaper.send(CastOff::Store(Box::new(store))));
     }
