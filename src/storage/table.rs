@@ -81,6 +81,7 @@ pub(super) struct Pages {
     )]
     pub(super) pages: Vec<Box<[Bucket; PAGE]>>,
     /// The stamps of each page, while some are kept.
+    #[expect(clippy::vec_box, reason = "as for the pages")]
     pub(super) stamps: Option<Vec<Box<[Stamps; PAGE]>>>,
     pub(super) len: usize,
 }

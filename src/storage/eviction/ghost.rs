@@ -90,7 +90,7 @@ impl Ghosts {
 
     fn set_of(&self, record: u32) -> Option<usize> {
         let spread = u64::from(record.wrapping_mul(0x9e37_79b1));
-        (!self.sets.is_empty()).then(|| (spread * self.sets.len() as u64 >> 32) as usize)
+        (!self.sets.is_empty()).then(|| ((spread * self.sets.len() as u64) >> 32) as usize)
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
         ghosts.fit(1_000);
         (0..300u32).for_each(|record| ghosts.add(spread(record), true));
         ghosts.fit(1_400);
-        let kept = (0..300u32).filter(|record| ghosts.take(spread(record)).is_some());
+        let kept = (0..300u32).filter(|record| ghosts.take(spread(*record)).is_some());
         assert!(kept.count() > 270);
     }
 }
