@@ -1,21 +1,20 @@
 //! Client libraries doing their daily work against Onefill.
 //!
-//! Owns: starting each client's script, reading its lines, the table of results. Does not know: what the scripts
-//! check; see clients/*.py, clients/*.mjs and clients/redis_rs.rs.
-//! Invariant: a client that is not prepared fails its test and says how to prepare it.
+//! Owns: starting each client's script, reading its lines. Does not know: what the scripts check; see clients/.
+//! Invariant: a client that setup.sh has not prepared fails its test and says how to prepare it; one from the system's
+//! packages is skipped where it is not installed (packaged.rs).
 
+mod packaged;
 mod redis_rs;
+mod table;
 
 use crate::peer::Peer;
-use crate::report;
 use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 const CLIENT_LIMIT: Duration = Duration::from_secs(180);
-const NAME_WIDTH: usize = 24;
-const VERSION_WIDTH: usize = 10;
 
 /// What one client's checks came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,10 +29,7 @@ impl Outcome {
     /// Prints the client's row and fails with its failed checks.
     fn close(self) {
         let Self { client, version, passed, failures } = self;
-        let failed = failures.len();
-        report::line(&format!(
-            "redis-compat client {client:NAME_WIDTH$} {version:VERSION_WIDTH$} {passed:3} passed {failed:3} failed"
-        ));
+        table::ran(&client, &version, passed, failures.len());
         assert!(failures.is_empty(), "{client} {version}:\n{}", failures.join("\n"));
         assert!(passed > 0, "{client} {version} checked nothing");
     }
@@ -41,21 +37,70 @@ impl Outcome {
 
 #[test]
 fn redis_py_sync_does_its_daily_work() {
-    let python = prepared("target/compat/venv/bin/python");
-    run_script(Command::new(python).arg("-B").arg(script("redis_py_sync.py")), &[]);
+    run_script(&mut python("redis_py_sync.py"), &[]);
+}
+
+#[test]
+fn redis_py_with_the_parser_of_hiredis_does_its_daily_work() {
+    let parser = prepared("target/compat/hiredis");
+    run_script(python("redis_py_sync.py").env("PYTHONPATH", parser), &[]);
 }
 
 #[test]
 fn redis_py_asyncio_does_its_daily_work() {
-    let python = prepared("target/compat/venv/bin/python");
-    run_script(Command::new(python).arg("-B").arg(script("redis_py_asyncio.py")), &[]);
+    run_script(&mut python("redis_py_asyncio.py"), &[]);
+}
+
+#[test]
+fn redis_py_locks_as_far_as_they_need_no_scripts() {
+    run_script(&mut python("redis_py_lock.py"), &[]);
+}
+
+#[test]
+fn django_caches_in_it() {
+    run_script(&mut python("django_cache.py"), &[]);
+}
+
+#[test]
+fn flask_caching_caches_in_it() {
+    run_script(&mut python("flask_cache.py"), &[]);
 }
 
 #[test]
 fn ioredis_does_its_daily_work() {
+    run_node("ioredis.mjs");
+}
+
+#[test]
+fn node_redis_does_its_daily_work() {
+    run_node("node_redis.mjs");
+}
+
+#[test]
+fn keyv_caches_in_it() {
+    run_node("keyv.mjs");
+}
+
+#[test]
+fn cache_manager_caches_in_it() {
+    run_node("cache_manager.mjs");
+}
+
+#[test]
+fn redis_cli_at_a_terminal_hints_and_completes() {
+    run_script(&mut python("redis_cli_terminal.py"), &[]);
+}
+
+fn python(name: &str) -> Command {
+    let mut command = Command::new(prepared("target/compat/venv/bin/python"));
+    command.arg("-B").arg(script(name));
+    command
+}
+
+fn run_node(name: &str) {
     let modules = prepared("target/compat/node/node_modules");
     let folder = modules.parent().unwrap_or(Path::new(".")).display().to_string();
-    run_script(Command::new("node").arg(script("ioredis.mjs")), &[&folder]);
+    run_script(Command::new("node").arg(script(name)), &[&folder]);
 }
 
 fn run_script(command: &mut Command, more: &[&str]) {

@@ -21,7 +21,10 @@ const PROMISED: &str = "
     rename renamenx copy move touch flushall flushdb dbsize swapdb time info config config|get config|set
     config|resetstat config|rewrite command command|count command|list command|info command|docs command|getkeys shutdown
     multi exec discard watch unwatch
-    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list";
+    subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe publish spublish pubsub pubsub|channels
+    pubsub|numsub pubsub|numpat pubsub|shardchannels pubsub|shardnumsub pubsub|help client|tracking client|trackinginfo
+    client|caching client|getredir
+    fill.get fill.put fill.none fill.pass fill.fail fill.renew fill.mget fill.mput fill.stale fill.info fill.list fill.top";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -27,10 +27,13 @@ groups! {
     expiry_cases_answer_as_redis => "expiry",
     generic_cases_answer_as_redis => "generic",
     introspection_cases_answer_as_redis => "introspection",
+    notify_cases_answer_as_redis => "notify",
+    pubsub_cases_answer_as_redis => "pubsub",
     scan_cases_answer_as_redis => "scan",
     server_cases_answer_as_redis => "server",
     string_cases_answer_as_redis => "string",
     memory_cases_answer_as_redis => "memory",
+    tracking_cases_answer_as_redis => "tracking",
     transaction_cases_answer_as_redis => "transaction",
 }
 

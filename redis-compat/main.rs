@@ -10,6 +10,7 @@ mod exporter;
 mod groups;
 mod info;
 mod peer;
+mod recipes;
 mod redis_suite;
 mod report;
 mod run;

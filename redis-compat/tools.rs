@@ -4,6 +4,8 @@
 //! redis-server is the reference.
 //! Invariant: every call ends within a bound, also when a server does not answer.
 
+mod modes;
+
 use crate::peer::Peer;
 use crate::report;
 use crate::run::{self, Finished};

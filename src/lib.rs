@@ -1,7 +1,7 @@
 //! Onefill: a cache server that speaks the Redis protocol and fills each miss once.
 //!
-//! The layers, lowest first: `base`; `storage`, `fill`, `protocol` and `config`; `keyspace` and
-//! `clients`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
+//! The layers, lowest first: `base`; `storage`, `fill`, `protocol` and `config`; `keyspace`,
+//! `clients`, `pubsub` and `tracking`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
 
 pub mod base;
 pub mod clients;
@@ -12,5 +12,7 @@ pub mod keyspace;
 pub mod log;
 pub mod net;
 pub mod protocol;
+pub mod pubsub;
 pub mod server;
 pub mod storage;
+pub mod tracking;

@@ -28,6 +28,8 @@ use crate::config::Settings;
 use crate::fill::Letter;
 use crate::keyspace::Keyspace;
 use crate::net::{Crew, Listener, bind_all, keep_house};
+use crate::pubsub::PubSub;
+use crate::tracking::Tracking;
 
 /// How long a stopping server waits for worker threads whose connections are gone or given up.
 const JOIN_LIMIT: Duration = Duration::from_millis(200);
@@ -96,6 +98,8 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
     Shared {
         keyspace: Keyspace::new(settings.databases as usize, seed),
         clients: Clients::default(),
+        pubsub: PubSub::default(),
+        tracking: Tracking::default(),
         config_file: surroundings.config_file,
         started_ms: surroundings.clock.now().wall_ms,
         clock: surroundings.clock,

@@ -239,11 +239,11 @@ fn persistence_asked_for_and_taken_back_later_is_off() {
 }
 
 #[test]
-fn keyspace_notifications_in_a_file_are_a_warning() {
+fn keyspace_events_in_a_file_are_read() {
     let loaded = load_text("notify-keyspace-events KEA\n").unwrap();
-    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!((loaded.settings.notify_events.to_string().as_str(), loaded.warnings.len()), ("AKE", 0));
     assert!(load_text("notify-keyspace-events bogus?\n").is_err());
-    assert_eq!(load_text("notify-keyspace-events \"\"\n").unwrap().warnings.len(), 0);
+    assert_eq!(load_text("notify-keyspace-events \"\"\n").unwrap().settings, Settings::default());
 }
 
 #[test]

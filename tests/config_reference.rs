@@ -161,6 +161,8 @@ fn config_set_and_get_reply_as_the_reference() {
         &["shutdown-timeout", "7"], &["shutdown-timeout", "-7"], &["save", ""], &["save", "abc"], &["save", "1"],
         &["save", "0 1"], &["appendonly", "no"], &["appendonly", "maybe"], &["appendonly", ""],
         &["notify-keyspace-events", ""], &["notify-keyspace-events", "K!"],
+        &["notify-keyspace-events", "KEA"], &["notify-keyspace-events", "mxg$KEn"], &["notify-keyspace-events", "dtezhslxg$m"],
+        &["notify-keyspace-events", "Am"],
         &["databases", "3"], &["DATABASES", "x"], &["tcp-backlog", "1"], &["unixsocket", "/x"], &["unixsocketperm", "700"],
         &["logfile", "/x"], &["enable-debug-command", "yes"], &["io-threads", "2"], &["aclfile", "x"],
         &["nosuch", "1"], &["", ""], &["timeout", "1", "timeout", "2"], &["timeout", "1", "TIMEOUT", "2"],

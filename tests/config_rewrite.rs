@@ -78,8 +78,8 @@ fn rewrite_keeps_each_class_of_output_limits_on_its_line() {
 
 #[test]
 fn rewrite_leaves_wishes_and_turns_unknown_lines_into_comments() {
-    let original = "notify-keyspace-events KEA\nsave 900 1\nsave \"\"\nnosuch 1\nport \"1\nuser x on\n";
-    let expected = "notify-keyspace-events KEA\nsave \"\"\n\n# ??? nosuch 1\n# ??? port \"1\nuser x on\n";
+    let original = "save 900 1\nsave \"\"\nnosuch 1\nport \"1\nuser x on\n";
+    let expected = "save \"\"\n\n# ??? nosuch 1\n# ??? port \"1\nuser x on\n";
     assert_rewrite(original, &Settings::default(), expected);
 }
 
@@ -129,6 +129,7 @@ fn value_of(index: usize) -> BoxedStrategy<Vec<u8>> {
         Kind::Percentiles { .. } => {
             "([1-9]?[0-9]( [1-9]?[0-9]\\.[1-9]){0,3})?".prop_map(String::into_bytes).boxed()
         }
+        Kind::Events { .. } => "[KEg$lshzxetdnmfA]{0,9}".prop_map(String::into_bytes).boxed(),
         Kind::OutputLimits { .. } => {
             "(normal|replica|pubsub) [0-9]{1,9} [0-9]{1,5}kb [0-9]{1,3}".prop_map(String::into_bytes).boxed()
         }

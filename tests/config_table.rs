@@ -99,7 +99,6 @@ fn values_of_the_wrong_kind_get_the_error_texts_of_redis() {
         ("save", "3600 1", "nothing is kept on disk: only \"\" is accepted"),
         ("appendonly", "yes", "nothing is kept on disk: only 'no' is accepted"),
         ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
-        ("notify-keyspace-events", "KEA", "keyspace notifications are not available"),
         ("notify-keyspace-events", "K!", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
         (
             "client-output-buffer-limit",

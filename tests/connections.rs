@@ -363,6 +363,26 @@ fn ten_thousand_requests_at_once_are_answered_in_order() {
 }
 
 #[test]
+fn large_value_sent_in_pieces_among_other_requests_is_stored_as_it_came() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let value = pattern(3 * MIB + 5);
+    let mut bytes = b"*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n".to_vec();
+    bytes.extend(format!("${}\r\n", value.len()).bytes());
+    bytes.extend(&value);
+    bytes.extend(b"\r\n*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$3\r\nend\r\n*2\r\n$6\r\nSTRLEN\r\n$1\r\nk\r\n");
+    for piece in bytes.chunks(700_001) {
+        conn.send_raw(piece);
+    }
+    assert_eq!(conn.reply(), Value::Status("PONG".into()));
+    assert_eq!(conn.reply(), Value::Status("OK".into()));
+    let length = value.len() as i64 + 3;
+    assert_eq!([conn.reply(), conn.reply()], [Value::Int(length), Value::Int(length)]);
+    conn.send(&["GET", "k"]);
+    expect_bulk(&mut conn, &[&value[..], b"end"].concat());
+}
+
+#[test]
 fn large_value_comes_back_as_it_was() {
     let server = TestServer::start();
     let mut conn = server.connect();

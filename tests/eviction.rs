@@ -50,6 +50,14 @@ impl Program {
         field.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
+    /// Every figure kept is what a recount finds.
+    #[track_caller]
+    fn expect_sound(&mut self) {
+        let census = self.ask("DEBUG RECOUNT");
+        let faults = census.array().last().expect("a recount tells of faults");
+        assert_eq!(faults.array(), []);
+    }
+
     /// Stores a value of so many bytes under each of the keys.
     fn fill(&mut self, keys: std::ops::Range<usize>, bytes: impl Fn(usize) -> usize, tail: &[&str]) -> usize {
         let mut refused = 0;
@@ -92,7 +100,14 @@ fn mixed(key: usize) -> usize {
 #[test]
 fn mixed_sizes_stay_within_the_limit_under_each_policy() {
     for policy in ["allkeys-s3fifo", "allkeys-lru", "allkeys-lfu", "allkeys-random"] {
-        let mut program = Program::start(&["--maxmemory", "40mb", "--maxmemory-policy", policy]);
+        let mut program = Program::start(&[
+            "--maxmemory",
+            "40mb",
+            "--maxmemory-policy",
+            policy,
+            "--enable-debug-command",
+            "yes",
+        ]);
         let mut most = 0;
         for round in 0..4 {
             assert_eq!(program.fill(round * 20_000..(round + 1) * 20_000, mixed, &[]), 0, "{policy}");
@@ -103,6 +118,7 @@ fn mixed_sizes_stay_within_the_limit_under_each_policy() {
         assert!(used > 34 * MIB, "{policy}: room is used, {used}");
         let Value::Int(kept) = program.ask("DBSIZE") else { panic!("DBSIZE is a number") };
         assert_eq!(kept as usize + evicted, 80_000, "{policy}: every key is kept or counted as evicted");
+        program.expect_sound();
     }
 }
 
@@ -227,6 +243,50 @@ fn eviction_touches_watchers_and_leaves_leases_good() {
     program.ask("SET other w");
     assert_eq!(program.ask("EXEC"), Value::Nil, "an evicted key was touched");
     assert_eq!(program.ask(&format!("FILL.PUT led {token} value")).text(), "OK");
+}
+
+#[test]
+fn eviction_is_published_and_told_to_caches_even_of_who_wanted_the_room() {
+    let mut program = Program::start(&["--maxmemory", "20mb", "--maxmemory-policy", "allkeys-random"]);
+    assert_eq!(program.ask("CONFIG SET notify-keyspace-events Ke").text(), "OK");
+    let mut listener = Conn::open(program.addr);
+    listener.say("SUBSCRIBE __keyspace@0__:cached");
+    program.ask("HELLO 3");
+    program.ask("CLIENT TRACKING ON NOLOOP");
+    program.ask("SET cached v");
+    program.ask("GET cached");
+    let told = (0..2_000_000).step_by(500).find_map(|first| {
+        let sets: Vec<_> =
+            (first..first + 500).map(|at| format!("SET k:{at} {}", "x".repeat(1_000))).collect();
+        program.conn.pipeline(&sets);
+        let mut told = None;
+        let mut done = 0;
+        while done < 500 {
+            match program.conn.reply().text() {
+                text if text == "OK" => done += 1,
+                text => told = Some(text),
+            }
+        }
+        told
+    });
+    assert_eq!(told.as_deref(), Some("invalidate cached"));
+    assert_eq!(listener.reply().text(), "message __keyspace@0__:cached evicted");
+}
+
+#[test]
+fn looks_of_a_connection_that_says_no_touch_are_no_uses() {
+    let mut program = Program::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu"]);
+    program.ask("SET k v");
+    let mut often_after_looks = |switch: &str| {
+        assert_eq!(program.ask(&format!("CLIENT NO-TOUCH {switch}")).text(), "OK");
+        (0..200).for_each(|_| drop(program.ask("GET k")));
+        let Value::Int(often) = program.ask("OBJECT FREQ k") else { panic!("a number") };
+        often
+    };
+    let untouched = often_after_looks("ON");
+    assert!(untouched <= 5, "{untouched}");
+    let touched = often_after_looks("OFF");
+    assert!(touched > 5, "{touched}");
 }
 
 #[test]

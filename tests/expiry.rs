@@ -5,7 +5,7 @@
 mod support;
 
 use onefill::config::DebugAccess;
-use support::{Conn, EPOCH_MS, TestServer, Value, wait_until};
+use support::{Answer, Conn, EPOCH_MS, TestServer, Value, wait_until};
 
 /// As in the program: INFO's used_memory is this allocator's figure.
 #[global_allocator]
@@ -177,6 +177,21 @@ fn deadline_moved_earlier_is_kept_to() {
 }
 
 #[test]
+fn value_filled_again_while_it_was_stale_is_reclaimed_at_its_own_end() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let token = conn.lead("k");
+    conn.say(&format!("FILL.PUT k {token} v PX 1000 GRACE 100000"));
+    conn.say("SET witness v PX 1000");
+    server.advance_ms(1_000 + PERIOD_MS);
+    until_expired(&server, 2);
+    // The sweeper has just filed the end of its grace; what replaces it ends long before that.
+    conn.say("SET k v PX 1000");
+    server.advance_ms(1_000 + PERIOD_MS);
+    until_expired(&server, 3);
+}
+
+#[test]
 fn deadline_in_the_past_deletes_at_once() {
     let server = TestServer::start();
     let mut conn = server.connect();
@@ -248,6 +263,21 @@ fn wall_clock_set_forward_lets_the_sweeper_reclaim_soon() {
     server.jump_wall_to_ms(EPOCH_MS + 40_000_000);
     server.advance_ms(5_000);
     until_expired(&server, 500);
+}
+
+#[test]
+fn wall_clock_set_back_keeps_no_stale_value_for_weeks() {
+    let server = TestServer::start();
+    let [mut conn, mut other] = server.connect_many();
+    let token = conn.lead("k");
+    conn.say(&format!("FILL.PUT k {token} v PX 1000 GRACE 5000"));
+    server.advance_ms(1_000);
+    conn.get("k").expect("REFRESH");
+    server.jump_wall_to_ms(EPOCH_MS - 3_600_000);
+    assert_eq!(other.get("k STALE 100"), Answer::stale("v", 0));
+    assert_eq!(other.say("FILL.STALE k GRACE 100"), "1");
+    server.advance_ms(200);
+    other.get("k").expect("LEAD");
 }
 
 #[test]

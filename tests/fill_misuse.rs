@@ -68,6 +68,8 @@ fn unknown_and_incomplete_options_are_syntax_errors() {
         "FILL.STALE k GRACE",
         "FILL.LIST BOGUS",
         "FILL.LIST COUNT",
+        "FILL.TOP BOGUS",
+        "FILL.TOP COUNT",
     ] {
         assert_eq!(conn.error(line), "ERR syntax error", "{line}");
     }
@@ -123,6 +125,8 @@ fn numbers_out_of_range_are_refused() {
         "FILL.STALE k GRACE -1",
         "FILL.LIST COUNT -1",
         "FILL.LIST COUNT abc",
+        "FILL.TOP COUNT 0",
+        "FILL.TOP COUNT abc",
         "FILL.MGET 1 k WAIT 60001",
         "FILL.MGET 1 k LEASE 9",
     ] {

@@ -92,6 +92,24 @@ fn paused_connection_shows_as_blocked_and_can_be_killed() {
 }
 
 #[test]
+fn message_is_put_off_by_a_pause_of_writes_and_subscribers_hear_it_afterwards() {
+    let server = TestServer::start();
+    let [mut subscriber, mut publisher, mut conn] = server.connect_many();
+    subscriber.say("SUBSCRIBE c");
+    assert_eq!((publisher.say("MULTI"), publisher.say("PUBLISH c in")), ("OK".into(), "QUEUED".into()));
+    conn.say("CLIENT PAUSE 100000 WRITE");
+    publisher.send(&["EXEC"]);
+    conn.send(&["PUBLISH", "c", "out"]);
+    let mut other = server.connect();
+    wait_until("both are put off", || info(&mut other, "clients").contains("blocked_clients:2\r\n"));
+    subscriber.expect_silence();
+    other.say("CLIENT UNPAUSE");
+    let mut heard = [subscriber.reply().text(), subscriber.reply().text()];
+    heard.sort();
+    assert_eq!(heard, ["message c in", "message c out"]);
+}
+
+#[test]
 fn put_of_a_leader_is_put_off_by_a_pause_of_writes_and_stores_afterwards() {
     let server = TestServer::start();
     let [mut leader, mut waiter, mut conn] = server.connect_many();

@@ -16,8 +16,21 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("config", "L1", &["base"]),
     ("keyspace", "L2", &["base", "storage", "fill"]),
     ("clients", "L2", &["base", "fill", "protocol"]),
-    ("commands", "L3", &["base", "storage", "fill", "protocol", "config", "keyspace", "clients"]),
-    ("net", "L4", &["base", "storage", "fill", "protocol", "config", "keyspace", "clients", "commands"]),
+    ("pubsub", "L2", &["base", "fill"]),
+    ("tracking", "L2", &["base", "fill"]),
+    (
+        "commands",
+        "L3",
+        &["base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub", "tracking"],
+    ),
+    (
+        "net",
+        "L4",
+        &[
+            "base", "storage", "fill", "protocol", "config", "keyspace", "clients", "pubsub", "tracking",
+            "commands",
+        ],
+    ),
     ("log", "L4", &["config"]),
 ];
 /// L5: the only modules without a rule.

@@ -49,7 +49,7 @@ fn stored(trace: &Trace, keys: usize, order: Order, shards: usize) -> usize {
         let key = Key { bytes: &bytes, hash: seed.hash(&bytes) };
         let store = &mut parts[(key.hash >> 56) as usize % shards];
         if let Some(found) = store.find(&key) {
-            store.touch(found, now_ms);
+            store.note_use(found, now_ms);
             hits += 1;
             continue;
         }

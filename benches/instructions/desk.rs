@@ -61,6 +61,7 @@ impl Desk {
             counters: &self.shared.counters[0],
             now: self.shared.clock.now(),
             effects: &mut self.effects,
+            deliveries: Vec::new(),
             meter: &mut self.meter,
         };
         let mut start = 0;

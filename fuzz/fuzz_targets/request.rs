@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|case: &[u8]| onefill_fuzz::check_request_case(case));
+fuzz_target!(|case: &[u8]| onefill_fuzz::request::check_request_case(case));

@@ -1,14 +1,13 @@
 // ioredis doing a day's work: `node ioredis.mjs HOST PORT FOLDER`, FOLDER holding node_modules.
-// Prints `ok <name>` or `FAIL <name>: <why>` for each check and `report <client> <passed> <failed>` at the end.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { setTimeout as sleep } from "node:timers/promises";
+import { runAll, until, waitersIn, versionOf } from "./report.mjs";
 
 const [host, port, folder] = process.argv.slice(2);
 const require = createRequire(`${folder}/package.json`);
 const Redis = require("ioredis").Redis;
-const version = require("ioredis/package.json").version;
+const version = versionOf(folder, "ioredis");
 
 const open = [];
 function connect(protocol, options = {}) {
@@ -19,20 +18,7 @@ function connect(protocol, options = {}) {
   return client;
 }
 
-async function until(condition, seconds = 10) {
-  const end = performance.now() + seconds * 1000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < end, `still not so after ${seconds} s`);
-    await sleep(2);
-  }
-}
-
-// FILL.INFO is a flat list in RESP2; in RESP3 a map, which arrives as a list, a Map or an object.
-async function waiters(client, key) {
-  const info = (await client.call("FILL.INFO", key)) ?? [];
-  if (Array.isArray(info)) return Number(info[info.indexOf("waiters") + 1]);
-  return Number(info instanceof Map ? info.get("waiters") : info.waiters);
-}
+const waiters = async (client, key) => waitersIn(await client.call("FILL.INFO", key));
 
 const checks = {
   async strings(client) {
@@ -199,22 +185,6 @@ const checks = {
   },
 };
 
-let [passed, failed] = [0, 0];
-for (const protocol of [2, 3]) {
-  const client = connect(protocol);
-  for (const [name, check] of Object.entries(checks)) {
-    const title = `RESP${protocol} ${name}`;
-    try {
-      await client.flushall();
-      await check(client, protocol);
-      passed += 1;
-      console.log(`ok ${title}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAIL ${title}: ${String(error.message ?? error).replace(/\s+/g, " ")}`);
-    }
-  }
-}
+const close = await runAll("ioredis", version, checks, connect, (client) => client.flushall());
 open.forEach((client) => client.disconnect());
-console.log(`report ioredis ${version} ${passed} ${failed}`);
-process.exitCode = failed === 0 ? 0 : 1;
+close();

@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cache import CacheConfig
+from redis.connection import CacheProxyConnection
 from redis.retry import Retry
+from redis.utils import HIREDIS_AVAILABLE
 from report import Report, deadline, equal, waiters_in
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
@@ -15,6 +18,10 @@ HOST, PORT = sys.argv[1], int(sys.argv[2])
 
 # The library tries a refused connection again, with growing pauses; a check of the refusal need not wait.
 ONCE = {"retry": Retry(NoBackoff(), 0)}
+
+
+# The library keeps a cache with servers that call themselves 7.4 or later; the protocol of it is older.
+CacheProxyConnection.MIN_ALLOWED_VERSION = "7.2.0"
 
 
 def connect(protocol, **options):
@@ -260,8 +267,86 @@ def check_fill_failure_and_deletion(client, _):
     equal(client.exists("gone"), 0, "nothing stored")
 
 
+def check_publish_subscribe(client, _):
+    with client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe("news")
+        listener.psubscribe("ne*")
+        # Both confirmations are swallowed; from then on messages come.
+        for _ in deadline():
+            if client.pubsub_numsub("news") == [(b"news", 1)] and client.pubsub_numpat() == 1:
+                break
+        equal(client.publish("news", "hello"), 2, "PUBLISH")
+        got = [next_message(listener) for _ in range(2)]
+        equal([(m["type"], m["channel"], m["data"]) for m in got],
+              [("message", b"news", b"hello"), ("pmessage", b"news", b"hello")], "the messages")
+        listener.unsubscribe()
+        listener.punsubscribe()
+    for _ in deadline():
+        if client.pubsub_channels() == [] and client.pubsub_numpat() == 0:
+            break
+
+
+def check_keyspace_events(client, _):
+    client.config_set("notify-keyspace-events", "KEA")
+    try:
+        with client.pubsub(ignore_subscribe_messages=True) as listener:
+            listener.psubscribe("__keyevent@0__:*")
+            for _ in deadline():
+                if client.pubsub_numpat() == 1:
+                    break
+            client.set("k", "v", ex=100)
+            client.delete("k")
+            got = [next_message(listener) for _ in range(3)]
+            equal([m["channel"].rsplit(b":", 1)[1] for m in got], [b"set", b"expire", b"del"], "the events")
+    finally:
+        client.config_set("notify-keyspace-events", "")
+
+
+def next_message(listener):
+    for _ in deadline():
+        message = listener.get_message(timeout=1)
+        if message:
+            return message
+
+
+def check_client_side_cache(client, protocol):
+    if protocol != 3:
+        return
+    with connect(3, cache_config=CacheConfig()) as cached:
+        client.set("k", "one")
+        equal((cached.get("k"), cached.get("k")), (b"one", b"one"), "GET")
+        equal(cached.get_cache().size, 1, "the cache")
+        client.set("k", "two")
+        for _ in deadline():
+            if cached.get("k") == b"two":
+                break
+
+
+def check_client_side_cache_under_concurrent_writes(client, protocol):
+    """Readers and a writer race for each key once in a round; what a cache says afterwards must become true."""
+    if protocol != 3:
+        return
+    keys = [f"k{n}" for n in range(16)]
+    # One for each thread: a cache shared by threads reads from connections that other threads are reading from.
+    caches = [connect(3, cache_config=CacheConfig()) for _ in range(3)]
+    with ThreadPoolExecutor(len(caches) + 1) as pool:
+        for n in range(40):
+            reads = [pool.submit(lambda c=c: [c.get(key) for key in keys]) for c in caches]
+            writes = pool.submit(lambda: [client.set(key, n) for key in keys])
+            [work.result(10) for work in [*reads, writes]]
+            for cached in caches:
+                for key in keys:
+                    for _ in deadline(5):
+                        if cached.get(key) == str(n).encode():
+                            break
+    for cached in caches:
+        equal(cached.get_cache().size, len(keys), "the cache")
+        cached.close()
+
+
 def main():
-    report = Report(f"redis-py-sync {redis.__version__}")
+    parser = "+hiredis" if HIREDIS_AVAILABLE else ""
+    report = Report(f"redis-py-sync{parser} {redis.__version__}")
     checks = [(name, check) for name, check in globals().items() if name.startswith("check_")]
     for protocol in (2, 3):
         client = connect(protocol)

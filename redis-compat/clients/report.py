@@ -24,6 +24,14 @@ class Report:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         print(f"FAIL {name}: {why}", flush=True)
 
+    def run(self, name, check):
+        """Runs one check; it may fail in any way, and the others still run."""
+        try:
+            check()
+            self.ok(name)
+        except Exception as error:
+            self.fail(name, error)
+
     def close(self):
         """Prints the last line and returns the exit code."""
         print(f"report {self.client} {self.passed} {self.failed}", flush=True)

@@ -6,12 +6,19 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 target="$here/../../target/compat"
 mkdir -p "$target/node"
+hiredis=3.5.0
 
 if ! cmp -s "$here/requirements.txt" "$target/venv/requirements.txt"; then
   rm -rf "$target/venv"
   python3 -m venv "$target/venv"
   "$target/venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
   cp "$here/requirements.txt" "$target/venv/requirements.txt"
+fi
+
+# A parser in C, which redis-py uses where it finds it: in a folder of its own, so that both parsers are tested.
+if ! [ -d "$target/hiredis/hiredis-$hiredis.dist-info" ]; then
+  rm -rf "$target/hiredis"
+  "$target/venv/bin/pip" install --quiet --disable-pip-version-check --target "$target/hiredis" "hiredis==$hiredis"
 fi
 
 if ! cmp -s "$here/package-lock.json" "$target/node/installed-lock.json"; then

@@ -17,7 +17,11 @@ pub const UNAUTHENTICATED_REPLY_BYTES_MAX: u64 = 1024;
 /// Requests decoded and run as one batch before the next are cut out of the read buffer.
 pub const BATCH_REQUESTS_MAX: usize = 64;
 /// Bytes read from a socket in one system call, shared by all connections of a worker.
-pub const READ_BYTES: usize = 64 * 1024;
+pub const READ_BYTES: usize = 128 * 1024;
+/// Least room made for the rest of a request that is cut off, bytes.
+pub const PARTIAL_ROOM_BYTES_MIN: usize = 16 * 1024;
+/// A cut-off request of this size is run by itself, in a buffer that its value may stay in, bytes.
+pub const KEPT_REQUEST_BYTES_MIN: usize = 32 * 1024;
 /// Replies waiting beyond this pause reading from that connection until they drain, bytes.
 pub const REPLY_BYTES_PAUSE: usize = 64 * 1024 * 1024;
 /// Lines of MONITOR that may lie unread in the post of a connection, bytes; one that falls back further is closed.
@@ -25,16 +29,19 @@ pub const MONITOR_POST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// An idle connection keeps at most this much buffer, bytes.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 
-/// Lock stripes of the keyspace; a power of two.
-pub const SHARDS: usize = 256;
+/// Lock stripes of the keyspace; a power of two. Few where every lock is a step to be explored.
+pub const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
-pub const REAPED_VALUE_BYTES_MIN: usize = 64 * 1024;
+pub const REAPED_VALUE_BYTES_MIN: usize = 1024 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
-pub const SWEEP_ENTRIES_MAX: usize = 256;
+pub const SWEEP_ENTRIES_MAX: usize = 128;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
-pub const COMPACT_ENTRIES_MAX: usize = 256;
+pub const COMPACT_ENTRIES_MAX: usize = 128;
+/// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to
+/// one of copies, milliseconds.
+pub const COMPACT_PERIOD_MS: u64 = 32;
 /// Entries evicted under one hold of a shard's lock.
 pub const EVICT_ENTRIES_MAX: usize = 8;
 /// Entries moved together after each such hold, so that what they leave can be given back.
@@ -49,6 +56,9 @@ pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
 pub const MEMORY_SAMPLE_MS: u64 = 100;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
+/// The shards' entries are looked for at multiples of this time, so that the sweeper wakes once for all of them,
+/// milliseconds; a power of two.
+pub const SWEEP_BATCH_MS: u64 = 8;
 /// A shard whose entries have deadlines is looked at this often even if none is near, milliseconds: the wall
 /// clock may be set, and sweeping may be switched off and on again.
 pub const SWEEP_LOOK_MS: u64 = 1_000;
@@ -71,14 +81,31 @@ pub const FAILURES_WINDOW_MS: u64 = 1_000;
 pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 /// Longest RETRY or STALE, milliseconds (100 years, so that sums cannot overflow).
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
+/// Keys per shard whose saved fills are counted (FILL.TOP).
+pub const TOP_KEYS_PER_SHARD: usize = 16;
+/// Longest key that FILL.TOP shows, bytes: what is remembered of hot keys is bounded.
+pub const TOP_KEY_BYTES_MAX: usize = 1024;
 /// Waiters woken before a worker looks at its other connections again.
 pub const WAKE_PORTION: usize = 256;
+/// Messages to subscribers that may wait in a worker before it stops to read from those who publish them.
+pub const POST_SENDS_MAX: usize = 64 * 1024;
+/// Payloads from this size on stay shared in the replies of everybody who gets them; copying smaller ones
+/// costs less than the bookkeeping, bytes.
+pub const PUSH_SHARED_BYTES_MIN: usize = 1024;
+/// Bytes of answers after which such a portion ends: writing them takes about a third of a millisecond.
+pub const WAKE_BYTES: usize = 1024 * 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.
 pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
 
 const _: () = assert!(SHARDS.is_power_of_two());
+const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
+const _: () = assert!(SWEEP_BATCH_MS.is_power_of_two());
 const _: () = assert!(SHARED_VALUE_BYTES_MIN <= u16::MAX as usize);
 const _: () = assert!(READ_BYTES >= INLINE_BYTES_MAX);
 const _: () = assert!(LEASE_MS_MIN < LEASE_MS_MAX);
+// Leases, waits and places are kept in 32 bits.
+const _: () = assert!(LEASE_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(WAIT_MS_MAX <= u32::MAX as u64);
+const _: () = assert!(FILL_KEYS_MAX <= u32::MAX as i64);

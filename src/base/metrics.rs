@@ -47,6 +47,8 @@ counters! {
     ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";
     EvictedKeys, "evicted_keys", "stats", "keys", "keys removed because of maxmemory";
     GhostHits, "evicted_keys_missed", "stats", "keys", "keys stored again not long after their eviction: with about twice the memory they would still have been there";
+    ExpiryCapReached, "expired_time_cap_reached_count", "stats", "slices", "sweeps of expired keys that ended because their time was used up";
+    ExpiryMs, "expire_cycle_cpu_milliseconds", "stats", "milliseconds", "time spent on sweeping: expired keys, deadlines of flights, moving entries together";
     Changes, "rdb_changes_since_last_save", "persistence", "changes", "writes that changed a key; nothing is ever saved";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
     KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";

@@ -3,9 +3,12 @@
 //! Knows nothing of keys, requests or sockets. Imports only itself.
 
 pub mod clock;
+pub mod events;
 pub mod glob;
 pub mod hash;
 pub mod int;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod push;
+pub mod sync;

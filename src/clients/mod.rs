@@ -46,10 +46,18 @@ pub struct Seen {
     /// Commands queued by MULTI plus one; 0 outside a transaction.
     pub multi: AtomicUsize,
     pub watched: AtomicUsize,
+    /// Channels, patterns and shard channels it subscribes to.
+    pub channels: AtomicUsize,
+    pub patterns: AtomicUsize,
+    pub shard_channels: AtomicUsize,
     /// Bytes of the commands queued by MULTI.
     pub multi_bytes: AtomicUsize,
     /// Number of the last command's row; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
+    /// Client-side caching, as `TRACKING_*`.
+    pub tracking: AtomicUsize,
+    /// The client that its invalidations go to; 0 for none.
+    pub redirect: AtomicU64,
     pub query_bytes: AtomicUsize,
     pub reply_bytes: AtomicUsize,
     pub input_bytes: AtomicU64,
@@ -67,6 +75,15 @@ pub struct Seen {
     pub soft_limit_since: AtomicU64,
 }
 
+impl Seen {
+    /// It keeps a cache.
+    pub const TRACKING_ON: usize = 1;
+    /// It hears of every change to keys with its prefixes.
+    pub const TRACKING_BCAST: usize = 2;
+    /// The client that its invalidations were to go to is gone.
+    pub const TRACKING_BROKEN: usize = 4;
+}
+
 impl Client {
     /// Milliseconds since the last request.
     #[must_use]
@@ -77,6 +94,19 @@ impl Client {
     #[must_use]
     pub fn proto(&self) -> Proto {
         if self.seen.is_resp3.load(Relaxed) { Proto::Resp3 } else { Proto::Resp2 }
+    }
+
+    /// Whether it subscribes to anything: Redis's client type `pubsub`.
+    #[must_use]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions().iter().any(|count| *count > 0)
+    }
+
+    /// How many channels, patterns and shard channels it subscribes to.
+    #[must_use]
+    pub fn subscriptions(&self) -> [usize; 3] {
+        let seen = &self.seen;
+        [&seen.channels, &seen.patterns, &seen.shard_channels].map(|count| count.load(Relaxed))
     }
 
     /// A request of it waits: parked in FILL.GET, or put off by CLIENT PAUSE.

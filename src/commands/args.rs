@@ -1,11 +1,15 @@
 //! A cursor over a request's arguments: its reads carry the wire's errors, so a handler reads like the
 //! command's grammar.
 
+use bytes::Bytes;
+
 use super::error::CommandError;
 use crate::base::hash::Key;
 use crate::base::int::parse_i64;
+use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 use crate::keyspace::Keyspace;
 use crate::protocol::request::ArgRange;
+use crate::storage::NewValue;
 
 /// The words of one request, borrowed from the read buffer (or from a queued transaction).
 #[derive(Clone, Debug)]
@@ -15,19 +19,27 @@ pub struct Args<'a> {
     next: usize,
     /// The hash of the word at a position, worked out when the batch was prefetched.
     hashed: Option<(usize, u64)>,
+    /// The buffer once more, where it can be kept: it holds this one request alone.
+    kept: Option<&'a Bytes>,
 }
 
 impl<'a> Args<'a> {
     /// All words of a request; the cursor stands behind its name.
     #[must_use]
     pub fn new(buffer: &'a [u8], words: &'a [ArgRange]) -> Args<'a> {
-        Args { buffer, words, next: 1, hashed: None }
+        Args { buffer, words, next: 1, hashed: None, kept: None }
     }
 
     /// The same words, with the hash of the key at a position known already.
     #[must_use]
     pub fn with_hash(self, position: usize, hash: u64) -> Args<'a> {
         Args { hashed: Some((position, hash)), ..self }
+    }
+
+    /// The same words, whose buffer may be kept beyond the request.
+    #[must_use]
+    pub fn with_kept(self, kept: Option<&'a Bytes>) -> Args<'a> {
+        Args { kept, ..self }
     }
 
     /// A word by its position, the name being 0.
@@ -62,6 +74,18 @@ impl<'a> Args<'a> {
     /// The next word, or a syntax error.
     pub fn take(&mut self) -> Result<&'a [u8], CommandError> {
         self.try_take().ok_or(CommandError::Syntax)
+    }
+
+    /// The next word as a value to store. Cost: a large one is copied, unless it is most of a request that
+    /// can be kept as it is.
+    pub fn value(&mut self) -> Result<NewValue<'a>, CommandError> {
+        let word = self.take()?;
+        Ok(match self.kept {
+            Some(kept) if word.len() >= SHARED_VALUE_BYTES_MIN && word.len() >= kept.len() / 8 * 7 => {
+                NewValue::Shared(kept.slice_ref(word))
+            }
+            _ => NewValue::copied(word),
+        })
     }
 
     /// The next word, if there is one.

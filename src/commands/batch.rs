@@ -4,14 +4,18 @@
 //! asks for. Knows no sockets; `net` gives it bytes and an output and takes parked slots from the session.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::base::clock::Now;
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
+use bytes::Bytes;
+
 use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+use crate::pubsub::Delivery;
 
 use super::args::Args;
 use super::calls::Meter;
@@ -19,7 +23,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::session::{Queued, ReplyMode, Session, Transaction};
 use super::shared::{Shared, fill_rules};
-use super::spec::{Flag, Handler, Locking, Run};
+use super::spec::{Flag, Handler, Locking, Run, Touch};
 use super::table::{self, Row};
 
 /// Requests from which on fetching ahead pays for its extra look at the shards.
@@ -35,6 +39,8 @@ pub struct Bench<'a> {
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
+    /// Messages to send once the locks are released, in order.
+    pub deliveries: Vec<Delivery>,
     pub meter: &'a mut Meter,
 }
 
@@ -57,6 +63,8 @@ impl Bench<'_> {
 pub struct Batch {
     words: Vec<ArgRange>,
     requests: Vec<Request>,
+    /// The buffer of the requests, where there is one that can be kept.
+    kept: Option<Bytes>,
     /// Scratch of `prefetch`.
     lines: Vec<LineAddress>,
 }
@@ -80,13 +88,41 @@ impl Batch {
         &mut self,
         parser: &mut Parser,
         buffer: &mut [u8],
+        start: usize,
+        limits: RequestLimits,
+    ) -> (usize, Cut) {
+        // AUTH lifts the limits, so before it each request is cut when the one before has run.
+        let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
+        self.cut_most(most, parser, buffer, start, limits)
+    }
+
+    /// As `cut`, but no more than one request: it can be kept with `keep`.
+    pub fn cut_one(&mut self, parser: &mut Parser, buffer: &mut [u8], limits: RequestLimits) -> (usize, Cut) {
+        self.cut_most(1, parser, buffer, 0, limits)
+    }
+
+    /// Says that the buffer of the requests is this one, so that a large value need not be copied out of it.
+    pub fn keep(&mut self, buffer: Bytes) {
+        self.kept = Some(buffer);
+    }
+
+    /// Lets go of the buffer given to `keep`.
+    pub fn release(&mut self) {
+        self.kept = None;
+    }
+
+    fn cut_most(
+        &mut self,
+        most: usize,
+        parser: &mut Parser,
+        buffer: &mut [u8],
         mut start: usize,
         limits: RequestLimits,
     ) -> (usize, Cut) {
         self.words.clear();
         self.requests.clear();
-        // AUTH lifts the limits, so before it each request is cut when the one before has run.
-        let most = if limits.authenticated { BATCH_REQUESTS_MAX } else { 1 };
+        // A panic may have kept `release` from being called.
+        self.kept = None;
         while self.requests.len() < most {
             let first_word = self.words.len();
             let begin = start;
@@ -171,7 +207,7 @@ impl Batch {
         bench.refresh_settings();
         let request = self.requests[index];
         let words = &self.words[request.first_word..][..request.words];
-        let mut args = Args::new(buffer, words);
+        let mut args = Args::new(buffer, words).with_kept(self.kept.as_ref());
         if let (Some(hash), Some(row)) = (request.hash, request.row) {
             args = args.with_hash(row.first_key, hash);
         }
@@ -180,7 +216,9 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let scope = Scope { now: bench.now, rules: &bench.rules, counters: bench.counters };
+        let by = session.client.id;
+        let scope =
+            Scope { now: bench.now, rules: &bench.rules, counters: bench.counters, by, touches: false };
         let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
         let mut ctx = Ctx {
             shared: bench.shared,
@@ -188,6 +226,7 @@ impl Batch {
             counters: bench.counters,
             now: bench.now,
             keys,
+            deliveries: &mut bench.deliveries,
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
@@ -217,6 +256,9 @@ impl Batch {
                 session.reply_mode = ReplyMode::On;
             }
         }
+        if session.hears_messages {
+            session.subscriptions.speak(out);
+        }
     }
 }
 
@@ -238,8 +280,9 @@ impl Ctx<'_> {
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
             }
-            Ok(row) => self.check_memory(row, args).map(|()| row),
-            Err(error) => Err(error),
+            other => {
+                other.and_then(|row| self.check_memory(row, args).and_then(|()| self.check_listening(row)))
+            }
         };
         let row = match admitted {
             Ok(row) => {
@@ -268,7 +311,31 @@ impl Ctx<'_> {
                 self.reply.simple("QUEUED");
                 Ok(())
             }
-            _ => self.call(row, args),
+            _ => {
+                let result = self.call(row, args);
+                if self.session.hears_messages {
+                    self.forget_caching(row);
+                }
+                result
+            }
+        }
+    }
+
+    /// Refuses what a connection may not run while it listens for messages.
+    fn check_listening(&self, row: &'static Row) -> Result<&'static Row, CommandError> {
+        let session = &self.session;
+        if session.hears_messages && session.is_listening() && !row.spec.runs_while_listening() {
+            return Err(super::subscriptions::refuse(row));
+        }
+        Ok(row)
+    }
+
+    /// Whether a command's look at a key counts as an access.
+    fn touches(&self, row: &Row) -> bool {
+        match row.spec.touch {
+            Touch::Yes => !self.session.client.seen.no_touch.load(Relaxed),
+            Touch::Always => true,
+            Touch::Never => false,
         }
     }
 
@@ -281,7 +348,11 @@ impl Ctx<'_> {
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
         self.counters.add(Counter::Commands, 1);
         let Handler::Run(run) = row.spec.handler else { return Err(CommandError::Syntax) };
+        if self.session.hears_messages {
+            self.note_reads(row, args);
+        }
         args.seek(row.name_words);
+        self.keys.scope.touches = self.touches(row);
         let begun = self.meter.begun();
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
         if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {

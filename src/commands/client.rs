@@ -1,20 +1,19 @@
 //! CLIENT: what a connection says of itself, and what it may do to others.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::args::Args;
 use super::client_kill::client_kill;
+use super::client_line::describe;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::pause::{client_pause, client_unpause};
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, one_of, string, token};
-use super::table;
+use super::tracking;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
-use crate::protocol::reply::Proto;
 
 pub static ROWS: &[Spec] = &[Spec {
     name: "client",
@@ -24,6 +23,7 @@ pub static ROWS: &[Spec] = &[Spec {
     complexity: "Depends on subcommand.",
     reply: "depends on the subcommand",
     subcommands: &[
+        tracking::CACHING,
         Spec {
             name: "getname",
             group: Group::Connection,
@@ -37,6 +37,7 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_getname),
             ..Spec::EMPTY
         },
+        tracking::GETREDIR,
         Spec {
             name: "help",
             group: Group::Connection,
@@ -264,6 +265,8 @@ pub static ROWS: &[Spec] = &[Spec {
             handler: Handler::Run(client_setname),
             ..Spec::EMPTY
         },
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         Spec {
             name: "unblock",
             group: Group::Connection,
@@ -300,6 +303,10 @@ pub static ROWS: &[Spec] = &[Spec {
 }];
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
     "GETNAME",
     "    Return the name of the current connection.",
     "ID",
@@ -326,6 +333,8 @@ const HELP: &[&str] = &[
     "    Return information about client connections. Options:",
     "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
     "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
     "PAUSE <timeout> [WRITE|ALL]",
     "    Suspend all, or just write, clients for <timeout> milliseconds.",
     "REPLY (ON|OFF|SKIP)",
@@ -338,8 +347,11 @@ const HELP: &[&str] = &[
     "    * LIB-VER: the client lib version.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
-    "UNPAUSE",
-    "    Stop the current client pause, resuming traffic.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -464,8 +476,8 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     publish_asking(ctx, args);
     let mut clients = ctx.shared.clients.list();
     if args.left() == 2 && args.skip("TYPE") {
-        let is_normal = client_type(args.take()?)?;
-        clients.retain(|_| is_normal);
+        let kind = client_type(args.take()?)?;
+        clients.retain(|client| kind == Some(client.is_subscriber()));
     } else if args.left() > 1 && args.skip("ID") {
         let mut ids = Vec::new();
         while let Some(word) = args.try_take() {
@@ -479,70 +491,18 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     Ok(())
 }
 
-/// Whether clients of this type are ordinary ones: the only type this server has.
-pub(super) fn client_type(word: &[u8]) -> Result<bool, CommandError> {
+/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
+pub(super) fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
     if known(&[b"normal"]) {
-        Ok(true)
-    } else if known(&[b"master", b"slave", b"replica", b"pubsub"]) {
-        Ok(false)
+        Ok(Some(false))
+    } else if known(&[b"pubsub"]) {
+        Ok(Some(true))
+    } else if known(&[b"master", b"slave", b"replica"]) {
+        Ok(None)
     } else {
         Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
     }
-}
-
-/// A client as one line of CLIENT LIST, in Redis 7.2's fields and order.
-fn describe(client: &Client, mono_ms: u64) -> String {
-    let names = client.names.lock().clone();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let seen = &client.seen;
-    let multi = seen.multi.load(Relaxed);
-    let flags = flags(client);
-    let command =
-        table::all().nth(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.full_name.as_str());
-    let multi_bytes = seen.multi_bytes.load(Relaxed);
-    let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
-    let mut line = String::with_capacity(400);
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
-         qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 omem={reply} \
-         tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={} watch={} \
-         tot-net-in={} tot-net-out={}",
-        client.id,
-        client.addr,
-        client.laddr,
-        client.fd,
-        text(&names.name),
-        mono_ms.saturating_sub(client.connected_at) / 1000,
-        client.idle_ms(mono_ms) / 1000,
-        seen.db.load(Relaxed),
-        multi as i64 - 1,
-        query + reply + multi_bytes + size_of::<Client>(),
-        if client.proto() == Proto::Resp3 { 3 } else { 2 },
-        text(&names.lib_name),
-        text(&names.lib_ver),
-        seen.watched.load(Relaxed),
-        seen.input_bytes.load(Relaxed),
-        seen.output_bytes.load(Relaxed),
-    );
-    line
-}
-
-fn flags(client: &Client) -> String {
-    let seen = &client.seen;
-    let all = [
-        (seen.is_monitor.load(Relaxed), 'O'),
-        (seen.multi.load(Relaxed) > 0, 'x'),
-        (client.is_blocked(), 'b'),
-        (seen.close_asap.load(Relaxed), 'A'),
-        (client.is_unix, 'U'),
-        (seen.no_evict.load(Relaxed), 'e'),
-        (seen.no_touch.load(Relaxed), 'T'),
-    ];
-    let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
-    if flags.is_empty() { "N".to_owned() } else { flags }
 }
 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

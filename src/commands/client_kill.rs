@@ -15,7 +15,8 @@ struct KillFilter<'a> {
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     id: Option<u64>,
-    is_normal: Option<bool>,
+    /// As `client_type` says.
+    kind: Option<Option<bool>>,
     keeps_me: bool,
     age_s_min: u64,
 }
@@ -25,7 +26,7 @@ impl KillFilter<'_> {
         self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
             && self.id.is_none_or(|id| id == client.id)
-            && self.is_normal.unwrap_or(true)
+            && self.kind.is_none_or(|kind| kind == Some(client.is_subscriber()))
             && mono_ms.saturating_sub(client.connected_at) / 1000 >= self.age_s_min
             && !(self.keeps_me && client.id == me)
     }
@@ -68,7 +69,7 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
             filter.id =
                 Some(positive.ok_or_else(|| CommandError::err("client-id should be greater than 0"))?);
         } else if is("TYPE") {
-            filter.is_normal = Some(client_type(value)?);
+            filter.kind = Some(client_type(value)?);
         } else if is("ADDR") {
             filter.addr = Some(value);
         } else if is("LADDR") {

@@ -4,8 +4,10 @@ use super::args::Args;
 use super::client::set_name;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::pubsub::unsubscribe_all;
 use super::session::{ReplyMode, Session};
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, block, integer, string};
+use super::tracking::switch_off;
 use super::transaction::forget_watched;
 use crate::base::int::parse_i64;
 use crate::config::Settings;
@@ -131,7 +133,13 @@ pub static ROWS: &[Spec] = &[
 ];
 
 fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let listens = ctx.session.is_listening();
     match args.try_take() {
+        message if listens && args.is_done() => {
+            ctx.reply.array(2);
+            ctx.reply.bulk(b"pong");
+            ctx.reply.bulk(message.unwrap_or_default());
+        }
         None => ctx.reply.simple("PONG"),
         Some(message) if args.is_done() => ctx.reply.bulk(message),
         Some(_) => return Err(CommandError::WrongArity("ping".to_owned())),
@@ -259,6 +267,8 @@ fn quit(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     forget_watched(&mut ctx.keys, ctx.session);
+    unsubscribe_all(ctx.shared, ctx.session);
+    switch_off(ctx.shared, ctx.session);
     ctx.shared.monitors.remove(&ctx.session.client);
     let session = &mut *ctx.session;
     session.transaction = None;

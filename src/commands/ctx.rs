@@ -10,6 +10,7 @@ use crate::base::metrics::Counters;
 use crate::config::Settings;
 use crate::keyspace::Keys;
 use crate::protocol::reply::Reply;
+use crate::pubsub::Delivery;
 
 /// The surroundings of one running command.
 pub struct Ctx<'a> {
@@ -18,6 +19,8 @@ pub struct Ctx<'a> {
     pub counters: &'a Counters,
     pub now: Now,
     pub keys: Keys<'a>,
+    /// Messages to send once the locks are released.
+    pub deliveries: &'a mut Vec<Delivery>,
     pub session: &'a mut Session,
     pub reply: Reply<'a>,
     /// Inside EXEC: nothing parks, locks are held until its end.

@@ -12,7 +12,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::object::encoding;
-use super::spec::{Flag, Group, Handler, Locking, Spec};
+use super::spec::{Flag, Group, Handler, Locking, Spec, Touch};
 use crate::base::glob;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
@@ -31,6 +31,7 @@ pub static ROWS: &[Spec] = &[Spec {
     flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
     reply: "depends on the subcommand",
     locking: Locking::All,
+    touch: Touch::Never,
     handler: Handler::Run(debug),
     ..Spec::EMPTY
 }];
@@ -52,6 +53,9 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "RECOUNT",
+    "    Count entries, memory and flights anew and report them with what differs",
+    "    from the figures that are kept.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Setting it to 0 disables expiring keys in background when they are not",
     "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
@@ -77,6 +81,7 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             ctx.shared.sweeps.store(parse_i64(args.take()?).unwrap_or(0) != 0, Relaxed);
             ctx.reply.ok();
         }
+        (b"recount", 0) => recount(ctx),
         (b"panic", _) => panic!("DEBUG PANIC called by client {}", ctx.session.client.id),
         (b"object", 1) => show_object(ctx, args)?,
         (b"stringmatch-len", 2) => {
@@ -184,6 +189,27 @@ fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     }
     ctx.reply.ok();
     Ok(())
+}
+
+fn recount(ctx: &mut Ctx<'_>) {
+    let census = ctx.keys.recount();
+    let figures = [
+        ("entries", census.stores.entries),
+        ("expiring", census.stores.expiring),
+        ("hidden", census.stores.hidden),
+        ("bytes", census.stores.bytes),
+        ("flights", census.flights),
+        ("waiters", census.waiters),
+        ("answered", census.answered),
+    ];
+    ctx.reply.map(figures.len() + 1);
+    for (name, figure) in figures {
+        ctx.reply.bulk(name.as_bytes());
+        ctx.reply.int(figure as i64);
+    }
+    ctx.reply.bulk(b"faults");
+    ctx.reply.array(census.stores.faults.len());
+    census.stores.faults.iter().for_each(|fault| ctx.reply.bulk(fault.as_bytes()));
 }
 
 fn size(args: &mut Args<'_>) -> Result<usize, CommandError> {

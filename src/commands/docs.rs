@@ -21,6 +21,7 @@ const GROUPS: &[Group] = &[
     Group::Bitmap,
     Group::Generic,
     Group::Transactions,
+    Group::PubSub,
     Group::Connection,
     Group::Scripting,
     Group::Server,

@@ -6,7 +6,8 @@
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
-use super::spec::{Category, Flag, Group, Handler, Spec, integer, key, one_of, token, unix_time};
+use super::spec::{Category, Flag, Group, Handler, Spec, Touch, integer, key, one_of, token, unix_time};
+use crate::keyspace::Ends;
 
 pub static ROWS: &[Spec] = &[
     Spec {
@@ -65,6 +66,7 @@ pub static ROWS: &[Spec] = &[
         flags: &[Flag::Readonly, Flag::Fast],
         acl: &[Category::Keyspace],
         reply: "seconds since the epoch, -1 without deadline, -2 without key",
+        touch: Touch::Never,
         handler: Handler::Run(expiretime),
         ..Spec::EMPTY
     },
@@ -137,6 +139,7 @@ pub static ROWS: &[Spec] = &[
         flags: &[Flag::Readonly, Flag::Fast],
         acl: &[Category::Keyspace],
         reply: "milliseconds since the epoch, -1 without deadline, -2 without key",
+        touch: Touch::Never,
         handler: Handler::Run(pexpiretime),
         ..Spec::EMPTY
     },
@@ -152,6 +155,7 @@ pub static ROWS: &[Spec] = &[
         tips: &["nondeterministic_output"],
         history: &[("2.8.0", "Added the -2 reply.")],
         reply: "milliseconds left, -1 without deadline, -2 without key",
+        touch: Touch::Never,
         handler: Handler::Run(pttl),
         ..Spec::EMPTY
     },
@@ -167,6 +171,7 @@ pub static ROWS: &[Spec] = &[
         tips: &["nondeterministic_output"],
         history: &[("2.8.0", "Added the -2 reply.")],
         reply: "seconds left, -1 without deadline, -2 without key",
+        touch: Touch::Never,
         handler: Handler::Run(ttl),
         ..Spec::EMPTY
     },
@@ -212,12 +217,12 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: &mut Args<'_>, terms: Terms) -> Result<
     let now_ms = ctx.now.wall_ms;
     let deadline = terms.deadline(time, now_ms)?;
     let mut view = ctx.keys.view(&key);
-    let before = view.expire_at(&key);
-    let admitted = conditions.admit(before.flatten(), deadline);
+    let before = view.ends(&key);
+    let admitted = conditions.admit(before.and_then(|ends| ends.until), deadline);
     if !admitted {
         // Nothing happens, not even to a flight.
-    } else if before.is_some() {
-        view.set_expire_at(&key, Some(deadline));
+    } else if let Some(ends) = before {
+        view.set_ends(&key, Ends { until: Some(deadline), ..ends });
     } else if deadline <= now_ms {
         // The deletion of an absent key: whoever is filling it works on what is out of date.
         view.remove(&key);
@@ -281,7 +286,7 @@ fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let mut view = ctx.keys.view(&key);
     let had_deadline = view.expire_at(&key).flatten().is_some();
     if had_deadline {
-        view.set_expire_at(&key, None);
+        view.set_ends(&key, Ends::default());
     }
     drop(view);
     ctx.reply.int(had_deadline.into());

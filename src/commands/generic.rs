@@ -6,7 +6,8 @@
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
-use super::spec::{Category, Flag, Group, Handler, Locking, Spec, integer, key, token};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, integer, key, token};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 
 pub static ROWS: &[Spec] = &[
@@ -54,6 +55,7 @@ pub static ROWS: &[Spec] = &[
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         history: &[("3.0.3", "Accepts multiple `key` arguments.")],
         reply: "the number of keys that exist, counted as often as they are named",
+        touch: Touch::Never,
         handler: Handler::Run(exists),
         ..Spec::EMPTY
     },
@@ -112,6 +114,7 @@ pub static ROWS: &[Spec] = &[
         acl: &[Category::Keyspace],
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         reply: "the number of keys that exist",
+        touch: Touch::Always,
         handler: Handler::Run(touch),
         ..Spec::EMPTY
     },
@@ -125,6 +128,7 @@ pub static ROWS: &[Spec] = &[
         flags: &[Flag::Readonly, Flag::Fast],
         acl: &[Category::Keyspace],
         reply: "the type, or none",
+        touch: Touch::Never,
         handler: Handler::Run(type_of),
         ..Spec::EMPTY
     },
@@ -181,7 +185,7 @@ fn type_of(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 fn rename(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let (source, target) = source_and_target(ctx, args)?;
     if source.bytes != target.bytes {
-        move_entry(ctx, ctx.keys.db, &source, ctx.keys.db, &target);
+        rename_entry(ctx, &source, &target);
     }
     ctx.reply.ok();
     Ok(())
@@ -191,10 +195,17 @@ fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     let (source, target) = source_and_target(ctx, args)?;
     let is_free = ctx.keys.view(&target).peek(&target).is_none();
     if is_free {
-        move_entry(ctx, ctx.keys.db, &source, ctx.keys.db, &target);
+        rename_entry(ctx, &source, &target);
     }
     ctx.reply.int(is_free.into());
     Ok(())
+}
+
+fn rename_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, target: &Key<'_>) {
+    let db = ctx.keys.db;
+    move_entry(ctx, db, source, db, target);
+    ctx.keys.notify(db, Classes::GENERIC, "rename_from", source.bytes);
+    ctx.keys.notify(db, Classes::GENERIC, "rename_to", target.bytes);
 }
 
 /// The two keys of RENAME; an error if there is nothing to rename.
@@ -246,6 +257,7 @@ fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_
         return false;
     }
     view.put_back(target, &value, meta);
+    view.notify(Classes::GENERIC, "copy_to", target.bytes);
     drop(view);
     ctx.keys.view(source).void_lease(source);
     true
@@ -264,6 +276,8 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     let moves = exists && ctx.keys.view_in(to_db, &key).peek(&key).is_none();
     if moves {
         move_entry(ctx, from_db, &key, to_db, &key);
+        ctx.keys.notify(from_db, Classes::GENERIC, "move_from", key.bytes);
+        ctx.keys.notify(to_db, Classes::GENERIC, "move_to", key.bytes);
     }
     ctx.reply.int(moves.into());
     Ok(())

@@ -17,6 +17,12 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
+    /// False for words that are no keys, only routed like them: shard channels.
+    #[must_use]
+    pub fn is_of_keys(&self) -> bool {
+        !self.flags.contains(&"not_key")
+    }
+
     /// The positions of these keys in a request of `words` words; `word` gives one of them.
     /// Empty where the count of keys is no number or says more than there are.
     #[must_use]
@@ -104,6 +110,7 @@ impl KeySpecs {
 fn leading_key(arg: &Arg) -> Option<&'static [&'static str]> {
     match arg.kind {
         ArgKind::Key(flags) => Some(flags),
+        ArgKind::ShardChannel => Some(&["not_key"]),
         ArgKind::Block(parts) => parts.first().and_then(leading_key),
         _ => None,
     }

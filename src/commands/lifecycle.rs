@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::batch::Bench;
+use super::pubsub::unsubscribe_all;
 use super::session::{LeaseHeld, Session};
+use super::tracking::switch_off;
 use super::transaction::forget_watched;
 use crate::base::hash::Key;
 use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
@@ -11,7 +13,8 @@ use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
     pub(super) fn keys(&mut self) -> Keys<'_> {
-        let scope = Scope { now: self.now, rules: &self.rules, counters: self.counters };
+        let scope =
+            Scope { now: self.now, rules: &self.rules, counters: self.counters, by: 0, touches: false };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)
     }
 
@@ -25,9 +28,9 @@ impl Bench<'_> {
 
     fn forget_slot(&mut self, slot: &Arc<ReplySlot>) {
         let mut keys = self.keys();
-        for home in &slot.homes {
+        for home in slot.homes() {
             let key = key_of(home);
-            keys.view_in(home.db, &key).forget_waiter(&key, slot, home.index);
+            keys.view_in(home.db(), &key).forget_waiter(&key, slot, home.index);
         }
     }
 
@@ -35,9 +38,9 @@ impl Bench<'_> {
     pub fn undelivered(&mut self, slot: &ReplySlot, answer: &Answer) {
         for grant in grants(answer) {
             let mut keys = self.keys();
-            for home in &slot.homes {
+            for home in slot.homes() {
                 let key = key_of(home);
-                keys.view_in(home.db, &key).lease_undelivered(&key, grant.token.serial);
+                keys.view_in(home.db(), &key).lease_undelivered(&key, grant.token.serial);
             }
         }
     }
@@ -47,10 +50,10 @@ impl Bench<'_> {
     pub fn handed(&mut self, session: &mut Session, slot: &ReplySlot, answer: &Answer) {
         for grant in grants(answer) {
             let serial = grant.token.serial;
-            for home in &slot.homes {
+            for home in slot.homes() {
                 let key = key_of(home);
                 let mut keys = self.keys();
-                let mut view = keys.view_in(home.db, &key);
+                let mut view = keys.view_in(home.db(), &key);
                 if view.is_leading(&key, serial) {
                     view.lease_handed(&key, serial, session.client.id);
                     session.leases.add(LeaseHeld { home: home.clone(), serial });
@@ -63,7 +66,7 @@ impl Bench<'_> {
     pub fn start_leases(&mut self, client: u64, leases: &[LeaseHeld]) {
         for LeaseHeld { home, serial } in leases {
             let key = key_of(home);
-            self.keys().view_in(home.db, &key).lease_handed(&key, *serial, client);
+            self.keys().view_in(home.db(), &key).lease_handed(&key, *serial, client);
         }
     }
 
@@ -73,7 +76,7 @@ impl Bench<'_> {
             let mut keys = self.keys();
             session.leases.prune(|LeaseHeld { home, serial }| {
                 let key = key_of(home);
-                keys.view_in(home.db, &key).is_leading(&key, *serial)
+                keys.view_in(home.db(), &key).is_leading(&key, *serial)
             });
         }
     }
@@ -81,6 +84,8 @@ impl Bench<'_> {
     /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
     pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
         forget_watched(&mut self.keys(), session);
+        unsubscribe_all(self.shared, session);
+        switch_off(self.shared, session);
         self.shared.monitors.remove(&session.client);
         let (letters, unanswered) = session.post_box().abandon();
         for slot in unanswered {
@@ -96,7 +101,7 @@ impl Bench<'_> {
         let client = session.client.id;
         for LeaseHeld { home, serial } in std::mem::take(&mut session.leases.held) {
             let key = key_of(&home);
-            self.keys().view_in(home.db, &key).leader_gone(&key, serial, client);
+            self.keys().view_in(home.db(), &key).leader_gone(&key, serial, client);
         }
     }
 

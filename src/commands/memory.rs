@@ -9,7 +9,7 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
-use super::spec::{Flag, Group, Handler, Locking, Spec, integer, key};
+use super::spec::{Flag, Group, Handler, Locking, Spec, Touch, integer, key};
 use crate::base::memory::{self, Memory};
 use crate::clients::Client;
 
@@ -90,6 +90,7 @@ pub static ROWS: &[Spec] = &[Spec {
             args: &[key("key", &["RO"]), integer("count").token("SAMPLES").optional()],
             flags: &[Flag::Readonly],
             reply: "bytes, or null without key",
+            touch: Touch::Never,
             handler: Handler::Run(usage),
             ..Spec::EMPTY
         },

@@ -8,7 +8,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::limit::lfu_rule;
-use super::spec::{Category, Flag, Group, Handler, Locking, Spec, key};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, key};
 use crate::base::int::parse_i64;
 use crate::config::EvictionPolicy;
 use crate::storage::Order;
@@ -33,6 +33,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "int, embstr or raw; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_encoding),
             ..Spec::EMPTY
         },
@@ -47,6 +48,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "the counter; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_freq),
             ..Spec::EMPTY
         },
@@ -74,7 +76,22 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "seconds; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_idletime),
+            ..Spec::EMPTY
+        },
+        Spec {
+            name: "idlettl",
+            group: Group::Generic,
+            since: "0.1.0",
+            summary: "Returns how long a value may lie without an access before it ends.",
+            complexity: "O(1)",
+            args: &[key("key", &["RO"])],
+            flags: &[Flag::Readonly],
+            acl: &[Category::Keyspace],
+            reply: "milliseconds, -1 without such a limit; null without key",
+            touch: Touch::Never,
+            handler: Handler::Run(object_idlettl),
             ..Spec::EMPTY
         },
         Spec {
@@ -88,6 +105,7 @@ pub static ROWS: &[Spec] = &[Spec {
             acl: &[Category::Keyspace],
             tips: &["nondeterministic_output"],
             reply: "the count; null without key",
+            touch: Touch::Never,
             handler: Handler::Run(object_refcount),
             ..Spec::EMPTY
         },
@@ -106,6 +124,9 @@ const HELP: &[&str] = &[
     "IDLETIME <key>",
     "    Return the idle time of the <key>, that is the approximated number of",
     "    seconds elapsed since the last access to the key.",
+    "IDLETTL <key>",
+    "    Return the milliseconds without an access after which the <key> expires,",
+    "    -1 if there is no such limit.",
     "REFCOUNT <key>",
     "    Return the number of references of the value associated with the specified",
     "    <key>.",
@@ -135,7 +156,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
     let is_edited = view.is_edited(&key);
-    match view.read(&key).map(|value| encoding(value.as_slice())) {
+    match view.inspect(&key).map(|value| encoding(value.as_slice())) {
         Some(_) if is_edited => ctx.reply.bulk(b"raw"),
         Some(encoding) => ctx.reply.bulk(encoding.as_bytes()),
         None => ctx.reply.null(),
@@ -146,7 +167,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let mut view = ctx.keys.view(&key);
-    match view.read(&key).map(|value| refcount(value.as_slice())) {
+    match view.inspect(&key).map(|value| refcount(value.as_slice())) {
         Some(count) => ctx.reply.int(count),
         None => ctx.reply.null(),
     }
@@ -165,6 +186,16 @@ fn object_idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
              between policies at runtime LRU and LFU data will take some time to adjust.",
         )),
     })
+}
+
+fn object_idlettl(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let key = args.key(ctx.keys.keyspace)?;
+    let ends = ctx.keys.view(&key).ends(&key);
+    match ends {
+        Some(ends) => ctx.reply.int(ends.idle_ms.map_or(-1, |ms| ms.get() as i64)),
+        None => ctx.reply.null(),
+    }
+    Ok(())
 }
 
 fn object_freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

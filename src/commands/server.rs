@@ -125,6 +125,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     for db in 0..ctx.keys.keyspace.databases() {
         ctx.keys.each_shard(db, |view| view.flush());
     }
+    ctx.keys.note_flushed();
     ctx.reply.ok();
     Ok(())
 }
@@ -133,6 +134,7 @@ fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     read_flush_mode(args)?;
     ctx.keys.hold_all();
     ctx.keys.each_shard(ctx.keys.db, |view| view.flush());
+    ctx.keys.note_flushed();
     ctx.reply.ok();
     Ok(())
 }
@@ -155,6 +157,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     if one != two {
         ctx.keys.hold_all();
         ctx.keys.each_shard(one, |view| view.swap(one, two));
+        ctx.keys.note_flushed();
     }
     ctx.reply.ok();
     Ok(())

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::subscriptions::Subscriptions;
 use super::table::Row;
+use super::tracking::Tracked;
 use crate::clients::Client;
 use crate::fill::{Home, PostBox, ReplySlot};
 use crate::keyspace::Watch;
@@ -20,6 +22,11 @@ pub struct Session {
     /// MULTI's queue, while a transaction is being collected.
     pub transaction: Option<Transaction>,
     pub watch: Watch,
+    pub subscriptions: Subscriptions,
+    /// It subscribed or tracked at some time: one look spares all others the looks at both.
+    pub hears_messages: bool,
+    /// Client-side caching, while it is on.
+    pub tracking: Option<Box<Tracked>>,
     pub reply_mode: ReplyMode,
     /// Set by QUIT and errors after which Redis closes: close once the replies are written.
     pub closes: bool,
@@ -76,6 +83,8 @@ pub struct Parked {
     pub slot: Arc<ReplySlot>,
     /// FILL.MGET: for each key of the request its place in the answer; `None` for FILL.GET.
     pub order: Option<Box<[u32]>>,
+    /// The request's keys, where its connection keeps a cache.
+    pub tracked: Box<[Box<[u8]>]>,
 }
 
 impl Slots {
@@ -134,6 +143,9 @@ impl Session {
             is_authenticated,
             transaction: None,
             watch: Watch::default(),
+            subscriptions: Subscriptions::default(),
+            hears_messages: false,
+            tracking: None,
             reply_mode: ReplyMode::On,
             closes: false,
             last_command: None,

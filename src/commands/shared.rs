@@ -18,6 +18,8 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::Clients;
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
+use crate::pubsub::PubSub;
+use crate::tracking::Tracking;
 
 /// Applies a changed setting that lives outside the server, or says why it cannot be.
 pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
@@ -26,6 +28,8 @@ pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sy
 pub struct Shared {
     pub keyspace: Keyspace,
     pub clients: Clients,
+    pub pubsub: PubSub,
+    pub tracking: Tracking,
     pub settings: ArcSwap<Settings>,
     /// Grows with each change of the settings.
     pub settings_version: AtomicU64,
@@ -102,6 +106,7 @@ impl Shared {
         self.keyspace.fill_times.wait_ms.reset();
         self.keyspace.fill_times.fill_ms.reset();
         self.keyspace.fill_times.waiters.reset();
+        self.keyspace.forget_top();
     }
 
     /// Whether the background sweep is on.
@@ -124,5 +129,6 @@ pub fn fill_rules(settings: &Settings) -> FillRules {
         waiters_per_key: settings.fill_waiters_per_key,
         flights: settings.fill_flights,
         eviction: super::limit::eviction(settings),
+        events: settings.notify_events.in_effect(),
     }
 }

@@ -33,6 +33,7 @@ pub struct Spec {
     pub reply: &'static str,
     pub subcommands: &'static [Spec],
     pub locking: Locking,
+    pub touch: Touch,
     pub handler: Handler,
 }
 
@@ -67,6 +68,16 @@ pub enum Locking {
     None,
 }
 
+/// Whether a command that looks at a key counts as an access to it, by which idle time begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// Unless its connection said CLIENT NO-TOUCH.
+    Yes,
+    Always,
+    /// It tells something about the key, not what it holds.
+    Never,
+}
+
 /// Redis's command groups, and ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
@@ -74,6 +85,7 @@ pub enum Group {
     Connection,
     Fill,
     Generic,
+    PubSub,
     Scripting,
     Server,
     String,
@@ -89,6 +101,7 @@ impl Group {
             Group::Connection => "connection",
             Group::Fill => "fill",
             Group::Generic => "generic",
+            Group::PubSub => "pubsub",
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::String => "string",
@@ -207,6 +220,8 @@ pub struct Arg {
 pub enum ArgKind {
     /// A key, with its key-spec flags as COMMAND INFO spells them (`RO`, `access`, …).
     Key(&'static [&'static str]),
+    /// A shard channel: a string to people, a key to whoever routes requests to a cluster's nodes.
+    ShardChannel,
     String,
     Integer,
     Double,
@@ -275,6 +290,11 @@ impl Arg {
 pub const fn key(name: &'static str, flags: &'static [&'static str]) -> Arg {
     Arg::new(name, ArgKind::Key(flags))
 }
+/// A shard channel.
+#[must_use]
+pub const fn shard_channel(name: &'static str) -> Arg {
+    Arg::new(name, ArgKind::ShardChannel)
+}
 #[must_use]
 pub const fn string(name: &'static str) -> Arg {
     Arg::new(name, ArgKind::String)
@@ -336,6 +356,7 @@ impl Spec {
         reply: "",
         subcommands: &[],
         locking: Locking::Keys,
+        touch: Touch::Yes,
         handler: Handler::Subcommands,
     };
 
@@ -393,11 +414,11 @@ impl Spec {
             let width = arg.width_min() as i64;
             match arg.kind {
                 ArgKind::Key(_) if self.counts_keys() => return KeyRange::default(),
-                ArgKind::Key(_) if arg.multiple => {
+                ArgKind::Key(_) | ArgKind::ShardChannel if arg.multiple => {
                     let first = if range.first == 0 { at } else { range.first };
                     return KeyRange { first, last: -1, step: 1 };
                 }
-                ArgKind::Key(_) => {
+                ArgKind::Key(_) | ArgKind::ShardChannel => {
                     let first = if range.first == 0 { at } else { range.first };
                     range = KeyRange { first, last: at, step: 1 };
                 }

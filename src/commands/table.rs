@@ -28,6 +28,7 @@ pub static GROUPS: &[&[Spec]] = &[
     super::monitor::ROWS,
     super::number::ROWS,
     super::object::ROWS,
+    super::pubsub::ROWS,
     super::replication::ROWS,
     super::scan::ROWS,
     super::server::ROWS,
@@ -97,7 +98,8 @@ impl Row {
 
     /// The positions of the keys in a request of `words` words; `word` gives one of them.
     pub fn key_positions<'w>(&self, words: usize, word: impl Fn(usize) -> &'w [u8] + Copy) -> Vec<usize> {
-        self.key_specs.specs.iter().flat_map(|spec| spec.positions(words, word)).collect()
+        let specs = self.key_specs.specs.iter().filter(|spec| spec.is_of_keys());
+        specs.flat_map(|spec| spec.positions(words, word)).collect()
     }
 
     /// The row of a subcommand by name, in any case.

@@ -7,7 +7,7 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::session::{Session, Transaction};
-use super::spec::{Category, Flag, Group, Handler, Locking, Spec, key};
+use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, key};
 use crate::base::hash::Key;
 use crate::keyspace::{Keys, WatchedKey};
 
@@ -37,6 +37,7 @@ pub static ROWS: &[Spec] = &[
         acl: &[Category::Transaction],
         reply: "an array with the reply of each command; null if a watched key was touched",
         locking: Locking::None,
+        touch: Touch::Never,
         handler: Handler::Run(exec),
         ..Spec::EMPTY
     },
@@ -75,6 +76,7 @@ pub static ROWS: &[Spec] = &[
         acl: &[Category::Transaction],
         reply: "OK",
         locking: Locking::None,
+        touch: Touch::Never,
         handler: Handler::Run(watch),
         ..Spec::EMPTY
     },

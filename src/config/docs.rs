@@ -107,6 +107,7 @@ fn values(setting: &Setting) -> String {
         Kind::Seed { .. } => "1 to 32 hexadecimal digits".to_owned(),
         Kind::Addresses { .. } => "addresses".to_owned(),
         Kind::Percentiles { .. } => "numbers from 0 to 100".to_owned(),
+        Kind::Events { .. } => "letters of `KEg$lshzxetdnmfA`".to_owned(),
         Kind::OutputLimits { .. } => "(normal, replica or pubsub) hard soft seconds, repeated".to_owned(),
         Kind::Off { shown: "", .. } => "only \"\"".to_owned(),
         Kind::Off { shown, .. } => format!("only {shown}"),

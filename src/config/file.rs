@@ -164,12 +164,7 @@ impl Loader {
     fn load_wish(&mut self, place: &Place, line: &[u8], setting: &'static Setting, reason: &str) {
         let name = setting.name;
         let from_file = place.line > 0;
-        let warns = match setting.kind {
-            Kind::Off { at_start: AtStart::Warn, .. } => true,
-            Kind::Off { at_start: AtStart::WarnInFile, .. } => from_file,
-            _ => false,
-        };
-        if warns {
+        if from_file && matches!(setting.kind, Kind::Off { at_start: AtStart::WarnInFile, .. }) {
             self.warn_once(name, || format!("{place}: '{name}' has no effect: {reason}"));
         } else {
             self.wishes.insert(name, LaunchError::rejected(place, line, reason));

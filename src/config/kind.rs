@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::int::parse_i64;
 
@@ -130,6 +131,13 @@ pub enum Kind {
         /// The field, to change.
         field: fn(&mut Settings) -> &mut [OutputLimit; 3],
     },
+    /// Letters that stand for classes of keyspace events.
+    Events {
+        /// Reads the field.
+        get: fn(&Settings) -> Classes,
+        /// Writes the field.
+        set: fn(&mut Settings, Classes),
+    },
     /// Something of Redis that is always off here: only its off value is accepted.
     Off {
         /// The off value, as CONFIG GET shows it.
@@ -148,8 +156,6 @@ pub enum Kind {
 pub enum AtStart {
     /// An error, unless a later line takes it back.
     Refuse,
-    /// One warning line.
-    Warn,
     /// One warning line where a configuration file asks (so that the files people have still work), an
     /// error where a flag does: whoever types it now must hear that it is not to be had.
     WarnInFile,
@@ -198,6 +204,7 @@ impl Setting {
                 shown.join(" ").into_bytes()
             }
             Kind::OutputLimits { get, .. } => output_limits::show(get(settings)).into_bytes(),
+            Kind::Events { get, .. } => get(settings).to_string().into_bytes(),
             Kind::Off { shown, .. } => shown.as_bytes().to_vec(),
         }
     }
@@ -262,6 +269,10 @@ impl Setting {
             Kind::Word { words, set, .. } => set(settings, parse_word(arg, words)?),
             Kind::Text { set, .. } => set(settings, arg),
             Kind::Seed { set, .. } => set(settings, parse_seed(arg)?),
+            Kind::Events { set, .. } => {
+                let unknown = "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+                set(settings, Classes::parse(arg).ok_or_else(|| invalid(unknown))?);
+            }
             Kind::Addresses { .. }
             | Kind::OutputLimits { .. }
             | Kind::Percentiles { .. }

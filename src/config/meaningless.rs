@@ -14,7 +14,6 @@ const PROCESS: &str = "the server stays in the foreground: leave this to the ser
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no scripts or modules";
 const TLS: &str = "TLS is not available: no TLS port is opened";
-const TRACKING: &str = "client tracking and channels are not available";
 const TYPES: &str = "there are only strings";
 const UNCHANGED: &str = "commands keep their names: rename nothing, set a password";
 
@@ -188,7 +187,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("tls-session-cache-size", TLS),
     ("tls-session-cache-timeout", TLS),
     ("tls-session-caching", TLS),
-    ("tracking-table-max-keys", TRACKING),
     ("use-exit-on-panic", LOG),
     ("watchdog-period", LOG),
     ("zset-max-listpack-entries", TYPES),

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::kind::{AtStart, Kind, Setting};
+use super::kind::{Kind, Setting};
 use super::meaningless::{find_meaningless, find_refused};
 use super::output_limits::{self, OutputLimit};
 use super::settings::Settings;
@@ -28,10 +28,6 @@ pub fn rewrite(original: &[u8], settings: &Settings) -> Vec<u8> {
     let mut page = Page::read(original);
     let defaults = Settings::default();
     for setting in SETTINGS {
-        if matches!(setting.kind, Kind::Off { at_start: AtStart::Warn, .. }) {
-            // The line says what the operator would like to have; it is not ours to delete.
-            continue;
-        }
         for wanted in wanted_lines(setting, settings, &defaults) {
             page.put(wanted);
         }

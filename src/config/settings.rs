@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 
 use super::output_limits::OutputLimit;
@@ -152,6 +153,10 @@ pub struct Settings {
     pub fill_flights: usize,
     /// FILL: parked replies per connection.
     pub fill_slots_per_connection: usize,
+    /// Keys that are noted for client-side caching; 0 = any number.
+    pub tracking_keys_max: usize,
+    /// Classes of keyspace events that are published.
+    pub notify_events: Classes,
     /// Who may use DEBUG.
     pub enable_debug_command: DebugAccess,
     /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
@@ -202,6 +207,8 @@ impl Default for Settings {
             fill_waiters_per_key: 10_000,
             fill_flights: 100_000,
             fill_slots_per_connection: 64,
+            tracking_keys_max: 1_000_000,
+            notify_events: Classes::NONE,
             enable_debug_command: DebugAccess::No,
             slowlog_log_slower_than_us: 10_000,
             slowlog_max_len: 128,

@@ -139,9 +139,9 @@ pub static SETTINGS: &[Setting] = &[
          TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),
     live("maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
         "Entries that the LRU and LFU policies draw for each eviction."),
-    live("notify-keyspace-events", Kind::Off { shown: "", list: false, at_start: AtStart::Warn, check: check_notifications }, "",
-        "Keyspace notifications. Not available yet: only the empty value is accepted; a file that asks for more \
-         gives a warning."),
+    live("notify-keyspace-events", Kind::Events { get: |settings| settings.notify_events, set: |settings, value| settings.notify_events = value }, "",
+        "Which keyspace events are published: K and E say how, the other letters which classes; f, beyond Redis's, \
+         is for what happens to fills. Empty: none."),
     fixed("port", number!(port: u16, 0, 65535), "6379",
         "TCP port. 0 lets the system choose a free one, which the log names (to listen on no TCP port, use `bind \"\"`)."),
     live("protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
@@ -166,6 +166,8 @@ pub static SETTINGS: &[Setting] = &[
         "Period of TCP keep-alive probes, for connections made from then on; 0 means none."),
     live("timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
         "Connections idle for this long are closed; 0 means never."),
+    live("tracking-table-max-keys", number!(tracking_keys_max: usize, 0, u32::MAX), "1000000",
+        "Keys that are noted for client-side caching; beyond it others are forgotten, and those who read them told. 0 means no limit."),
     fixed("unixsocket", path!(unixsocket), "",
         "Unix socket to listen on as well. Empty: none."),
     fixed("unixsocketperm", Kind::Octal { max: 0o777, get: |settings| settings.unixsocketperm, set: |settings, value| settings.unixsocketperm = value }, "0",
@@ -221,19 +223,4 @@ fn check_save(args: &[&[u8]]) -> Result<(), ValueError> {
         return Err(ValueError::Unavailable("nothing is kept on disk: only \"\" is accepted"));
     }
     Err(ValueError::Invalid("Invalid save parameters".to_owned()))
-}
-
-fn check_notifications(args: &[&[u8]]) -> Result<(), ValueError> {
-    const CLASSES: &[u8] = b"Ag$lshzxeKEtmdn";
-    match args {
-        [b""] => Ok(()),
-        [classes] if classes.iter().all(|class| CLASSES.contains(class)) => {
-            Err(ValueError::Unavailable("keyspace notifications are not available"))
-        }
-        [_] => Err(ValueError::Invalid(format!(
-            "Invalid event class character. Use '{}'.",
-            CLASSES.escape_ascii()
-        ))),
-        _ => Err(ValueError::ArgumentCount),
-    }
 }

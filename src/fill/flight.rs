@@ -1,33 +1,23 @@
 //! One flight: its lease, its waiters, its back-off; one method per event of docs/fill.md, section 4.
 //!
 //! Pure: time and serial numbers are arguments, waiters are whatever implements `Waiting`.
-//! Invariants: at most one lease; a waiter leaves the queue exactly when it is claimed or forgotten;
-//! an election takes the oldest deliverable waiter, else the oldest.
+//! Invariants: at most one lease; an election takes the oldest deliverable waiter, else the oldest.
+//! Most flights have a lease and nothing else: the rest lies in a box of its own.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
+use super::queue::{Queue, Waiter, Waiting};
 use crate::base::limits::{FAILURES_IN_A_ROW_MAX, FAILURES_WINDOW_MS};
-
-/// What a flight must know of a parked request.
-pub trait Waiting {
-    /// Not answered yet.
-    fn is_open(&self) -> bool;
-    /// Its reply could be written at once: nothing unanswered stands ahead of it on its connection.
-    fn is_deliverable(&self) -> bool;
-    /// Takes the right to answer it; true for exactly one caller.
-    fn claim(&self) -> bool;
-    /// Notes that it left the queue of its key at `index`; true the first time.
-    fn leave(&self, index: usize) -> bool;
-}
 
 /// Who asks for a lease, and on which terms.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub client: u64,
-    pub lease_ms: u64,
     pub nonce: Option<Box<[u8]>>,
+    pub lease_ms: u32,
     pub detached: bool,
 }
 
@@ -38,11 +28,11 @@ pub struct Lease {
     pub client: u64,
     pub started_at: u64,
     pub ends_at: u64,
-    pub lease_ms: u64,
+    pub lease_ms: u32,
     nonce: Option<Box<[u8]>>,
     detached: bool,
     /// Its leader's connection closed: when it would end if that had not happened.
-    orphaned_from: Option<u64>,
+    orphaned_from: Option<NonZeroU64>,
     /// Its time is over and nobody wanted to succeed: an answer is still welcome until `ends_at`.
     overdue: bool,
 }
@@ -62,26 +52,6 @@ impl Lease {
     #[must_use]
     pub fn is_for(&self, ask: &Ask) -> bool {
         ask.nonce.is_some() && self.nonce == ask.nonce
-    }
-}
-
-/// A parked request in a flight.
-#[derive(Debug)]
-pub struct Waiter<W> {
-    pub slot: W,
-    /// Which of the slot's keys this flight is.
-    pub index: usize,
-    pub ask: Ask,
-    pub parked_at: u64,
-    pub until: u64,
-    /// Oldest stale value it takes, ms past the TTL.
-    pub stale_ms: Option<u64>,
-}
-
-impl<W: Waiting> Waiter<W> {
-    /// Notes that it is out of the queue. An answered waiter may have been noted so before.
-    fn leave(&self) {
-        self.slot.leave(self.index);
     }
 }
 
@@ -130,29 +100,43 @@ pub enum Failed<W> {
 #[derive(Debug)]
 pub struct Flight<W> {
     lease: Option<Lease>,
-    waiters: VecDeque<Waiter<W>>,
-    /// Waiters in the queue that are known to be answered elsewhere.
-    answered_elsewhere: usize,
-    backoff: Option<Backoff>,
-    /// When the last failed leaders failed, the latest first; forgotten after `FAILURES_WINDOW_MS`.
-    failed_at: [Option<u64>; FAILURES_IN_A_ROW_MAX - 1],
+    rest: Option<Box<Rest<W>>>,
     /// When this flight's record in the deadline queue fires; `u64::MAX` if none is filed.
     pub filed_at: u64,
     pub opened_at: u64,
 }
 
+/// What most flights never have.
+#[derive(Debug)]
+struct Rest<W> {
+    queue: Queue<W>,
+    backoff: Option<Backoff>,
+    /// When the last failed leaders failed, the latest first; forgotten after `FAILURES_WINDOW_MS`.
+    failed_at: [Option<u64>; FAILURES_IN_A_ROW_MAX - 1],
+}
+
+impl<W> Default for Rest<W> {
+    fn default() -> Rest<W> {
+        Rest { queue: Queue::default(), backoff: None, failed_at: [None; FAILURES_IN_A_ROW_MAX - 1] }
+    }
+}
+
+impl<W> Rest<W> {
+    fn forget_old_failures(&mut self, now: u64) {
+        for failed_at in &mut self.failed_at {
+            *failed_at = failed_at.filter(|at| now.saturating_sub(*at) < FAILURES_WINDOW_MS);
+        }
+    }
+}
+
 impl<W: Waiting> Flight<W> {
     #[must_use]
     pub fn new(now: u64) -> Flight<W> {
-        Flight {
-            lease: None,
-            waiters: VecDeque::new(),
-            answered_elsewhere: 0,
-            backoff: None,
-            failed_at: [None; FAILURES_IN_A_ROW_MAX - 1],
-            filed_at: u64::MAX,
-            opened_at: now,
-        }
+        Flight { lease: None, rest: None, filed_at: u64::MAX, opened_at: now }
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest<W> {
+        self.rest.get_or_insert_default()
     }
 
     /// The lease in force.
@@ -170,23 +154,27 @@ impl<W: Waiting> Flight<W> {
     /// The failure new callers share.
     #[must_use]
     pub fn backoff(&self, now: u64) -> Option<&Backoff> {
-        self.backoff.as_ref().filter(|backoff| backoff.until > now)
+        self.rest.as_ref()?.backoff.as_ref().filter(|backoff| backoff.until > now)
     }
 
     /// Waiters still to be answered.
     #[must_use]
     pub fn waiters(&self) -> usize {
-        self.waiters.len().saturating_sub(self.answered_elsewhere)
+        self.rest.as_ref().map_or(0, |rest| rest.queue.open())
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| !rest.queue.is_empty())
     }
 
     /// Grants a lease to a caller whose reply is written now.
     pub fn grant(&mut self, ask: Ask, serial: u64, now: u64) {
-        self.backoff = None;
+        self.rest.iter_mut().for_each(|rest| rest.backoff = None);
         self.lease = Some(Lease {
             serial,
             client: ask.client,
             started_at: now,
-            ends_at: now.saturating_add(ask.lease_ms),
+            ends_at: now.saturating_add(ask.lease_ms.into()),
             lease_ms: ask.lease_ms,
             nonce: ask.nonce,
             detached: ask.detached,
@@ -199,7 +187,7 @@ impl<W: Waiting> Flight<W> {
     pub fn grant_again(&mut self, client: u64, now: u64) -> u64 {
         let Some(lease) = &mut self.lease else { return 0 };
         lease.client = client;
-        lease.ends_at = lease.orphaned_from.take().unwrap_or(lease.ends_at);
+        lease.ends_at = lease.orphaned_from.take().map_or(lease.ends_at, NonZeroU64::get);
         lease.left_ms(now)
     }
 
@@ -209,51 +197,29 @@ impl<W: Waiting> Flight<W> {
         let is_theirs = |lease: &&mut Lease| lease.serial == serial && lease.client == client;
         if let Some(lease) = self.lease.as_mut().filter(is_theirs).filter(|lease| !lease.overdue) {
             lease.started_at = now;
-            lease.ends_at = now.saturating_add(lease.lease_ms);
+            lease.ends_at = now.saturating_add(lease.lease_ms.into());
         }
     }
 
     pub fn park(&mut self, waiter: Waiter<W>) {
-        self.waiters.push_back(waiter);
+        self.rest_mut().queue.park(waiter);
     }
 
-    /// Notes that a waiter was answered elsewhere or lost its connection. The queue is swept once half
-    /// of it is gone, so a crowd that leaves at once costs each of its members a constant time.
-    pub fn forget_one(&mut self, slot: &W, index: usize) {
-        if !slot.leave(index) {
-            return;
+    /// Notes that a waiter was answered elsewhere or lost its connection.
+    pub fn forget_one(&mut self, slot: &W, index: u32) {
+        if let Some(rest) = &mut self.rest {
+            rest.queue.forget_one(slot, index);
         }
-        self.answered_elsewhere += 1;
-        if self.answered_elsewhere * 2 >= self.waiters.len() {
-            self.forget_answered();
-        }
-    }
-
-    fn forget_answered(&mut self) {
-        self.waiters.retain(|waiter| {
-            let open = waiter.slot.is_open();
-            if !open {
-                waiter.leave();
-            }
-            open
-        });
-        self.answered_elsewhere = 0;
-    }
-
-    fn take_waiters(&mut self) -> VecDeque<Waiter<W>> {
-        self.answered_elsewhere = 0;
-        self.waiters.iter().for_each(Waiter::leave);
-        std::mem::take(&mut self.waiters)
     }
 
     /// Prolongs the lease; `None` if the token is not this flight's.
-    pub fn renew(&mut self, serial: u64, lease_ms: Option<u64>, now: u64) -> Option<u64> {
+    pub fn renew(&mut self, serial: u64, lease_ms: Option<u32>, now: u64) -> Option<u64> {
         let lease = self.lease.as_mut().filter(|lease| lease.serial == serial)?;
         lease.lease_ms = lease_ms.unwrap_or(lease.lease_ms);
-        lease.ends_at = now.saturating_add(lease.lease_ms);
+        lease.ends_at = now.saturating_add(lease.lease_ms.into());
         lease.overdue = false;
         lease.orphaned_from = None;
-        Some(lease.lease_ms)
+        Some(lease.lease_ms.into())
     }
 
     /// Whether an answer with this serial would be accepted.
@@ -266,35 +232,36 @@ impl<W: Waiting> Flight<W> {
     #[must_use]
     pub fn fulfil(&mut self) -> VecDeque<Waiter<W>> {
         self.lease = None;
-        self.backoff = None;
-        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
-        self.take_waiters()
+        self.rest.take().map(|mut rest| rest.queue.take_all()).unwrap_or_default()
     }
 
     /// FAIL. `retry_ms` given, or the third failure in a row: shared; else handed over.
     #[must_use]
     pub fn fail(&mut self, message: Bytes, retry_ms: Option<u64>, serial: u64, now: u64) -> Failed<W> {
         self.lease = None;
+        let rest = self.rest_mut();
         // A window that slides: so many failures within it, wherever it begins.
-        self.forget_old_failures(now);
-        let storm = self.failed_at.iter().all(Option::is_some);
-        self.failed_at.rotate_right(1);
-        self.failed_at[0] = Some(now);
+        rest.forget_old_failures(now);
+        let storm = rest.failed_at.iter().all(Option::is_some);
+        rest.failed_at.rotate_right(1);
+        rest.failed_at[0] = Some(now);
         let Some(retry_ms) = retry_ms.or(storm.then_some(FAILURES_WINDOW_MS)) else {
             return Failed::HandedOver(self.elect(serial, Cause::Fail, now));
         };
-        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
+        rest.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
         let backoff = Backoff { message, until: now.saturating_add(retry_ms) };
-        self.backoff = Some(backoff.clone());
-        Failed::Shared(self.take_waiters().into(), backoff)
+        rest.backoff = Some(backoff.clone());
+        Failed::Shared(rest.queue.take_all().into(), backoff)
     }
 
     /// A deletion: the token is void, the next generation begins with the oldest waiter.
     #[must_use]
     pub fn void(&mut self, serial: u64, now: u64) -> Option<Elected<W>> {
         self.lease = None;
-        self.backoff = None;
-        self.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
+        if let Some(rest) = &mut self.rest {
+            rest.backoff = None;
+            rest.failed_at = [None; FAILURES_IN_A_ROW_MAX - 1];
+        }
         self.elect(serial, Cause::Void, now)
     }
 
@@ -302,7 +269,7 @@ impl<W: Waiting> Flight<W> {
     pub fn leader_gone(&mut self, serial: u64, client: u64, grace_ms: u64, now: u64) {
         let orphan = |lease: &&mut Lease| lease.serial == serial && lease.client == client && !lease.detached;
         if let Some(lease) = self.lease.as_mut().filter(orphan).filter(|lease| !lease.overdue) {
-            lease.orphaned_from.get_or_insert(lease.ends_at);
+            lease.orphaned_from = lease.orphaned_from.or(NonZeroU64::new(lease.ends_at));
             lease.ends_at = lease.ends_at.min(now.saturating_add(grace_ms));
         }
     }
@@ -321,11 +288,12 @@ impl<W: Waiting> Flight<W> {
     /// An ended lease that nobody succeeds stays good for `late_ms`.
     #[must_use]
     pub fn tick(&mut self, serial: u64, late_ms: u64, now: u64) -> Ticked<W> {
-        let expired = self.expire_waiters(now);
-        if self.backoff.as_ref().is_some_and(|backoff| backoff.until <= now) {
-            self.backoff = None;
+        let mut expired = Vec::new();
+        if let Some(rest) = &mut self.rest {
+            expired = rest.queue.expire(now);
+            rest.backoff.take_if(|backoff| backoff.until <= now);
+            rest.forget_old_failures(now);
         }
-        self.forget_old_failures(now);
         let mut elected = None;
         if let Some(lease) = self.lease.as_ref().filter(|lease| lease.ends_at <= now) {
             let (overdue, orphaned) = (lease.overdue, lease.orphaned_from.is_some());
@@ -348,62 +316,34 @@ impl<W: Waiting> Flight<W> {
         }
     }
 
-    fn forget_old_failures(&mut self, now: u64) {
-        for failed_at in &mut self.failed_at {
-            *failed_at = failed_at.filter(|at| now.saturating_sub(*at) < FAILURES_WINDOW_MS);
-        }
-    }
-
-    fn expire_waiters(&mut self, now: u64) -> Vec<Waiter<W>> {
-        if self.waiters.iter().all(|waiter| waiter.until > now) {
-            return Vec::new();
-        }
-        let (over, waiting) = self.waiters.drain(..).partition::<Vec<_>, _>(|waiter| waiter.until <= now);
-        self.waiters = waiting.into();
-        // Those that had left before were counted as gone; now they are out of the queue as well.
-        let counted = over.iter().filter(|waiter| !waiter.slot.leave(waiter.index)).count();
-        self.answered_elsewhere = self.answered_elsewhere.saturating_sub(counted);
-        over.into_iter().filter(|waiter| waiter.slot.claim()).collect()
-    }
-
     /// Makes the oldest deliverable waiter leader, else the oldest whatever stands ahead of it.
     fn elect(&mut self, serial: u64, cause: Cause, now: u64) -> Option<Elected<W>> {
-        self.forget_answered();
-        let mut at = self.waiters.iter().position(|waiter| waiter.slot.is_deliverable()).unwrap_or(0);
-        loop {
-            let waiter = self.waiters.remove(at)?;
-            waiter.leave();
-            // Somebody else may claim between the look and the claim: then the oldest is next.
-            if waiter.slot.claim() {
-                self.grant(waiter.ask.clone(), serial, now);
-                return Some(Elected { waiter, serial, cause });
-            }
-            at = 0;
-        }
+        let waiter = self.rest.as_mut()?.queue.elect()?;
+        self.grant(waiter.ask.clone(), serial, now);
+        Some(Elected { waiter, serial, cause })
     }
 
     /// When time next changes this flight.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        let lease = self.lease.iter().map(|lease| lease.ends_at);
-        let waits = self.waiters.iter().map(|waiter| waiter.until);
-        let backoff = self.backoff.iter().map(|backoff| backoff.until);
-        let failures = self.failed_at[0].map(|at| at + FAILURES_WINDOW_MS);
-        lease.chain(waits).chain(backoff).chain(failures).min()
+        let lease = self.lease.as_ref().map(|lease| lease.ends_at);
+        let Some(rest) = &self.rest else { return lease };
+        let backoff = rest.backoff.as_ref().map(|backoff| backoff.until);
+        let failures = rest.failed_at[0].map(|at| at + FAILURES_WINDOW_MS);
+        lease.into_iter().chain(rest.queue.next_deadline()).chain(backoff).chain(failures).min()
     }
 
     /// Nothing left to remember.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.lease.is_none()
-            && self.waiters.is_empty()
-            && self.backoff.is_none()
-            && self.failed_at[0].is_none()
+        let is_idle =
+            |rest: &Rest<W>| rest.queue.is_empty() && rest.backoff.is_none() && rest.failed_at[0].is_none();
+        self.lease.is_none() && self.rest.as_deref().is_none_or(is_idle)
     }
 
     /// Somebody fills, waits or backs off; an overdue token or a counted failure alone is no open flight.
     #[must_use]
     pub fn is_open(&self, now: u64) -> bool {
-        self.live_lease(now).is_some() || !self.waiters.is_empty() || self.backoff(now).is_some()
+        self.live_lease(now).is_some() || self.has_waiters() || self.backoff(now).is_some()
     }
 }

@@ -5,12 +5,16 @@
 
 pub mod flight;
 pub mod outcome;
+pub mod queue;
 pub mod slot;
 pub mod times;
 pub mod token;
+pub mod top;
 
-pub use flight::{Ask, Elected, Flight, Lease, Waiter, Waiting};
+pub use flight::{Ask, Elected, Flight, Lease};
 pub use outcome::{Answer, Grant, Outcome};
+pub use queue::{Waiter, Waiting};
 pub use slot::{Home, Letter, PostBox, ReplySlot};
 pub use times::FillTimes;
 pub use token::Token;
+pub use top::{Saved, Top};

@@ -6,24 +6,40 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
-use super::flight::Waiting;
 use super::outcome::{Answer, Outcome};
+use super::queue::Waiting;
+use crate::base::push::Push;
+use crate::base::sync::{AtomicBool, Mutex};
 
 /// Where a parked request waits: one flight's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
-    pub db: usize,
+    /// Shared with the flight.
     pub key: Arc<[u8]>,
     pub hash: u64,
+    db: u32,
     /// Which of the slot's keys this is.
-    pub index: usize,
+    pub index: u32,
+}
+
+impl Home {
+    /// `db` and `index` are small: databases are at most as many as a setting of 31 bits says, keys of a
+    /// request as `FILL_KEYS_MAX`.
+    #[must_use]
+    pub fn new(db: usize, key: Arc<[u8]>, hash: u64, index: usize) -> Home {
+        Home { key, hash, db: db as u32, index: index as u32 }
+    }
+
+    #[must_use]
+    pub fn db(&self) -> usize {
+        self.db as usize
+    }
 }
 
 /// What is sent to a connection from outside.
@@ -31,6 +47,10 @@ pub struct Home {
 pub enum Letter {
     /// The reply of the slot with this number.
     Answer { seq: u64, answer: Answer },
+    /// A message that was not asked for: a subscription's.
+    Push(Push),
+    /// More messages waited here than the connection may have; they are gone. Close it.
+    Overrun,
     /// A reply line that belongs to no request (MONITOR), with its end.
     Line(Bytes),
     /// Close the connection at once (CLIENT KILL).
@@ -52,6 +72,8 @@ pub struct PostBox {
 struct Inside {
     letters: Vec<Letter>,
     slots: VecDeque<Arc<ReplySlot>>,
+    /// Bytes of the messages among the letters.
+    push_bytes: usize,
     /// The connection is gone: letters come back to their senders.
     is_abandoned: bool,
 }
@@ -59,7 +81,12 @@ struct Inside {
 impl PostBox {
     /// Remembers an open slot; slots come in the order of their requests.
     pub fn open_slot(&self, slot: Arc<ReplySlot>) {
-        self.inside.lock().slots.push_back(slot);
+        let slots = &mut self.inside.lock().slots;
+        if slots.capacity() == 0 {
+            // Most connections park one request at a time; growth would begin with room for four.
+            slots.reserve_exact(1);
+        }
+        slots.push_back(slot);
     }
 
     /// Puts a letter in and wakes the connection. Gives the letter back if the connection is gone.
@@ -78,13 +105,47 @@ impl PostBox {
         Ok(())
     }
 
+    /// Puts a message in and wakes the connection. A box that holds more than `bytes_max` bytes of messages
+    /// (0: no limit) loses them all, and the connection is told to close; one that is gone gets nothing.
+    pub fn push(&self, push: Push, bytes_max: usize) {
+        let mut inside = self.inside.lock();
+        if inside.is_abandoned {
+            return;
+        }
+        inside.push_bytes += push.wire_bytes();
+        if bytes_max > 0 && inside.push_bytes > bytes_max {
+            inside.push_bytes = 0;
+            inside.letters.retain(|letter| !matches!(letter, Letter::Push(_)));
+            inside.letters.push(Letter::Overrun);
+        } else {
+            inside.letters.push(Letter::Push(push));
+        }
+        self.has_letters.store(true, Ordering::Release);
+        drop(inside);
+        self.waker.wake();
+    }
+
+    /// Takes the messages and leaves the other letters.
+    #[must_use]
+    pub fn take_pushes(&self) -> Vec<Push> {
+        let mut inside = self.inside.lock();
+        inside.push_bytes = 0;
+        let is_push = |letter: &mut Letter| matches!(letter, Letter::Push(_));
+        let pushes = inside.letters.extract_if(.., is_push);
+        let pushes =
+            pushes.filter_map(|letter| if let Letter::Push(push) = letter { Some(push) } else { None });
+        pushes.collect()
+    }
+
     /// Takes all letters.
     pub fn take_letters(&self) -> Vec<Letter> {
         // A look costs less than a swap, and there is mostly nothing.
         if !self.has_letters.load(Ordering::Acquire) || !self.has_letters.swap(false, Ordering::AcqRel) {
             return Vec::new();
         }
-        std::mem::take(&mut self.inside.lock().letters)
+        let mut inside = self.inside.lock();
+        inside.push_bytes = 0;
+        std::mem::take(&mut inside.letters)
     }
 
     /// Closes the box for good: returns the letters nobody read and the slots nobody answered, now claimed.
@@ -131,49 +192,69 @@ impl PostBox {
     }
 }
 
-/// One parked request.
+/// One parked request. There may be ten thousands of them: small.
 #[derive(Debug)]
 pub struct ReplySlot {
     pub seq: u64,
-    pub client: u64,
-    /// The flights it waits for; one for FILL.GET, one or more for FILL.MGET.
-    pub homes: Box<[Home]>,
-    claimed: AtomicBool,
-    /// For each home: still in the queue of that flight. Changed under the key's shard lock alone.
-    queued: Box<[AtomicBool]>,
     post_box: Arc<PostBox>,
-    /// FILL.MGET only: what is known of each key so far.
-    partial: Option<Mutex<Vec<Option<Outcome<Bytes>>>>>,
+    parts: Parts,
+    claimed: AtomicBool,
+}
+
+/// The flights a request waits for. `queued` says for each whether it is still in that flight's queue; it is
+/// changed under the key's shard lock alone.
+#[derive(Debug)]
+enum Parts {
+    /// FILL.GET.
+    One { home: Home, queued: AtomicBool },
+    /// FILL.MGET.
+    Many(Box<Many>),
+}
+
+#[derive(Debug)]
+struct Many {
+    homes: Box<[Home]>,
+    queued: Box<[AtomicBool]>,
+    /// What is known of each key of the request so far.
+    known: Mutex<Vec<Option<Outcome<Bytes>>>>,
 }
 
 impl ReplySlot {
     /// A slot for a FILL.GET.
     #[must_use]
-    pub fn one(seq: u64, client: u64, home: Home, post_box: Arc<PostBox>) -> Arc<ReplySlot> {
-        ReplySlot::new(seq, client, Box::new([home]), None, post_box)
+    pub fn one(seq: u64, home: Home, post_box: Arc<PostBox>) -> Arc<ReplySlot> {
+        let parts = Parts::One { home, queued: AtomicBool::new(true) };
+        Arc::new(ReplySlot { seq, post_box, parts, claimed: AtomicBool::new(false) })
     }
 
     /// A slot for a FILL.MGET; `known` has an outcome for each key that does not wait.
     #[must_use]
     pub fn many(
         seq: u64,
-        client: u64,
         homes: Box<[Home]>,
         known: Vec<Option<Outcome<Bytes>>>,
         post_box: Arc<PostBox>,
     ) -> Arc<ReplySlot> {
-        ReplySlot::new(seq, client, homes, Some(Mutex::new(known)), post_box)
+        let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
+        let parts = Parts::Many(Box::new(Many { homes, queued, known: Mutex::new(known) }));
+        Arc::new(ReplySlot { seq, post_box, parts, claimed: AtomicBool::new(false) })
     }
 
-    fn new(
-        seq: u64,
-        client: u64,
-        homes: Box<[Home]>,
-        partial: Option<Mutex<Vec<Option<Outcome<Bytes>>>>>,
-        post_box: Arc<PostBox>,
-    ) -> Arc<ReplySlot> {
-        let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
-        Arc::new(ReplySlot { seq, client, homes, claimed: AtomicBool::new(false), queued, post_box, partial })
+    /// The flights it waits for; one for FILL.GET, one or more for FILL.MGET.
+    #[must_use]
+    pub fn homes(&self) -> &[Home] {
+        match &self.parts {
+            Parts::One { home, .. } => std::slice::from_ref(home),
+            Parts::Many(many) => &many.homes,
+        }
+    }
+
+    /// FILL.MGET only: what is known of each key so far.
+    fn known(&self) -> Option<&Mutex<Vec<Option<Outcome<Bytes>>>>> {
+        match &self.parts {
+            Parts::One { .. } => None,
+            Parts::Many(many) => Some(&many.known),
+        }
     }
 
     #[must_use]
@@ -198,12 +279,12 @@ impl ReplySlot {
     /// Notes the outcome of the key at `index`. Returns the whole answer if this completed and claimed
     /// the slot; `None` if keys are missing or somebody else answered it.
     #[must_use]
-    pub fn settle(&self, index: usize, outcome: Outcome<Bytes>) -> Option<Answer> {
-        let Some(partial) = &self.partial else {
+    pub fn settle(&self, index: u32, outcome: Outcome<Bytes>) -> Option<Answer> {
+        let Some(known) = self.known() else {
             return self.claim().then_some(Answer::One(outcome));
         };
-        let mut known = partial.lock();
-        known[index] = Some(outcome);
+        let mut known = known.lock();
+        known[index as usize] = Some(outcome);
         if known.iter().any(Option::is_none) || !self.claim() {
             return None;
         }
@@ -213,10 +294,10 @@ impl ReplySlot {
     /// The answer of a claimed slot in which the key at `index` has this outcome and what is still
     /// unknown is WAIT.
     #[must_use]
-    pub fn finish(&self, index: usize, outcome: Outcome<Bytes>, retry_ms: i64) -> Answer {
-        let Some(partial) = &self.partial else { return Answer::One(outcome) };
-        let mut known = partial.lock();
-        known[index] = Some(outcome);
+    pub fn finish(&self, index: u32, outcome: Outcome<Bytes>, retry_ms: i64) -> Answer {
+        let Some(known) = self.known() else { return Answer::One(outcome) };
+        let mut known = known.lock();
+        known[index as usize] = Some(outcome);
         Answer::Many(known.iter_mut().map(|key| key.take().unwrap_or(Outcome::Wait { retry_ms })).collect())
     }
 
@@ -224,8 +305,8 @@ impl ReplySlot {
     #[must_use]
     pub fn expire(&self, retry_ms: i64) -> Answer {
         let wait = Outcome::Wait { retry_ms };
-        let Some(partial) = &self.partial else { return Answer::One(wait) };
-        Answer::Many(partial.lock().iter_mut().map(|key| key.take().unwrap_or(wait.clone())).collect())
+        let Some(known) = self.known() else { return Answer::One(wait) };
+        Answer::Many(known.lock().iter_mut().map(|key| key.take().unwrap_or(wait.clone())).collect())
     }
 
     /// Claims the slots that stand ahead of this one on its connection.
@@ -248,9 +329,14 @@ impl Waiting for Arc<ReplySlot> {
         ReplySlot::claim(self)
     }
 
-    fn leave(&self, index: usize) -> bool {
-        let place = self.homes.iter().position(|home| home.index == index);
-        place.is_some_and(|place| self.queued[place].swap(false, Ordering::Relaxed))
+    fn leave(&self, index: u32) -> bool {
+        match &self.parts {
+            Parts::One { queued, .. } => queued.swap(false, Ordering::Relaxed),
+            Parts::Many(many) => {
+                let place = many.homes.iter().position(|home| home.index == index);
+                place.is_some_and(|place| many.queued[place].swap(false, Ordering::Relaxed))
+            }
+        }
     }
 }
 
@@ -259,7 +345,7 @@ mod tests {
     use super::*;
 
     fn home() -> Home {
-        Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 }
+        Home::new(0, Arc::from(&b"k"[..]), 0, 0)
     }
 
     fn hit(value: &'static [u8]) -> Outcome<Bytes> {
@@ -268,7 +354,7 @@ mod tests {
 
     #[test]
     fn slot_is_answered_by_exactly_one() {
-        let slot = ReplySlot::one(1, 1, home(), Arc::default());
+        let slot = ReplySlot::one(1, home(), Arc::default());
         assert_eq!(slot.settle(0, hit(b"a")), Some(Answer::One(hit(b"a"))));
         assert_eq!(slot.settle(0, hit(b"b")), None);
         assert!(!slot.claim());
@@ -276,16 +362,31 @@ mod tests {
 
     #[test]
     fn many_keys_answer_once_the_last_is_known() {
-        let slot =
-            ReplySlot::many(1, 1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
+        let slot = ReplySlot::many(1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
         assert_eq!(slot.settle(2, hit(b"c")), None);
         assert_eq!(slot.settle(1, hit(b"b")), Some(Answer::Many(vec![hit(b"a"), hit(b"b"), hit(b"c")])));
     }
 
     #[test]
+    fn box_with_too_many_bytes_of_messages_keeps_none_of_them_and_every_answer() {
+        let post_box = PostBox::default();
+        let message = Arc::new(crate::base::push::Message {
+            channel: Arc::from(&b"c"[..]),
+            payload: Bytes::from_static(&[0; 100]),
+        });
+        post_box.push(Push::Message(message.clone()), 400);
+        post_box.send(Letter::Answer { seq: 1, answer: Answer::One(hit(b"a")) }).unwrap();
+        post_box.push(Push::Message(message.clone()), 400);
+        assert_eq!(post_box.take_pushes().len(), 2);
+        (0..3).for_each(|_| post_box.push(Push::Message(message.clone()), 400));
+        let letters = post_box.take_letters();
+        assert!(matches!(letters[..], [Letter::Answer { .. }, Letter::Overrun]), "{letters:?}");
+    }
+
+    #[test]
     fn only_the_first_open_slot_of_a_connection_that_takes_bytes_is_deliverable() {
         let post_box = Arc::new(PostBox::default());
-        let slots = [1, 2].map(|seq| ReplySlot::one(seq, 1, home(), post_box.clone()));
+        let slots = [1, 2].map(|seq| ReplySlot::one(seq, home(), post_box.clone()));
         slots.iter().for_each(|slot| post_box.open_slot(slot.clone()));
         assert!(slots[0].is_deliverable() && !slots[1].is_deliverable());
         assert_eq!(slots[1].claim_ahead().len(), 1);

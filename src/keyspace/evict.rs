@@ -9,6 +9,7 @@ use super::keys::Keys;
 use super::view::View;
 use super::{Keyspace, shard_of};
 use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEEP_EXPIRED_FIRST};
+use crate::storage::Kind;
 
 /// How an attempt to make room ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,11 @@ impl Keys<'_> {
                 Some(own) => own,
                 None => self.keyspace.next_large(&mut hand, if fruitless == 0 { mean } else { 0 }),
             };
-            let given = self.view_shard(shard, 0).give(is_short);
+            let mut view = self.view_shard(shard, 0);
+            // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
+            view.scope.by = 0;
+            let given = view.give(is_short);
+            drop(view);
             if !is_short && !room.is_thorough {
                 return Evicted::Enough;
             }
@@ -156,10 +161,11 @@ impl View<'_> {
         self.follow_eviction();
         let store = self.store();
         let Some(found) = store.victim(wall_ms) else { return false };
-        let entry = store.entry(found);
-        let gone = entry.is_visible().then(|| entry.key().to_vec());
-        self.take_found(found);
-        gone.into_iter().for_each(|key| self.evicted(&key));
+        let key = store.entry(found).key().to_vec();
+        match self.take_found(found) {
+            Kind::Value => self.evicted(&key),
+            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
+        }
         true
     }
 

@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use super::effects::Effects;
 use super::fill::count_answer;
 use super::shard::Shard;
@@ -13,6 +11,7 @@ use super::view::{Guard, Scope, View};
 use super::{Keyspace, shard_of};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
+use crate::base::sync::MutexGuard;
 use crate::fill::{Answer, ReplySlot};
 use crate::storage::Line;
 

@@ -7,7 +7,10 @@
 mod effects;
 mod evict;
 mod fill;
+mod idle;
 mod keys;
+mod notify;
+mod recount;
 mod scan;
 mod shard;
 mod sweep;
@@ -16,23 +19,26 @@ mod view;
 mod watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
 
-pub use effects::Effects;
+pub use effects::{Change, Effects};
 pub use evict::{Evicted, Room, Used};
-pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome, home};
+pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
+pub use idle::Ends;
 pub use keys::Keys;
+pub use recount::Census;
 pub use scan::ScanPage;
 pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
+use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
+use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::LineAddress;
 use crate::storage::{Eviction, Line, Store};
@@ -51,6 +57,8 @@ pub struct FillRules {
     pub flights: usize,
     /// Which entries make room, while there is a limit on memory and they may.
     pub eviction: Option<Eviction>,
+    /// The classes of keyspace events that are published.
+    pub events: Classes,
 }
 
 /// All databases of the server.
@@ -62,8 +70,12 @@ pub struct Keyspace {
     boot: u64,
     databases: usize,
     /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
-    flights: AtomicUsize,
+    flights: sync::AtomicUsize,
+    /// Connections that keep a cache; while there are none, changes need not be noted for them.
+    trackers: AtomicUsize,
     pub fill_times: FillTimes,
+    /// How often the keys that saved the most fills were forgotten; each shard heeds it when it next counts.
+    top_epoch: AtomicU64,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
     reaping_bytes: Arc<AtomicUsize>,
@@ -115,8 +127,10 @@ impl Keyspace {
             seed,
             boot: fastrand::u64(..),
             databases,
-            flights: AtomicUsize::new(0),
+            flights: sync::AtomicUsize::new(0),
+            trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
+            top_epoch: AtomicU64::new(0),
             reaper,
             reaping,
             reaping_bytes,
@@ -176,6 +190,11 @@ impl Keyspace {
             }
             lines.iter().for_each(|line| line.fetch());
         }
+    }
+
+    /// Empties what FILL.TOP shows. Takes no lock.
+    pub fn forget_top(&self) {
+        self.top_epoch.fetch_add(1, Relaxed);
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {

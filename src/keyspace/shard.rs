@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use super::watch::Watchers;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
-use crate::fill::{Flight, ReplySlot};
+use crate::fill::{Flight, ReplySlot, Top};
 use crate::storage::{Size, Store};
 
 /// One lock stripe of all databases.
@@ -24,6 +24,10 @@ pub struct Shard {
     pub deadlines: BinaryHeap<Reverse<Deadline>>,
     /// Tokens answered a short while ago, so that a resend is recognised.
     pub answered: HashMap<u64, Answered>,
+    /// The keys that saved the most fills.
+    pub top: Top,
+    /// Entries are not moved together again before this time, monotonic ms.
+    pub compact_at: u64,
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
     seed: HashSeed,
@@ -35,7 +39,7 @@ pub struct Db {
     pub store: Store,
     /// The store's size as the counters know it.
     pub counted: Size,
-    pub flights: HashMap<Arc<[u8]>, Flight<Arc<ReplySlot>>>,
+    pub flights: HashMap<Arc<[u8]>, Box<Flight<Arc<ReplySlot>>>>,
     pub watchers: Watchers,
 }
 
@@ -67,6 +71,8 @@ impl Shard {
             dbs: Vec::new(),
             deadlines: BinaryHeap::new(),
             answered: HashMap::new(),
+            top: Top::default(),
+            compact_at: 0,
             serial: index as u64,
             seed,
         }

@@ -11,17 +11,19 @@ use super::shard::{Deadline, Due};
 use super::view::View;
 use crate::base::clock::Now;
 use crate::base::hash::Key;
-use crate::base::limits::{COMPACT_ENTRIES_MAX, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS, SWEEP_PERIOD_MS};
+use crate::base::limits::{
+    COMPACT_ENTRIES_MAX, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS,
+};
 use crate::storage::{Entry, Line};
 
 /// Records whose cache lines are fetched together.
 const SWEEP_PORTION: usize = 16;
 
 /// When to look for an entry that is due at `at` (wall clock), monotonic ms. Expiry is exact on access; the
-/// sweeper only frees memory, so its period is soon enough.
+/// sweeper only frees memory, so it may be a little late.
 pub(super) fn look_at(at: i64, now: Now) -> u64 {
     let wait_ms = at.saturating_sub(now.wall_ms).clamp(0, SWEEP_LOOK_MS as i64) as u64;
-    now.mono_ms + wait_ms + SWEEP_PERIOD_MS
+    (now.mono_ms + wait_ms).next_multiple_of(SWEEP_BATCH_MS)
 }
 
 impl Keys<'_> {
@@ -32,22 +34,38 @@ impl Keys<'_> {
         let keyspace = self.keyspace;
         let mut view = self.view_shard(shard, 0);
         view.sweep_deadlines();
-        let mut is_scattered = false;
         let dbs = if entries { view.shard.dbs.len() } else { 0 };
         for db in 0..dbs {
             view.db = db;
             view.sweep_entries(SWEEP_ENTRIES_MAX);
-            is_scattered |= view.store().is_scattered() && view.store().compact(COMPACT_ENTRIES_MAX, false);
             view.follow_eviction();
-            view.note_size();
         }
-        let next = if is_scattered { view.scope.now.mono_ms } else { view.next_due(entries) };
+        let compact_at = view.compact(dbs);
+        let next = view.next_due(entries).min(compact_at);
         keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);
         next
     }
 }
 
 impl View<'_> {
+    /// Moves entries together where deletions left memory scattered, if that was not done a moment ago: what is
+    /// dying anyway need not be moved before. Returns when there is more to do, monotonic ms.
+    fn compact(&mut self, dbs: usize) -> u64 {
+        let now = self.scope.now.mono_ms;
+        let is_time = self.shard.compact_at <= now;
+        let mut is_scattered = false;
+        for db in 0..dbs {
+            self.db = db;
+            let store = self.store();
+            is_scattered |= store.is_scattered() && (!is_time || store.compact(COMPACT_ENTRIES_MAX, false));
+            self.note_size();
+        }
+        if is_time && is_scattered {
+            self.shard.compact_at = now + COMPACT_PERIOD_MS;
+        }
+        if is_scattered { self.shard.compact_at } else { u64::MAX }
+    }
+
     fn sweep_deadlines(&mut self) {
         let now = self.scope.now.mono_ms;
         while self.shard.deadlines.peek().is_some_and(|Reverse(deadline)| deadline.at <= now) {
@@ -85,6 +103,8 @@ impl View<'_> {
             left = if records.len() < portion { 0 } else { left - portion };
             records.drain(..).for_each(|record| self.sweep_entry(record));
         }
+        // Records that went, entries or not.
+        self.note_size();
     }
 
     /// Handles one fired record: the entry is removed, marked stale, or filed again for later.
@@ -94,10 +114,7 @@ impl View<'_> {
         // Another entry may answer to the record: any that is due is a right one.
         let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= wall_ms);
         if let Some(found) = store.find_record(record, is_dead) {
-            let entry = store.entry(found);
-            let gone = entry.is_visible().then(|| entry.key().to_vec());
-            self.take_found(found);
-            gone.into_iter().for_each(|key| self.expired(&key));
+            self.expire_found(found);
             return;
         }
         let Some(found) = store.find_record(record, |_| true) else { return };
@@ -109,6 +126,14 @@ impl View<'_> {
         }
         store.sweep_later(wall_ms, record, found);
         stale.into_iter().for_each(|key| self.expired(&key));
+    }
+
+    /// Whether an entry with a deadline, drawn at random, is dead and not reclaimed yet; `None` where the one
+    /// drawn has no deadline.
+    pub fn draw_is_dead(&mut self) -> Option<bool> {
+        let wall_ms = self.scope.now.wall_ms;
+        let drawn = self.store().draw(|n| fastrand::usize(..n))?;
+        drawn.dies_at().map(|at| at <= wall_ms)
     }
 
     /// When this shard next wants the sweeper, monotonic ms.

@@ -4,9 +4,14 @@
 //! Every change goes through `wrote`, `deleted` or `expired`, the one place where watchers and flights
 //! learn of it.
 
+use std::num::NonZeroU64;
+
+use super::idle::Ends;
 use super::sweep::look_at;
 use super::view::{Scope, View};
 use super::watch::Watch;
+use crate::base::clock::Now;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
@@ -34,14 +39,28 @@ impl View<'_> {
     #[inline]
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
-        let Scope { counters, now, .. } = self.scope;
-        let store = self.store();
+        let View { shard, effects, scope, db, .. } = self;
+        let store = &mut shard.db(*db).store;
         let found = find_visible(store, key);
+        let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
+        scope.counters.add(counter, 1);
+        let Some(found) = found else {
+            if scope.rules.events.has(Classes::KEY_MISS) {
+                effects.note_event(*db, "keymiss", key.bytes);
+            }
+            return None;
+        };
+        scope.note_use(store, found);
+        Some(store.entry(found).value())
+    }
+
+    /// As `read`, without the event of a missing key: for commands about a key rather than its value.
+    pub fn inspect(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        self.tend(key);
+        let counters = self.scope.counters;
+        let found = visible(self.store(), key);
         counters.add(if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses }, 1);
-        found.map(|found| {
-            store.touch(found, now.wall_ms);
-            store.entry(found).value()
-        })
+        found.map(|entry| entry.value())
     }
 
     /// The value of a key, not counted.
@@ -72,19 +91,35 @@ impl View<'_> {
         }
     }
 
-    /// Stores a value. A deadline that is already past removes the key instead, as in Redis.
+    /// SET and its kin: stores a value, and tells so.
     pub fn set(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
-        let expire_at = match expiry {
-            Expiry::None => None,
-            Expiry::At(at) => Some(at),
-            Expiry::Keep => self.expire_at(key).flatten(),
-        };
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
-            self.remove(key);
-            return;
+        self.set_idle(key, value, expiry, None);
+    }
+
+    /// As `set`, with a limit on the idle time; `None` leaves the one that `Expiry::Keep` finds.
+    pub fn set_idle(
+        &mut self,
+        key: &Key<'_>,
+        value: &NewValue<'_>,
+        expiry: Expiry,
+        idle_ms: Option<NonZeroU64>,
+    ) {
+        self.store_value(key, value, expiry, idle_ms);
+        self.notify(Classes::STRING, "set", key.bytes);
+        if matches!(expiry, Expiry::At(_)) || idle_ms.is_some() {
+            self.notify(Classes::GENERIC, "expire", key.bytes);
         }
-        self.put_entry(key, value, Meta::value(expire_at));
-        self.wrote(key);
+        if let Expiry::At(at) = expiry
+            && at <= self.scope.now.wall_ms
+        {
+            self.notify(Classes::EXPIRED, "expired", key.bytes);
+        }
+    }
+
+    /// Stores a value, as part of something that tells what it is. A deadline that is already past removes
+    /// the key instead, as in Redis.
+    pub fn set_quietly(&mut self, key: &Key<'_>, value: &NewValue<'_>, expiry: Expiry) {
+        self.store_value(key, value, expiry, None);
     }
 
     /// Changes a value in place, or creates it from nothing: `change` sees it with length `len`.
@@ -97,15 +132,15 @@ impl View<'_> {
     }
 
     /// As `edit`, but `change` says whether it changed a byte: nobody is told where it did not and the
-    /// length is the same as before.
-    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) {
+    /// length is the same as before. Returns whether they were told.
+    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
         self.tend(key);
         let mut is_changed = true;
-        let wall_ms = self.scope.now.wall_ms;
+        let scope = self.scope;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
-                store.touch(found, wall_ms);
+                scope.note_use(store, found);
                 let before = store.entry(found).value().len();
                 let found = store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
                 if is_changed {
@@ -124,6 +159,7 @@ impl View<'_> {
         if is_changed {
             self.wrote(key);
         }
+        is_changed
     }
 
     /// Replaces a value by one that `compute` makes of it (`None`: of an absent key), in one look-up.
@@ -134,11 +170,11 @@ impl View<'_> {
         compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
     ) -> Result<(), E> {
         self.tend(key);
-        let wall_ms = self.scope.now.wall_ms;
+        let scope = self.scope;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
-                store.touch(found, wall_ms);
+                scope.note_use(store, found);
                 let value = compute(Some(store.entry(found).value().as_slice()))?;
                 let value = value.as_ref();
                 let found = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
@@ -159,41 +195,56 @@ impl View<'_> {
         visible(self.store(), key).is_some_and(|entry| entry.is_edited())
     }
 
-    /// The stamp of a visible key's last use, where the policy of eviction keeps one. Not counted as a use.
+    /// The stamp of a visible key's last use, where the policy of eviction keeps one. Counted as `inspect` is, and
+    /// not as a use.
     pub fn use_stamp(&mut self, key: &Key<'_>) -> Option<u32> {
-        self.tend(key);
+        self.inspect(key)?;
         self.follow_eviction();
+        self.note_size();
         let store = self.store();
         find_visible(store, key).map(|found| store.stamp(found))
     }
 
-    /// Removes a key; false if no command could see it. Voids a flight also of an absent key.
+    /// Removes a key, and tells so; false if no command could see it. Voids a flight also of an absent key.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let was_visible = self.erase(key);
+        if was_visible {
+            self.notify(Classes::GENERIC, "del", key.bytes);
+        }
+        was_visible
+    }
+
+    pub(super) fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
-        let was_visible = self.take_entry(key).is_some_and(|kind| kind == Kind::Value);
+        let taken = self.take_entry(key);
+        let was_visible = taken == Some(Kind::Value);
         if was_visible {
             self.scope.counters.add(Counter::Changes, 1);
-            self.db().watchers.touch(key.bytes);
+            self.touched(key.bytes);
+        } else if taken.is_some() {
+            self.outdated(key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
         was_visible
     }
 
-    /// Sets or removes the deadline of an existing key; a past one removes the key.
+    /// Sets when an existing key ends; a past deadline removes the key. The idle time begins anew.
     /// TTL-only: flights stay good, watchers are told.
-    pub fn set_expire_at(&mut self, key: &Key<'_>, expire_at: Option<i64>) {
-        if expire_at.is_some_and(|at| at <= self.scope.now.wall_ms) {
+    pub fn set_ends(&mut self, key: &Key<'_>, ends: Ends) {
+        let wall_ms = self.scope.now.wall_ms;
+        if ends.until.is_some_and(|at| at <= wall_ms) {
             self.remove(key);
             return;
         }
-        let wall_ms = self.scope.now.wall_ms;
+        let (expire_at, idle) = ends.from(wall_ms);
         let store = self.store();
         let Some(found) = find_visible(store, key) else { return };
-        store.set_expire_at(wall_ms, key, found, expire_at);
+        store.set_expire_at(wall_ms, key, found, expire_at, idle);
         self.note_size();
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
+        self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
     }
 
     /// The key's value and deadline, taken out: for RENAME and MOVE.
@@ -201,7 +252,7 @@ impl View<'_> {
         self.tend(key);
         let taken = visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))?;
         self.take_entry(key)?;
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
         self.void_by_delete(key, Counter::FillVoidDelete);
         Some(taken)
     }
@@ -332,7 +383,8 @@ impl View<'_> {
     }
 
     /// Applies the time to a key before a verb looks at it: an expired entry is removed, or marked stale
-    /// while its grace lasts. Costs nothing in a database without deadlines.
+    /// while its grace lasts; of one with limited idle time the end moves. Costs nothing in a database without
+    /// deadlines.
     #[inline]
     pub(super) fn tend(&mut self, key: &Key<'_>) {
         if self.store().expiring() > 0 {
@@ -341,21 +393,33 @@ impl View<'_> {
     }
 
     fn tend_expiring(&mut self, key: &Key<'_>) {
-        let wall_ms = self.scope.now.wall_ms;
+        let Scope { now: Now { wall_ms, .. }, touches, .. } = self.scope;
         let store = self.store();
         let Some(found) = store.find(key) else { return };
         let entry = store.entry(found);
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
+            if entry.idle().is_some() && touches {
+                store.touch(wall_ms, found);
+            }
+            return;
+        }
+        if entry.dies_at().is_none_or(|at| at <= wall_ms) {
+            self.expire_found(found);
             return;
         }
         let was_visible = entry.is_visible();
-        if entry.dies_at().is_some_and(|at| at > wall_ms) {
-            store.mark_stale(found);
-        } else {
-            self.take_found(found);
-        }
+        store.mark_stale(found);
         if was_visible {
             self.expired(key.bytes);
+        }
+    }
+
+    /// Removes an entry whose time is up: a visible one has expired, of a hidden one only caches may know.
+    pub(super) fn expire_found(&mut self, found: Found) {
+        let key = self.store().entry(found).key().to_vec();
+        match self.take_found(found) {
+            Kind::Value => self.expired(&key),
+            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
         }
     }
 
@@ -363,14 +427,16 @@ impl View<'_> {
     /// says nothing about the truth at the origin.
     pub(super) fn expired(&mut self, key: &[u8]) {
         self.scope.counters.add(Counter::ExpiredKeys, 1);
-        self.db().watchers.touch(key);
+        self.touched(key);
+        self.notify(Classes::EXPIRED, "expired", key);
     }
 
     /// An entry had to make room: counted, and told to those who watch it. Flights stay good: eviction says
     /// nothing about the truth at the origin.
     pub(super) fn evicted(&mut self, key: &[u8]) {
         self.scope.counters.add(Counter::EvictedKeys, 1);
-        self.db().watchers.touch(key);
+        self.touched(key);
+        self.notify(Classes::EVICTED, "evicted", key);
     }
 
     /// Puts an entry in place of what is there.
@@ -383,10 +449,14 @@ impl View<'_> {
         if ghost_hits > 0 {
             self.scope.counters.add(Counter::GhostHits, ghost_hits);
         }
+        let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
         self.keep_freed(old);
         self.note_expiry(meta.expire_at);
         self.note_size();
         self.note_scattered();
+        if meta.kind == Kind::Value && !was_visible {
+            self.notify(Classes::NEW, "new", key.bytes);
+        }
     }
 
     /// Takes an entry out, visible or not, and says what it was.
@@ -419,16 +489,16 @@ impl View<'_> {
     /// Wakes the sweeper to compact memory that deletions left scattered.
     fn note_scattered(&mut self) {
         if self.store().is_scattered() {
-            self.keyspace.note_due(self.index, self.scope.now.mono_ms);
+            let at = self.shard.compact_at.max(self.scope.now.mono_ms);
+            self.keyspace.note_due(self.index, at);
         }
     }
 
     /// A write left a value: watchers are told, a lease is void, waiters get the value.
     pub(super) fn wrote(&mut self, key: &Key<'_>) {
         self.scope.counters.add(Counter::Changes, 1);
-        let db = self.db();
-        db.watchers.touch(key.bytes);
-        if !db.flights.is_empty() {
+        self.touched(key.bytes);
+        if !self.db().flights.is_empty() {
             self.void_by_write(key);
         }
     }
@@ -440,7 +510,7 @@ fn visible_count(store: &Store) -> usize {
 }
 
 #[inline]
-fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
+pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
     store.get(key).filter(Entry::is_visible)
 }
 

@@ -3,9 +3,11 @@
 //! A watch is a flag shared between the connection and the shards of its keys; a touch raises it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use hashbrown::{HashMap, HashSet};
+
+use crate::base::sync::AtomicBool;
 
 /// The keys a connection watches, until EXEC, DISCARD or UNWATCH.
 #[derive(Debug, Default)]

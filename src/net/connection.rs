@@ -6,28 +6,32 @@
 
 use std::io::{self, IoSlice};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::house::class_of;
+use super::partial::Partial;
 use super::reply_queue::ReplyQueue;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
 use crate::base::limits::{
-    IDLE_BUFFER_BYTES_MAX, READ_BYTES, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
+    IDLE_BUFFER_BYTES_MAX, KEPT_REQUEST_BYTES_MIN, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
 };
 use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
 use crate::commands::batch::{Batch, Bench, Cut};
 use crate::commands::session::Session;
+use crate::commands::subscriptions::write_push;
 use crate::config::Settings;
 use crate::fill::{Answer, Letter, PostBox};
 use crate::keyspace::Effects;
+use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
 
 /// Pieces handed to the kernel in one vectored write.
@@ -39,12 +43,16 @@ struct Connection {
     session: Session,
     parser: Parser,
     /// Bytes of a request that is not complete yet.
-    partial: Vec<u8>,
+    partial: Partial,
     replies: ReplyQueue,
     /// Bytes of `replies.ready` that are written already.
     written: usize,
     /// The socket takes no more for the moment.
     is_backlogged: bool,
+    /// More messages waited for it than it may have.
+    is_overrun: bool,
+    /// Its last requests sent messages.
+    publishes: bool,
     /// Shutdown: close once nothing more is there to read.
     finishes: bool,
 }
@@ -107,10 +115,12 @@ impl Connection {
             stream,
             session,
             parser: Parser::default(),
-            partial: Vec::new(),
+            partial: Partial::default(),
             replies: ReplyQueue::default(),
             written: 0,
             is_backlogged: false,
+            is_overrun: false,
+            publishes: false,
             finishes: false,
         })
     }
@@ -135,6 +145,10 @@ impl Connection {
             if self.session.closes || self.waiting_bytes() > REPLY_BYTES_PAUSE {
                 return Poll::Pending;
             }
+            if self.publishes && self.worker.post.holds_up(cx) {
+                return Poll::Pending;
+            }
+            self.publishes = false;
             if self.session.is_paused {
                 if self.finishes {
                     self.session.closes = true;
@@ -164,22 +178,17 @@ impl Connection {
         let Lent { read_buffer, batch, effects } = &mut *lent;
         let read = if self.partial.is_empty() {
             let mut buffer = ReadBuf::new(read_buffer);
-            ready!(self.stream.poll_read(cx, &mut buffer)).map_err(End::Socket)?;
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).map_err(End::Socket)?;
             let read = buffer.filled().len();
             let used = self.run(&mut read_buffer[..read], batch, effects);
             if !self.session.closes {
-                self.partial.extend_from_slice(&read_buffer[used..read]);
+                self.partial.begin(&read_buffer[used..read], self.parser.missing_bytes());
             }
             read
         } else {
-            let read = ready!(self.poll_read_partial(cx)).map_err(End::Socket)?;
-            let mut partial = std::mem::take(&mut self.partial);
-            let used = self.run(&mut partial, batch, effects);
-            partial.drain(..used);
-            if partial.is_empty() {
-                partial.shrink_to(IDLE_BUFFER_BYTES_MAX);
-            }
-            self.partial = partial;
+            let missing = self.parser.missing_bytes();
+            let read = ready!(self.partial.poll_read(&mut self.stream, missing, cx)).map_err(End::Socket)?;
+            self.run_partial(batch, effects);
             read
         };
         self.publish(read);
@@ -192,57 +201,80 @@ impl Connection {
         let worker = self.worker.clone();
         let mut lent = worker.lent.borrow_mut();
         let Lent { batch, effects, .. } = &mut *lent;
-        let mut partial = std::mem::take(&mut self.partial);
-        let used = self.run(&mut partial, batch, effects);
-        partial.drain(..used);
-        self.partial = partial;
+        self.run_partial(batch, effects);
         self.publish(0);
         self.check_limits()
     }
 
-    /// Reads on behind a request that is cut off, with room for what it is known to lack.
-    fn poll_read_partial(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Room for what arrives next, not for what a client announces; it is zeroed before each read.
-        let missing = self.parser.missing_bytes().clamp(READ_BYTES / 4, READ_BYTES * 4);
-        let len = self.partial.len();
-        self.partial.resize(len + missing, 0);
-        let mut buffer = ReadBuf::new(&mut self.partial[len..]);
-        let polled = self.stream.poll_read(cx, &mut buffer);
-        let read = buffer.filled().len();
-        self.partial.truncate(len + read);
-        polled.map_ok(|()| read)
+    /// Runs what `partial` holds, a long request by itself.
+    fn run_partial(&mut self, batch: &mut Batch, effects: &mut Effects) {
+        let mut partial = std::mem::take(&mut self.partial);
+        if partial.len() >= KEPT_REQUEST_BYTES_MIN {
+            let limits = self.limits();
+            let (end, cut) = batch.cut_one(&mut self.parser, partial.bytes_mut(), limits);
+            let first = partial.split(end);
+            batch.keep(first.clone());
+            let unused = self.run_cut(&first, batch, effects, &cut);
+            batch.release();
+            if let Some(begin) = unused {
+                partial.put_back(&first[begin..]);
+            }
+            if unused.is_some() || cut != Cut::Full || self.session.closes {
+                self.partial = partial;
+                return;
+            }
+        }
+        let used = self.run(partial.bytes_mut(), batch, effects);
+        partial.advance(used);
+        self.partial = partial;
+    }
+
+    fn limits(&self) -> RequestLimits {
+        let bulk_bytes_max = self.worker.settings().bulk_bytes_max;
+        RequestLimits { authenticated: self.session.is_authenticated, bulk_bytes_max }
     }
 
     /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
     fn run(&mut self, buffer: &mut [u8], batch: &mut Batch, effects: &mut Effects) -> usize {
         let mut start = 0;
-        let worker = self.worker.clone();
         loop {
-            let limits = RequestLimits {
-                authenticated: self.session.is_authenticated,
-                bulk_bytes_max: worker.settings().bulk_bytes_max,
-            };
+            let limits = self.limits();
             let (next, cut) = batch.cut(&mut self.parser, buffer, start, limits);
             start = next;
-            if !batch.is_empty() {
-                batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
-                let paused = worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
-                if let Some(index) = paused {
-                    // It and what follows is cut again when the pause is over.
-                    self.parser = Parser::default();
-                    return batch.begin_of(index);
-                }
+            if let Some(begin) = self.run_cut(buffer, batch, effects, &cut) {
+                return begin;
             }
-            self.deliver_own_letters(effects);
-            match cut {
-                Cut::Malformed(error) if !self.session.closes => {
-                    self.refuse(&error);
-                    return start;
-                }
-                Cut::Full if !self.session.closes => {}
-                _ => return start,
+            if cut != Cut::Full || self.session.closes {
+                return start;
             }
         }
+    }
+
+    /// Runs the requests that were cut out of a buffer. Returns where the first one begins that CLIENT PAUSE
+    /// put off, if there is one: it and what follows is cut again when the pause is over.
+    fn run_cut(
+        &mut self,
+        buffer: &[u8],
+        batch: &mut Batch,
+        effects: &mut Effects,
+        cut: &Cut,
+    ) -> Option<usize> {
+        if !batch.is_empty() {
+            let worker = self.worker.clone();
+            batch.prefetch(buffer, &worker.shared.keyspace, self.session.db);
+            let paused = worker.at_bench(effects, |bench| self.run_batch(buffer, batch, bench));
+            if let Some(index) = paused {
+                self.parser = Parser::default();
+                return Some(batch.begin_of(index));
+            }
+        }
+        self.deliver_own_letters(effects);
+        if let Cut::Malformed(error) = cut
+            && !self.session.closes
+        {
+            self.refuse(error);
+        }
+        None
     }
 
     /// Runs a batch. Returns the index of the request that CLIENT PAUSE put off, if there is one.
@@ -267,36 +299,57 @@ impl Connection {
         }
         bench.meter.hand_over();
         bench.counters.add(Counter::Batches, 1);
+        let effects = &bench.effects;
+        self.publishes |=
+            !(bench.deliveries.is_empty() && effects.events.is_empty() && effects.changes.is_empty());
         let seen = &self.session.client.seen;
         seen.active_at.store(bench.now.mono_ms, Relaxed);
+        self.shed_overfull(bench);
+        bench.prune_leases(&mut self.session);
+        paused
+    }
+
+    /// Answers WAIT to slots behind which too much has queued up.
+    fn shed_overfull(&mut self, bench: &mut Bench<'_>) {
         let overfull = self.replies.claim_overfull();
         bench.counters.add(Counter::FillShedSlots, overfull.len() as u64);
         bench.answer_wait(overfull);
-        bench.prune_leases(&mut self.session);
-        paused
     }
 
     /// A batch may have answered slots of its own connection; their replies go out with it.
     fn deliver_own_letters(&mut self, effects: &mut Effects) {
         if self.session.slots.open > 0 {
-            let worker = self.worker.clone();
-            for letter in self.session.post_box().take_letters() {
-                worker.at_bench(effects, |bench| self.read_letter(letter, bench));
-            }
+            let letters = self.session.post_box().take_letters();
+            self.read_letters(letters, effects);
         }
     }
 
     fn take_letters(&mut self) -> Result<(), End> {
         let letters = self.session.post_box().take_letters();
         if !letters.is_empty() {
-            let worker = self.worker.clone();
-            for letter in letters {
-                worker.at_bench(&mut Effects::default(), |bench| self.read_letter(letter, bench));
-            }
+            self.read_letters(letters, &mut Effects::default());
             self.publish(0);
             self.check_limits()?;
         }
         if self.session.client.seen.close_asap.load(Relaxed) { Err(End::Killed) } else { Ok(()) }
+    }
+
+    fn read_letters(&mut self, letters: Vec<Letter>, effects: &mut Effects) {
+        let worker = self.worker.clone();
+        for letter in letters {
+            match letter {
+                Letter::Push(push) if self.session.wants(&push) => {
+                    let proto = self.session.proto;
+                    write_push(&mut Reply::new(self.replies.aside(proto), proto), &push);
+                }
+                Letter::Push(_) => {}
+                Letter::Overrun => self.is_overrun = true,
+                letter => worker.at_bench(effects, |bench| self.read_letter(letter, bench)),
+            }
+        }
+        if self.session.slots.open > 0 {
+            worker.at_bench(effects, |bench| self.shed_overfull(bench));
+        }
     }
 
     fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
@@ -309,6 +362,7 @@ impl Connection {
                 if let Some(slot) = self.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
+                bench.answered_tracker(&self.session, self.replies.tracked(seq), &answer);
                 self.replies.answer(seq, &answer);
                 self.session.slots.open = self.replies.unanswered();
             }
@@ -317,7 +371,7 @@ impl Connection {
                 self.replies.tail().extend(&line);
             }
             // `close_asap` is set before the letter is sent; the letter only wakes us.
-            Letter::Close => {}
+            Letter::Close | Letter::Push(_) | Letter::Overrun => {}
             Letter::Finish => {
                 self.finishes = true;
                 let parked = self.session.post_box().claim_all();
@@ -334,7 +388,7 @@ impl Connection {
         let text = [b"ERR ", &error.text()[..]].concat();
         self.worker.note_error(&text);
         let proto = self.session.proto;
-        crate::protocol::reply::Reply::new(self.replies.tail(), proto).error(&text);
+        Reply::new(self.replies.tail(), proto).error(&text);
         self.session.closes = true;
     }
 
@@ -427,7 +481,7 @@ impl Connection {
         let limit = &settings.output_limits[class_of(&self.session.client) as usize];
         let reply_bytes = self.waiting_bytes() as u64;
         seen.reply_bytes.store(reply_bytes as usize, Relaxed);
-        if limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes {
+        if self.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
             self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
             tracing::warn!(
                 client = self.session.client.id,

@@ -61,22 +61,31 @@ fn publish_rates(shared: &Shared, samples: &mut VecDeque<Sample>) {
     }
 }
 
-/// Which output limits hold for a connection: who monitors gets much that it did not ask for one by one, as a
-/// subscriber does.
+/// The class whose output limits hold for a client. Who monitors gets much that it did not ask for one by one, as
+/// a subscriber does.
 pub(super) fn class_of(client: &Client) -> ClientClass {
-    if client.seen.is_monitor.load(Relaxed) { ClientClass::Pubsub } else { ClientClass::Normal }
+    if client.seen.is_monitor.load(Relaxed) || client.is_subscriber() {
+        ClientClass::Pubsub
+    } else {
+        ClientClass::Normal
+    }
 }
 
 fn close_overdue_clients(shared: &Shared) {
     let settings = shared.settings.load();
-    if settings.timeout_s == 0 && settings.output_limits.iter().all(|limit| limit.soft_bytes == 0) {
+    let limits = &settings.output_limits;
+    if settings.timeout_s == 0 && limits.iter().all(|limit| limit.soft_bytes == 0) {
         return;
     }
     let now = shared.clock.now().mono_ms;
     for client in shared.clients.list() {
-        let idle =
-            settings.timeout_s > 0 && client.idle_ms(now) > settings.timeout_s * 1000 && !client.is_blocked();
-        let limit = &settings.output_limits[class_of(&client) as usize];
+        let class = class_of(&client);
+        // Who listens has nothing to say.
+        let idle = settings.timeout_s > 0
+            && client.idle_ms(now) > settings.timeout_s * 1000
+            && !client.is_blocked()
+            && class == ClientClass::Normal;
+        let limit = &limits[class as usize];
         let since = client.seen.soft_limit_since.load(Relaxed);
         let slow = since > 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
         if slow && let Some(counters) = shared.counters.last() {

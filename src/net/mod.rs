@@ -7,6 +7,8 @@
 mod connection;
 mod house;
 mod listener;
+mod partial;
+mod post;
 mod reply_queue;
 mod stream;
 mod worker;

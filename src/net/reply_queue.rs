@@ -19,37 +19,62 @@ pub struct ReplyQueue {
     places: VecDeque<Place>,
 }
 
-/// A kept place and the replies behind it.
+/// A kept place and the replies behind it. Most have neither answer nor replies yet: these lie in boxes.
 struct Place {
     parked: Parked,
+    /// Known, but something before it is not.
+    answer: Option<Box<Output>>,
+    behind: Option<Box<Output>>,
+    replies_behind: u32,
     /// The version spoken when the request was made.
     proto: Proto,
-    answer: Option<Output>,
-    behind: Output,
-    replies_behind: usize,
+}
+
+impl Place {
+    fn answer_bytes(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.len())
+    }
+
+    fn bytes_behind(&self) -> usize {
+        self.behind.as_ref().map_or(0, |behind| behind.len())
+    }
 }
 
 impl ReplyQueue {
     /// Where the next reply is written.
     pub fn tail(&mut self) -> &mut Output {
         match self.places.back_mut() {
-            Some(place) => &mut place.behind,
+            Some(place) => place.behind.get_or_insert_default(),
             None => &mut self.ready,
         }
+    }
+
+    /// Where a message goes that nobody asked for. RESP3 marks such messages, so one may overtake parked
+    /// requests, but never a reply that is already written: what it says comes after that.
+    pub fn aside(&mut self, proto: Proto) -> &mut Output {
+        let nothing_behind = |place: &Place| place.bytes_behind() == 0 && place.answer.is_none();
+        if proto == Proto::Resp3 && self.places.iter().all(nothing_behind) {
+            return &mut self.ready;
+        }
+        self.note_reply();
+        self.tail()
     }
 
     /// Counts the reply just written to `tail`.
     #[inline]
     pub fn note_reply(&mut self) {
         if let Some(place) = self.places.back_mut() {
-            place.replies_behind += 1;
+            place.replies_behind = place.replies_behind.saturating_add(1);
         }
     }
 
     /// Keeps a place for a parked request.
     pub fn keep_place(&mut self, parked: Parked, proto: Proto) {
-        let (behind, replies_behind) = (Output::default(), 0);
-        self.places.push_back(Place { parked, proto, answer: None, behind, replies_behind });
+        if self.places.capacity() == 0 {
+            // Most connections park one request at a time; growth would begin with room for four.
+            self.places.reserve_exact(1);
+        }
+        self.places.push_back(Place { parked, answer: None, behind: None, replies_behind: 0, proto });
     }
 
     /// Places without an answer.
@@ -62,6 +87,12 @@ impl ReplyQueue {
         self.places.iter().map(|place| &place.parked.slot).find(|slot| slot.seq == seq)
     }
 
+    /// The keys of the slot with this number, where its connection keeps a cache.
+    pub fn tracked(&self, seq: u64) -> &[Box<[u8]>] {
+        let place = self.places.iter().find(|place| place.parked.slot.seq == seq);
+        place.map_or(&[], |place| &place.parked.tracked)
+    }
+
     /// All slots that keep a place.
     pub fn slots(&self) -> Vec<Arc<ReplySlot>> {
         self.places.iter().map(|place| place.parked.slot.clone()).collect()
@@ -69,15 +100,25 @@ impl ReplyQueue {
 
     /// Fills a place and lets out what has become ready.
     pub fn answer(&mut self, seq: u64, answer: &Answer) {
-        if let Some(place) = self.places.iter_mut().find(|place| place.parked.slot.seq == seq) {
-            let mut output = Output::default();
-            write_answer(&mut Reply::new(&mut output, place.proto), answer, place.parked.order.as_deref());
-            place.answer = Some(output);
+        let Some(at) = self.places.iter().position(|place| place.parked.slot.seq == seq) else { return };
+        let place = &mut self.places[at];
+        let order = place.parked.order.as_deref();
+        if at > 0 {
+            write_answer(&mut Reply::new(place.answer.get_or_insert_default(), place.proto), answer, order);
+            return;
         }
-        while let Some(answer) = self.places.front_mut().and_then(|place| place.answer.take()) {
-            let mut place = self.places.pop_front();
-            self.ready.append(&mut { answer });
-            place.iter_mut().for_each(|place| self.ready.append(&mut place.behind));
+        write_answer(&mut Reply::new(&mut self.ready, place.proto), answer, order);
+        self.leave_first();
+        while let Some(mut answer) = self.places.front_mut().and_then(|place| place.answer.take()) {
+            self.ready.append(&mut answer);
+            self.leave_first();
+        }
+    }
+
+    /// The first place's answer is out: what is behind it follows.
+    fn leave_first(&mut self) {
+        if let Some(mut behind) = self.places.pop_front().and_then(|place| place.behind) {
+            self.ready.append(&mut behind);
         }
     }
 
@@ -86,27 +127,26 @@ impl ReplyQueue {
         if self.places.is_empty() {
             return Vec::new();
         }
-        let (mut replies, mut bytes) = (0, 0);
+        let (mut replies, mut bytes) = (0_usize, 0);
         let mut overfull = Vec::new();
         for place in self.places.iter().rev() {
-            replies += place.replies_behind;
-            bytes += place.behind.len();
+            replies += place.replies_behind as usize;
+            bytes += place.bytes_behind();
             let too_much = replies > SLOT_REPLIES_MAX || bytes > SLOT_BYTES_MAX;
             if too_much && place.answer.is_none() && place.parked.slot.claim() {
                 overfull.push(place.parked.slot.clone());
             }
             // The place's own reply queues behind those before it.
             replies += 1;
-            bytes += place.answer.as_ref().map_or(0, Output::len);
+            bytes += place.answer_bytes();
         }
         overfull
     }
 
     /// Bytes waiting, ready or not.
     pub fn bytes(&self) -> usize {
-        let behind =
-            self.places.iter().map(|place| place.behind.len() + place.answer.as_ref().map_or(0, Output::len));
-        self.ready.len() + behind.sum::<usize>()
+        let kept = self.places.iter().map(|place| place.answer_bytes() + place.bytes_behind());
+        self.ready.len() + kept.sum::<usize>()
     }
 }
 
@@ -117,8 +157,12 @@ mod tests {
     use std::io::IoSlice;
 
     fn parked(seq: u64) -> Parked {
-        let home = Home { db: 0, key: Arc::from(&b"k"[..]), hash: 0, index: 0 };
-        Parked { slot: ReplySlot::one(seq, 1, home, Arc::new(PostBox::default())), order: None }
+        let home = Home::new(0, Arc::from(&b"k"[..]), 0, 0);
+        Parked {
+            slot: ReplySlot::one(seq, home, Arc::new(PostBox::default())),
+            order: None,
+            tracked: Box::default(),
+        }
     }
 
     fn written(queue: &ReplyQueue) -> String {
@@ -146,6 +190,19 @@ mod tests {
         assert_eq!(written(&queue), "a*4\r\n+WAIT\r\n$-1\r\n$-1\r\n:1\r\nb*4\r\n+WAIT\r\n_\r\n_\r\n:2\r\nc");
         queue.tail().extend(b"d");
         assert!(written(&queue).ends_with("cd"));
+    }
+
+    #[test]
+    fn message_overtakes_parked_requests_in_resp3_alone_and_never_a_reply() {
+        let mut queue = ReplyQueue::default();
+        queue.keep_place(parked(1), Proto::Resp3);
+        queue.aside(Proto::Resp3).extend(b"m1 ");
+        queue.aside(Proto::Resp2).extend(b"m2 ");
+        queue.tail().extend(b"reply ");
+        queue.aside(Proto::Resp3).extend(b"m3 ");
+        assert_eq!(written(&queue), "m1 ");
+        queue.answer(1, &wait(1));
+        assert_eq!(written(&queue), "m1 *4\r\n+WAIT\r\n_\r\n_\r\n:1\r\nm2 reply m3 ");
     }
 
     #[test]

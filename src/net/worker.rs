@@ -4,7 +4,7 @@
 //! Invariant: what a worker lends to its connections (read buffer, batch, effects) is borrowed only
 //! between two awaits.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::rc::Rc;
@@ -19,18 +19,19 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::connection;
+use super::post::Post;
 use super::stream::Accepted;
-use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_PORTION};
-use crate::base::metrics::Counters;
+use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_BYTES, WAKE_PORTION};
+use crate::base::metrics::{Counter, Counters};
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::calls::Meter;
 use crate::commands::shared::{Shared, fill_rules};
-use crate::config::Settings;
+use crate::config::{ClientClass, Settings};
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
 
-/// A sweep yields to the connections after this long.
-const SWEEP_SLICE: Duration = Duration::from_micros(500);
+/// A sweep yields to the connections after this long: what it has begun by then is done within half a millisecond.
+const SWEEP_SLICE: Duration = Duration::from_micros(350);
 
 /// And from making room after this long, nanoseconds.
 const EVICT_SLICE_NS: u64 = 500_000;
@@ -76,6 +77,8 @@ pub(super) struct Worker {
     pub connections: Arc<AtomicUsize>,
     /// The settings last seen and their version, borrowed by the bench while it runs.
     settings: RefCell<(Arc<Settings>, u64)>,
+    /// Time spent on sweeping that is not counted yet: less than a millisecond.
+    swept: Cell<Duration>,
     alarms: Arc<[Alarm]>,
     /// Which of them is its own.
     number: usize,
@@ -84,6 +87,7 @@ pub(super) struct Worker {
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
+    pub post: Post,
 }
 
 /// Buffers a connection borrows while it runs a batch.
@@ -148,15 +152,18 @@ fn run(
             effects: Effects::default(),
         }),
         connections,
+        swept: Cell::default(),
         alarms,
         number,
         paused: RefCell::default(),
         outbox: RefCell::default(),
         outbox_filled: Notify::new(),
+        post: Post::default(),
     });
     runtime.block_on(async move {
         tokio::task::spawn_local(sweep(worker.clone(), number));
         tokio::task::spawn_local(send_outbox(worker.clone()));
+        tokio::task::spawn_local(send_post(worker.clone()));
         // The channel closes when the server has stopped and every connection has been told.
         while let Some(accepted) = sockets.recv().await {
             tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
@@ -201,6 +208,17 @@ impl Worker {
         until
     }
 
+    /// Counts a slice of sweeping.
+    fn note_swept(&self, took: Duration, is_full: bool) {
+        let swept = self.swept.get() + took;
+        self.counters.add(Counter::ExpiryMs, swept.as_millis() as u64);
+        self.swept.set(Duration::from_nanos(u64::from(swept.subsec_nanos()) % 1_000_000));
+        if is_full {
+            self.counters.add(Counter::ExpiryCapReached, 1);
+            self.shared.note_latency("expire-cycle", took);
+        }
+    }
+
     /// Counts an error reply that no command wrote.
     pub fn note_error(&self, line: &[u8]) {
         self.meter.borrow().calls().note_error(line);
@@ -214,8 +232,17 @@ impl Worker {
         let rules = fill_rules(&settings);
         let meter = &mut *self.meter.borrow_mut();
         meter.apply(&settings, settings_version);
-        let mut bench =
-            Bench { shared: &self.shared, settings, settings_version, rules, counters, now, effects, meter };
+        let mut bench = Bench {
+            shared: &self.shared,
+            settings,
+            settings_version,
+            rules,
+            counters,
+            now,
+            effects,
+            deliveries: Vec::new(),
+            meter,
+        };
         bench.refresh_settings();
         let result = work(&mut bench);
         self.carry_out(&mut bench);
@@ -228,12 +255,14 @@ impl Worker {
     /// Sends answers, takes answered waiters out of their flights, wakes sweepers. No lock may be held.
     pub fn carry_out(&self, bench: &mut Bench<'_>) {
         while !bench.effects.is_empty() {
+            bench.publish_events();
+            bench.tell_changes();
             for (shard, at) in bench.effects.alarms.drain(..) {
                 self.alarms[shard % self.alarms.len()].wake_by(at);
             }
             self.shared.keyspace.free(bench.effects.freed.drain(..));
             let answers = std::mem::take(&mut bench.effects.answers);
-            if answers.len() > WAKE_PORTION {
+            if answers.len() > portion(answers.iter()) {
                 self.outbox.borrow_mut().extend(answers);
                 self.outbox_filled.notify_one();
             } else {
@@ -241,7 +270,22 @@ impl Worker {
             }
             bench.forget_waiters();
         }
+        let deliveries = std::mem::take(&mut bench.deliveries);
+        if !deliveries.is_empty() {
+            self.post.accept(deliveries, push_bytes_max(&bench.settings));
+        }
     }
+}
+
+/// How many of these are sent before other connections get their turn: writing large values takes time too.
+fn portion<'a>(answers: impl Iterator<Item = &'a (Arc<ReplySlot>, Answer)>) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, answer): &&(Arc<ReplySlot>, Answer)| {
+        let room = bytes < WAKE_BYTES;
+        bytes += answer.value_bytes();
+        room
+    };
+    answers.take(WAKE_PORTION).take_while(fits).count()
 }
 
 fn send(answers: impl IntoIterator<Item = (Arc<ReplySlot>, Answer)>, bench: &mut Bench<'_>) {
@@ -257,7 +301,7 @@ async fn send_outbox(worker: Rc<Worker>) {
     loop {
         let portion: Vec<_> = {
             let mut outbox = worker.outbox.borrow_mut();
-            let count = outbox.len().min(WAKE_PORTION);
+            let count = portion(outbox.iter());
             outbox.drain(..count).collect()
         };
         if portion.is_empty() {
@@ -269,39 +313,72 @@ async fn send_outbox(worker: Rc<Worker>) {
     }
 }
 
-/// Looks after the worker's shards: deadlines of flights when they come, expired entries every so often.
+/// Bytes of messages that may wait for one subscriber; 0 = any number.
+fn push_bytes_max(settings: &Settings) -> usize {
+    settings.output_limits[ClientClass::Pubsub as usize].hard_bytes as usize
+}
+
+/// Sends messages to large crowds in portions, so that connections get their turn in between.
+async fn send_post(worker: Rc<Worker>) {
+    loop {
+        if worker.post.left() == 0 {
+            worker.post.filled().await;
+        } else {
+            let bytes_max = push_bytes_max(&worker.settings());
+            worker.post.send_portion(bytes_max);
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Looks after the worker's shards: deadlines of flights when they come, expired entries a little later.
 async fn sweep(worker: Rc<Worker>, number: usize) {
     let alarm = &worker.alarms[number];
-    let step = worker.shared.workers;
     loop {
         // Set before the shards are looked at: whoever files an earlier deadline meanwhile wakes us again.
         alarm.at.store(u64::MAX, Relaxed);
-        let mut next = worker.wake_paused().unwrap_or(u64::MAX);
-        let mut since = Instant::now();
-        let mut now = worker.shared.clock.now().mono_ms;
-        for shard in (number..SHARDS).step_by(step) {
-            let mut due_at = worker.shared.keyspace.due_at(shard);
-            if due_at <= now {
-                due_at = worker.at_bench(&mut Effects::default(), |bench| bench.sweep(shard));
-                now = worker.shared.clock.now().mono_ms;
-                let took = since.elapsed();
-                if took > SWEEP_SLICE {
-                    worker.shared.note_latency("expire-cycle", took);
-                    tokio::task::yield_now().await;
-                    since = Instant::now();
-                }
-            }
-            next = next.min(due_at);
-        }
+        let paused = worker.wake_paused().unwrap_or(u64::MAX);
+        let mut next = sweep_shards(&worker, number).await.min(paused);
         if worker.at_bench(&mut Effects::default(), |bench| bench.make_room(EVICT_SLICE_NS)) {
-            next = now;
+            // Not at once: whoever writes makes room as well, and what is read and written comes first.
+            next = next.min(worker.shared.clock.now().mono_ms + 1);
         }
         alarm.at.store(next, Relaxed);
-        let wait_ms = next.saturating_sub(now).clamp(1, SWEEP_PERIOD_MS);
+        let wait_ms = next.saturating_sub(worker.shared.clock.now().mono_ms).min(SWEEP_PERIOD_MS);
+        if wait_ms == 0 {
+            tokio::task::yield_now().await;
+            continue;
+        }
         let sleep = tokio::time::sleep(Duration::from_millis(wait_ms));
         tokio::select! {
             () = sleep => {}
             () = alarm.notify.notified() => {}
         }
     }
+}
+
+/// Sweeps the shards that want it, once each and in slices. Returns when the first of them wants it again,
+/// monotonic ms.
+async fn sweep_shards(worker: &Worker, number: usize) -> u64 {
+    let (mut next, mut slice) = (u64::MAX, None);
+    let mut now = worker.shared.clock.now().mono_ms;
+    for shard in (number..SHARDS).step_by(worker.shared.workers) {
+        let mut due_at = worker.shared.keyspace.due_at(shard);
+        if due_at <= now {
+            let since = *slice.get_or_insert_with(Instant::now);
+            due_at = worker.at_bench(&mut Effects::default(), |bench| bench.sweep(shard));
+            now = worker.shared.clock.now().mono_ms;
+            let took = since.elapsed();
+            if took > SWEEP_SLICE {
+                worker.note_swept(took, true);
+                slice = None;
+                tokio::task::yield_now().await;
+            }
+        }
+        next = next.min(due_at);
+    }
+    if let Some(since) = slice {
+        worker.note_swept(since.elapsed(), false);
+    }
+    next
 }

@@ -200,6 +200,11 @@ impl<'a> Reply<'a> {
         self.header(if self.proto == Proto::Resp3 { b'~' } else { b'*' }, len);
     }
 
+    /// Begins a message that nobody asked for: an array in RESP2.
+    pub fn push(&mut self, len: usize) {
+        self.header(if self.proto == Proto::Resp3 { b'>' } else { b'*' }, len);
+    }
+
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
         let text = format!("{value}");
@@ -264,6 +269,7 @@ mod tests {
         assert_eq!(both(|r| r.null_array()), pair("*-1\r\n", "_\r\n"));
         assert_eq!(both(|r| r.map(2)), pair("*4\r\n", "%2\r\n"));
         assert_eq!(both(|r| r.set(2)), pair("*2\r\n", "~2\r\n"));
+        assert_eq!(both(|r| r.push(2)), pair("*2\r\n", ">2\r\n"));
         assert_eq!(both(|r| r.double(1.5)), pair("$3\r\n1.5\r\n", ",1.5\r\n"));
         assert_eq!(both(|r| r.verbatim("hi")), pair("$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"));
         assert_eq!(both(|r| r.int(-7)), pair(":-7\r\n", ":-7\r\n"));

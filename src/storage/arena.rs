@@ -185,6 +185,12 @@ impl Arena {
         self.held_bytes
     }
 
+    /// What `held_bytes` must be. Cost: a look at each segment.
+    #[must_use]
+    pub fn counted_bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.bytes.capacity()).sum()
+    }
+
     /// Bytes held that the next blocks may use.
     #[must_use]
     pub fn spare_bytes(&self) -> usize {

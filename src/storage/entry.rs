@@ -4,14 +4,18 @@
 //! `SHARED_VALUE_BYTES_MIN` and more lie outside as reference-counted `Bytes`, their number in the entry.
 //!
 //! ```text
-//! flags 1 | key length 1 | value length 1 | [key length 4] [value length 2] | [expire_at 5 or 8] | [refill 8] | key | value
+//! flags 1 | key length 1 | value length 1 | [key length 4] [value length 2] | [expire_at 5, 8 or 24] | [refill 8] | key | value
 //! ```
+//! With a limit on its idle time an entry has three words for its end: when it ends, the latest end, the limit.
 //! Flags: kind in bits 0 to 2 (7 is the arena's mark of a free block), `EXPIRE_*` in 3 and 4, then one bit each.
 //! A length byte of 255 says that the longer field follows.
+
+use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
 use super::arena::FREE;
+use super::meta::{Idle, Meta, Refill, dies_at};
 use super::shared::SharedValues;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
@@ -19,6 +23,7 @@ const KIND_MASK: u8 = 0b0000_0111;
 const EXPIRE_MASK: u8 = 0b0001_1000;
 const EXPIRE_SHORT: u8 = 0b0000_1000;
 const EXPIRE_LONG: u8 = 0b0001_0000;
+const EXPIRE_IDLE: u8 = 0b0001_1000;
 const HAS_REFILL: u8 = 0b0010_0000;
 const SHARED: u8 = 0b0100_0000;
 const EDITED: u8 = 0b1000_0000;
@@ -26,6 +31,7 @@ const EDITED: u8 = 0b1000_0000;
 const FIXED_BYTES: usize = 3;
 const LONGER: u8 = u8::MAX;
 const REFILL_BYTES: usize = 8;
+const IDLE_BYTES: usize = 24;
 /// The number of a shared value.
 const SHARED_BYTES: usize = 4;
 
@@ -48,45 +54,6 @@ pub enum Kind {
 }
 
 const _: () = assert!((Kind::Pass as u8) < FREE);
-
-/// What FILL keeps with a value: how long it may be served stale and what it cost to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Refill {
-    /// Milliseconds past `expire_at` during which the value may be served stale.
-    pub grace_ms: u32,
-    /// Milliseconds from lease to PUT: XFetch's delta.
-    pub delta_ms: u32,
-}
-
-/// Everything about an entry except its key and value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
-    pub kind: Kind,
-    /// Wall-clock milliseconds since the epoch at which the entry expires.
-    pub expire_at: Option<i64>,
-    pub refill: Option<Refill>,
-    /// Whether the value was changed in place since it was set: OBJECT ENCODING calls that `raw`.
-    pub edited: bool,
-}
-
-impl Meta {
-    /// An ordinary value.
-    #[must_use]
-    pub fn value(expire_at: Option<i64>) -> Meta {
-        Meta { kind: Kind::Value, expire_at, refill: None, edited: false }
-    }
-
-    /// When the entry is of no more use to anybody: its deadline plus its grace.
-    #[must_use]
-    pub fn dies_at(&self) -> Option<i64> {
-        dies_at(self.expire_at, self.refill)
-    }
-}
-
-fn dies_at(expire_at: Option<i64>, refill: Option<Refill>) -> Option<i64> {
-    let grace_ms = refill.map_or(0, |refill| i64::from(refill.grace_ms));
-    expire_at.map(|at| at.saturating_add(grace_ms))
-}
 
 /// A value on its way into an entry. Built before any lock is taken, so that large copies happen outside.
 #[derive(Clone, Debug)]
@@ -193,17 +160,18 @@ impl Content<'_> {
 #[inline]
 #[must_use]
 pub fn entry_bytes(key_bytes: usize, content: Content<'_>, meta: Meta) -> usize {
-    Shape::of(key_bytes, content.len(), expire_flag(meta.expire_at), meta.refill.is_some()).total()
+    Shape::of(key_bytes, content.len(), expire_flag(meta.expire_at, meta.idle), meta.refill.is_some()).total()
 }
 
 /// Writes an entry of `entry_bytes` into a block. Cost: one copy of key and content.
 #[inline]
 pub fn write(block: &mut [u8], key: &[u8], content: Content<'_>, meta: Meta) {
-    let shape = Shape::of(key.len(), content.len(), expire_flag(meta.expire_at), meta.refill.is_some());
+    let expire = expire_flag(meta.expire_at, meta.idle);
+    let shape = Shape::of(key.len(), content.len(), expire, meta.refill.is_some());
     shape.write_lengths(block);
-    let mut flags = meta.kind as u8 | expire_flag(meta.expire_at);
+    let mut flags = meta.kind as u8 | expire;
     if let Some(at) = meta.expire_at {
-        write_expire_at(block, shape.fixed(), at);
+        write_expire_at(block, shape.fixed(), at, meta.idle);
     }
     if let Some(refill) = meta.refill {
         flags |= HAS_REFILL;
@@ -294,6 +262,19 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The limit on the entry's idle time.
+    #[inline]
+    #[must_use]
+    pub fn idle(&self) -> Option<Idle> {
+        if self.flags() & EXPIRE_MASK != EXPIRE_IDLE {
+            return None;
+        }
+        let at = self.shape.fixed();
+        let until = self.block[at + 8..].first_chunk().map_or(i64::MAX, |bytes| i64::from_le_bytes(*bytes));
+        let ms = self.block[at + 16..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        NonZeroU64::new(ms).map(|ms| Idle { ms, until })
+    }
+
     #[must_use]
     pub fn refill(&self) -> Option<Refill> {
         if self.flags() & HAS_REFILL == 0 {
@@ -307,7 +288,13 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn meta(&self) -> Meta {
         let edited = self.is_edited();
-        Meta { kind: self.kind(), expire_at: self.expire_at(), refill: self.refill(), edited }
+        Meta {
+            kind: self.kind(),
+            expire_at: self.expire_at(),
+            idle: self.idle(),
+            refill: self.refill(),
+            edited,
+        }
     }
 
     /// When the entry is of no more use to anybody: its deadline plus its grace.
@@ -376,14 +363,15 @@ pub fn set_edited(block: &mut [u8], edited: bool) {
     block[0] = if edited { block[0] | EDITED } else { block[0] & !EDITED };
 }
 
-/// Changes a deadline in place; false where the new one needs more or less room than the old.
-pub fn replace_expire_at(block: &mut [u8], expire_at: Option<i64>) -> bool {
-    let fits = block[0] & EXPIRE_MASK == expire_flag(expire_at);
+/// Changes a deadline and the limit of idle time in place; false where the new ones need more or less room
+/// than the old.
+pub fn replace_expire_at(block: &mut [u8], expire_at: Option<i64>, idle: Option<Idle>) -> bool {
+    let fits = block[0] & EXPIRE_MASK == expire_flag(expire_at, idle);
     if let Some(at) = expire_at
         && fits
     {
         let place = Shape::read(block).fixed();
-        write_expire_at(block, place, at);
+        write_expire_at(block, place, at, idle);
     }
     fits
 }
@@ -403,19 +391,24 @@ pub fn resize_in_place(block: &mut [u8], len: usize) -> Option<&mut [u8]> {
 }
 
 #[inline]
-fn expire_flag(expire_at: Option<i64>) -> u8 {
+fn expire_flag(expire_at: Option<i64>, idle: Option<Idle>) -> u8 {
     match expire_at {
         None => 0,
+        Some(_) if idle.is_some() => EXPIRE_IDLE,
         Some(at) if at >= EPOCH_MS && at - EPOCH_MS < 1 << SHORT_BITS => EXPIRE_SHORT,
         Some(_) => EXPIRE_LONG,
     }
 }
 
-fn write_expire_at(block: &mut [u8], place: usize, at: i64) {
-    if expire_flag(Some(at)) == EXPIRE_SHORT {
+fn write_expire_at(block: &mut [u8], place: usize, at: i64, idle: Option<Idle>) {
+    if expire_flag(Some(at), idle) == EXPIRE_SHORT {
         block[place..place + 5].copy_from_slice(&(at - EPOCH_MS).to_le_bytes()[..5]);
-    } else {
-        block[place..place + 8].copy_from_slice(&at.to_le_bytes());
+        return;
+    }
+    block[place..place + 8].copy_from_slice(&at.to_le_bytes());
+    if let Some(Idle { ms, until }) = idle {
+        block[place + 8..place + 16].copy_from_slice(&until.to_le_bytes());
+        block[place + 16..place + IDLE_BYTES].copy_from_slice(&ms.get().to_le_bytes());
     }
 }
 
@@ -490,7 +483,8 @@ fn expire_bytes(flags: u8) -> usize {
     match flags & EXPIRE_MASK {
         0 => 0,
         EXPIRE_SHORT => 5,
-        _ => 8,
+        EXPIRE_LONG => 8,
+        _ => IDLE_BYTES,
     }
 }
 
@@ -510,12 +504,21 @@ mod tests {
             Just(EPOCH_MS),
             Just(EPOCH_MS + (1 << SHORT_BITS))
         ]);
-        (kind, expire_at, refill, any::<bool>()).prop_map(|(kind, expire_at, refill, edited)| Meta {
-            kind,
-            expire_at,
-            refill,
-            edited,
-        })
+        (kind, expire_at, idles(), refill, any::<bool>()).prop_map(
+            |(kind, expire_at, idle, refill, edited)| Meta {
+                kind,
+                expire_at,
+                idle: idle.filter(|_| expire_at.is_some()),
+                refill,
+                edited,
+            },
+        )
+    }
+
+    fn idles() -> impl Strategy<Value = Option<Idle>> {
+        let ms = any::<u64>().prop_filter_map("not zero", NonZeroU64::new);
+        let until = prop_oneof![Just(i64::MAX), any::<i64>()];
+        proptest::option::of((ms, until)).prop_map(|both| both.map(|(ms, until)| Idle { ms, until }))
     }
 
     fn lens() -> impl Strategy<Value = usize> {
@@ -525,7 +528,13 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn entry_gives_back_what_went_in(key_len in lens(), value_len in lens(), meta in metas(), later in any::<Option<i64>>()) {
+        fn entry_gives_back_what_went_in(
+            key_len in lens(),
+            value_len in lens(),
+            meta in metas(),
+            later in any::<Option<i64>>(),
+            idle in idles(),
+        ) {
             let (key, value) = (vec![b'k'; key_len], vec![b'v'; value_len]);
             let shared = SharedValues::default();
             let content = Content::Inline(&value);
@@ -536,9 +545,10 @@ mod tests {
             let entry = Entry::read(&block, &shared);
             prop_assert_eq!((entry.key(), entry.value().as_slice(), entry.meta()), (&key[..], &value[..], meta));
             prop_assert_eq!(entry.bytes() + 3, block.len());
-            if replace_expire_at(&mut block, later) {
+            let idle = idle.filter(|_| later.is_some());
+            if replace_expire_at(&mut block, later, idle) {
                 let entry = Entry::read(&block, &shared);
-                prop_assert_eq!(entry.meta(), Meta { expire_at: later, ..meta });
+                prop_assert_eq!(entry.meta(), Meta { expire_at: later, idle, ..meta });
                 prop_assert_eq!((entry.key(), entry.value().as_slice()), (&key[..], &value[..]));
             }
         }

@@ -37,6 +37,23 @@ impl SharedValues {
         &self.values[number as usize]
     }
 
+    /// Values that are there.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len() - self.vacant.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What `bytes` must be. Cost: a look at each value.
+    #[must_use]
+    pub fn counted_bytes(&self) -> usize {
+        self.values.iter().map(Bytes::len).sum()
+    }
+
     /// Takes a value out; dropping it may free a large block, best done outside of any lock.
     pub fn take(&mut self, number: u32) -> Bytes {
         let value = std::mem::take(&mut self.values[number as usize]);

@@ -6,12 +6,17 @@
 //! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
 //! record in the wheel no later than its `sweep_at`.
 
+mod recount;
+
 use bytes::Bytes;
+
+pub use recount::Recount;
 
 use super::LineAddress;
 use super::arena::{Arena, Block};
-use super::entry::{self, Content, Entry, Kind, Meta, NewValue};
+use super::entry::{self, Content, Entry, Kind, NewValue};
 use super::eviction;
+use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};
 use super::wheel::Wheel;
@@ -115,8 +120,8 @@ impl Store {
     /// Cost: one copy of key and small value; rarely one bucket is split.
     pub fn put(&mut self, now_ms: i64, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) -> Option<Removed> {
         let found = self.find(key);
-        found.into_iter().for_each(|found| self.touch(found, now_ms));
-        let before = found.and_then(|found| self.entry(found).meta().expire_at);
+        found.into_iter().for_each(|found| self.note_use(found, now_ms));
+        let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
         let removed = found.map(|found| self.forget(found));
         let content = match value {
             NewValue::Small(bytes) => Content::Inline(bytes),
@@ -125,7 +130,7 @@ impl Store {
         self.write(key, found, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
         self.hidden += usize::from(meta.kind != Kind::Value);
-        self.file(now_ms, key.hash, before, meta.expire_at);
+        self.file(now_ms, key.hash, filed_at, meta.expire_at);
         removed
     }
 
@@ -179,11 +184,20 @@ impl Store {
         entry::set_kind(self.arena.bytes_mut(found.block), Kind::Stale);
     }
 
-    /// Sets or removes a deadline. Cost: a new or removed one copies a small value.
-    pub fn set_expire_at(&mut self, now_ms: i64, key: &Key<'_>, found: Found, expire_at: Option<i64>) {
+    /// Sets or removes a deadline and the limit of idle time that moves it. Cost: a new or removed one copies a
+    /// small value.
+    pub fn set_expire_at(
+        &mut self,
+        now_ms: i64,
+        key: &Key<'_>,
+        found: Found,
+        expire_at: Option<i64>,
+        idle: Option<Idle>,
+    ) {
         let entry = self.entry(found);
-        let (before, meta) = (entry.expire_at(), Meta { expire_at, ..entry.meta() });
-        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at) {
+        let (had_one, filed_at) = (entry.expire_at().is_some(), sweep_at(&entry));
+        let meta = Meta { expire_at, idle, ..entry.meta() };
+        if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at, idle) {
             let entry = self.entry(found);
             match entry.content() {
                 Content::Shared(number) => self.write(key, Some(found), Content::Shared(number), meta),
@@ -194,8 +208,18 @@ impl Store {
             };
         }
         self.expiring += usize::from(expire_at.is_some());
-        self.expiring -= usize::from(before.is_some());
-        self.file(now_ms, key.hash, before, expire_at);
+        self.expiring -= usize::from(had_one);
+        self.file(now_ms, key.hash, filed_at, expire_at);
+    }
+
+    /// Moves the deadline of an entry with limited idle time, for an access at `now_ms`. Never to an earlier time,
+    /// so the wheel need not hear of it.
+    pub fn touch(&mut self, now_ms: i64, found: Found) {
+        let entry = self.entry(found);
+        if let (Some(idle), Some(before)) = (entry.idle(), entry.expire_at()) {
+            let later = idle.ends_at(now_ms).max(before);
+            entry::replace_expire_at(self.arena.bytes_mut(found.block), Some(later), Some(idle));
+        }
     }
 
     /// Visits one step of a scan and returns the cursor of the next, 0 at the end.
@@ -351,10 +375,10 @@ impl Store {
         Found { block, ..found }
     }
 
-    /// Adds a record to the wheel where that of the deadline `before` would come too late.
-    fn file(&mut self, now_ms: i64, hash: u64, before: Option<i64>, expire_at: Option<i64>) {
+    /// Adds a record to the wheel where the one that lies at `filed_at`, or before, would come too late.
+    fn file(&mut self, now_ms: i64, hash: u64, filed_at: Option<i64>, expire_at: Option<i64>) {
         let Some(at) = expire_at else { return };
-        if before.is_some_and(|before| before <= at) {
+        if filed_at.is_some_and(|filed_at| filed_at <= at) {
             return;
         }
         self.wheel.push(now_ms, at, record_of(hash));
@@ -385,178 +409,17 @@ pub(super) fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
 }
 
 /// When there is next something to do about an entry's time: it expires, or its grace ends.
-fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
+pub(super) fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
     if entry.kind() == Kind::Stale { entry.dies_at() } else { entry.expire_at() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{Refill, ValueRef};
-    use proptest::prelude::*;
-    use std::collections::HashMap;
-
     const SEED: HashSeed = HashSeed(1, 2);
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Put { key: u16, len: usize, meta: Meta },
-        Remove { key: u16 },
-        Edit { key: u16, len: usize },
-        Expire { key: u16, at: Option<i64> },
-        Stale { key: u16 },
-        Compact { entries: usize },
-        Sweep { ms: i64 },
-    }
-
-    fn lens() -> impl Strategy<Value = usize> {
-        prop_oneof![6 => 0..120usize, 2 => 200..1200usize, 1 => 3900..4300usize, 1 => 16_370..16_400usize]
-    }
-
-    fn deadlines() -> impl Strategy<Value = Option<i64>> {
-        prop_oneof![Just(None), (0..2_000_000_000_000i64).prop_map(Some), (0..5_000i64).prop_map(Some)]
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let key = || prop_oneof![0..40u16, 0..600u16];
-        let refill = proptest::option::of(
-            (0..3_000u32, any::<u32>()).prop_map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }),
-        );
-        let meta = (deadlines(), refill, any::<bool>()).prop_map(|(expire_at, refill, edited)| Meta {
-            kind: Kind::Value,
-            expire_at,
-            refill,
-            edited,
-        });
-        proptest::collection::vec(
-            prop_oneof![
-                8 => (key(), lens(), meta).prop_map(|(key, len, meta)| Step::Put { key, len, meta }),
-                5 => key().prop_map(|key| Step::Remove { key }),
-                3 => (key(), lens()).prop_map(|(key, len)| Step::Edit { key, len }),
-                2 => (key(), deadlines()).prop_map(|(key, at)| Step::Expire { key, at }),
-                1 => key().prop_map(|key| Step::Stale { key }),
-                2 => (1..300usize).prop_map(|entries| Step::Compact { entries }),
-                1 => (0..1_500i64).prop_map(|ms| Step::Sweep { ms }),
-            ],
-            0..400,
-        )
-    }
-
-    type Model = HashMap<Vec<u8>, (Vec<u8>, Meta)>;
-
-    fn key(number: u16) -> Vec<u8> {
-        // Lengths on both sides of what one byte can say.
-        let mut key = number.to_string().into_bytes();
-        key.resize(if number.is_multiple_of(97) { 300 } else { 6 + usize::from(number % 20) }, b'-');
-        key
-    }
 
     fn hashed(bytes: &[u8]) -> Key<'_> {
         Key { bytes, hash: SEED.hash(bytes) }
-    }
-
-    /// One step on both sides. `pattern` makes values tell their writers.
-    fn apply(store: &mut Store, model: &mut Model, now: &mut i64, step: Step, pattern: u8) {
-        let live = |store: &Store, number| store.find(&hashed(&key(number)));
-        match step {
-            Step::Put { key: number, len, meta } => {
-                let (key, value) = (key(number), vec![pattern; len]);
-                let old = store.put(*now, &hashed(&key), &NewValue::copied(&value), meta);
-                let before = model.insert(key, (value, meta));
-                assert_eq!(old.map(|old| old.kind), before.as_ref().map(|(_, meta)| meta.kind));
-            }
-            Step::Remove { key: number } => {
-                let removed = live(store, number).map(|found| store.remove(found));
-                let before = model.remove(&key(number));
-                assert_eq!(
-                    removed.as_ref().map(|removed| removed.kind),
-                    before.as_ref().map(|(_, meta)| meta.kind)
-                );
-                let shared = removed.and_then(|removed| removed.shared);
-                assert!(shared.is_none_or(|shared| before.is_some_and(|(value, _)| value == shared)));
-            }
-            Step::Edit { key: number, len } => {
-                let Some(found) = live(store, number) else { return };
-                let change = |bytes: &mut [u8]| bytes.last_mut().into_iter().for_each(|last| *last = pattern);
-                let found = store.edit(found, len, change);
-                assert_eq!(store.entry(found).key(), key(number));
-                if let Some((value, _)) = model.get_mut(&key(number)) {
-                    value.resize(len, 0);
-                    change(value);
-                }
-            }
-            Step::Expire { key: number, at } => {
-                let (bytes, Some(found)) = (key(number), live(store, number)) else { return };
-                store.set_expire_at(*now, &hashed(&bytes), found, at);
-                model.entry(bytes).and_modify(|(_, meta)| meta.expire_at = at);
-            }
-            Step::Stale { key: number } => {
-                let Some(found) = live(store, number) else { return };
-                store.mark_stale(found);
-                model.entry(key(number)).and_modify(|(_, meta)| meta.kind = Kind::Stale);
-            }
-            Step::Compact { entries } => drop(store.compact(entries, false)),
-            Step::Sweep { ms } => sweep(store, model, now, ms),
-        }
-    }
-
-    /// Plays the keyspace: what is dead goes, what is not is filed again.
-    fn sweep(store: &mut Store, model: &mut Model, now: &mut i64, ms: i64) {
-        *now += ms;
-        while let Some(record) = store.sweep_pop(*now) {
-            let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= *now);
-            if let Some(found) = store.find_record(record, is_dead) {
-                model.remove(store.entry(found).key());
-                store.remove(found);
-            } else if let Some(found) = store.find_record(record, |_| true) {
-                if store.entry(found).expire_at().is_some_and(|at| at <= *now) {
-                    model
-                        .entry(store.entry(found).key().to_vec())
-                        .and_modify(|(_, meta)| meta.kind = Kind::Stale);
-                    store.mark_stale(found);
-                }
-                store.sweep_later(*now, record, found);
-            }
-        }
-        let overdue = model.values().filter(|(_, meta)| meta.dies_at().is_some_and(|at| at <= *now - 64));
-        assert_eq!(overdue.count(), 0, "dead entries are left");
-    }
-
-    fn compare(store: &Store, model: &Model) {
-        assert_eq!(store.len(), model.len());
-        assert_eq!(store.expiring(), model.values().filter(|(_, meta)| meta.expire_at.is_some()).count());
-        assert_eq!(store.hidden(), model.values().filter(|(_, meta)| meta.kind != Kind::Value).count());
-        let mut seen = 0;
-        store.each(|entry| {
-            seen += 1;
-            let (value, meta) = &model[entry.key()];
-            assert_eq!((entry.value().as_slice(), entry.meta()), (&value[..], *meta));
-            assert_eq!(matches!(entry.value(), ValueRef::Shared(_)), is_shared(&entry));
-        });
-        assert_eq!(seen, model.len());
-        for (key, (value, _)) in model {
-            assert_eq!(store.get(&hashed(key)).map(|entry| entry.value().len()), Some(value.len()));
-        }
-    }
-
-    fn is_shared(entry: &Entry<'_>) -> bool {
-        matches!(entry.content(), Content::Shared(_))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn store_answers_like_a_map(steps in steps()) {
-            let (mut store, mut model, mut now) = (Store::new(SEED), Model::new(), 1_000);
-            for (at, step) in steps.into_iter().enumerate() {
-                apply(&mut store, &mut model, &mut now, step, at as u8);
-            }
-            compare(&store, &model);
-            while store.is_scattered() {
-                store.compact(100, false);
-            }
-            compare(&store, &model);
-        }
     }
 
     #[test]

@@ -254,9 +254,13 @@ fn at_bench(shared: &Shared, work: impl FnOnce(&mut Bench<'_>)) {
     let settings_version = shared.settings_version();
     let effects = &mut Effects::default();
     let meter = &mut Meter::new(shared.clock.clone(), shared.calls[0].clone());
-    let mut bench = Bench { shared, settings, settings_version, rules, counters, now, effects, meter };
+    let deliveries = Vec::new();
+    let mut bench =
+        Bench { shared, settings, settings_version, rules, counters, now, effects, deliveries, meter };
     work(&mut bench);
     while !bench.effects.is_empty() {
+        bench.publish_events();
+        bench.tell_changes();
         bench.effects.alarms.clear();
         bench.effects.freed.clear();
         for (slot, answer) in std::mem::take(&mut bench.effects.answers) {

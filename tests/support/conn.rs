@@ -90,6 +90,8 @@ impl Conn {
                 self.received.extend_from_slice(&chunk[..count]);
                 Ok(())
             }
+            // A process that was stopped and goes on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Err(format!("no reply within {PATIENCE:?}"))
             }

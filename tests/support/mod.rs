@@ -199,7 +199,7 @@ impl FlightFacts {
 pub struct Figures(HashMap<String, u64>);
 
 impl Figures {
-    fn of(info: &str) -> Figures {
+    pub fn of(info: &str) -> Figures {
         let pairs = info.lines().filter_map(|line| line.split_once(':'));
         Figures(pairs.filter_map(|(name, figure)| Some((name.to_owned(), figure.parse().ok()?))).collect())
     }

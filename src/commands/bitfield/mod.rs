@@ -11,6 +11,7 @@ use super::bits::{bit_offset, checked_offset};
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::spec::{Category, Flag, Group, Handler, Spec, block, integer, key, one_of, string, token};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::int::parse_i64;
 use crate::storage::ValueRef;
@@ -213,7 +214,7 @@ fn write_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step], reach: usize) 
     reply.array(steps.len());
     let mut view = ctx.keys.view(key);
     let len = view.peek(key).map_or(0, ValueRef::len).max(reach);
-    view.edit_if(key, len, |bytes| {
+    let tells = view.edit_if(key, len, |bytes| {
         let mut is_changed = false;
         for step in steps {
             let (answer, changes) = step.run(bytes);
@@ -225,4 +226,7 @@ fn write_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step], reach: usize) 
         }
         is_changed
     });
+    if tells {
+        view.notify(Classes::STRING, "setbit", key.bytes);
+    }
 }

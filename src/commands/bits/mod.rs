@@ -16,6 +16,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::span::Span;
 use super::spec::{Category, Flag, Group, Handler, Spec, block, integer, key, one_of, token};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::int::parse_i64;
 use crate::keyspace::Expiry;
@@ -182,11 +183,14 @@ fn setbit(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let mut view = ctx.keys.view(&key);
     let len = view.peek(&key).map_or(0, ValueRef::len).max(at + 1);
     let mut before = false;
-    view.edit_if(&key, len, |bytes| {
+    let is_changed = view.edit_if(&key, len, |bytes| {
         before = bytes[at] & mask != 0;
         bytes[at] = if on { bytes[at] | mask } else { bytes[at] & !mask };
         before != on
     });
+    if is_changed {
+        view.notify(Classes::STRING, "setbit", key.bytes);
+    }
     ctx.reply.int(i64::from(before));
     Ok(())
 }

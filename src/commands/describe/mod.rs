@@ -303,7 +303,7 @@ fn keys_of_request(args: &Args<'_>) -> Result<(Vec<KeySpec>, Vec<KeyAt>), Comman
         false => row.subcommand(args.word(first + 1)),
     });
     let row = row.ok_or(CommandError::err("Invalid command specified"))?;
-    let specs = row.key_specs.specs.clone();
+    let specs: Vec<KeySpec> = row.key_specs.specs.iter().filter(|spec| spec.is_of_keys()).cloned().collect();
     if specs.is_empty() {
         return Err(CommandError::err("The command has no key arguments"));
     }

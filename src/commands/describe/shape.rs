@@ -14,7 +14,9 @@ pub fn write_info(reply: &mut Reply<'_>, row: &Row) {
     reply.array(10);
     reply.bulk(row.full_name.as_bytes());
     reply.int(row.arity);
-    let mut flags: Vec<&str> = spec.flags.iter().map(|flag| flag.name()).collect();
+    // Redis keeps that one to itself.
+    let shown = spec.flags.iter().filter(|flag| **flag != Flag::MayReplicate);
+    let mut flags: Vec<&str> = shown.map(|flag| flag.name()).collect();
     if spec.counts_keys() && !spec.has(Flag::MovableKeys) {
         flags.push(Flag::MovableKeys.name());
     }
@@ -176,7 +178,7 @@ fn write_arguments(reply: &mut Reply<'_>, args: &[Arg], key_specs: &mut std::sli
 fn kind_name(kind: ArgKind) -> &'static str {
     match kind {
         ArgKind::Key(_) => "key",
-        ArgKind::String => "string",
+        ArgKind::String | ArgKind::ShardChannel => "string",
         ArgKind::Integer => "integer",
         ArgKind::Double => "double",
         ArgKind::UnixTime => "unix-time",

@@ -11,16 +11,15 @@ use crate::commands::error::CommandError;
 use crate::fill::Token;
 use crate::keyspace::{Put, PutKind};
 use crate::protocol::reply::Reply;
-use crate::storage::NewValue;
 
 /// The message of a FILL.FAIL without one.
 const FAILED: &[u8] = b"fill failed";
 
 pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let (token, value) = (args.take()?, NewValue::copied(args.take()?));
+    let (token, value) = (args.take()?, args.value()?);
     let keep = keep_options(ctx, args, "fill.put", true)?;
-    let kind = PutKind::Value { value, grace_ms: keep.grace_ms };
+    let kind = PutKind::Value { value, grace_ms: keep.grace_ms, idle_ms: keep.idle_ms };
     let done = answer(ctx, &key, token, kind, keep.expire_at);
     write_put(&mut ctx.reply, done);
     Ok(())
@@ -31,7 +30,7 @@ pub(super) fn mput(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let mut triples = Vec::with_capacity(count);
     for _ in 0..count {
         let key = args.key(ctx.keys.keyspace)?;
-        triples.push((key, args.take()?, NewValue::copied(args.take()?)));
+        triples.push((key, args.take()?, args.value()?));
     }
     let options = args.position();
     // Each value draws its own JITTER; the options are read once before anything is stored.
@@ -41,7 +40,7 @@ pub(super) fn mput(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     for (key, token, value) in triples {
         args.seek(options);
         let keep = keep_options(ctx, args, "fill.mput", true)?;
-        let kind = PutKind::Value { value, grace_ms: keep.grace_ms };
+        let kind = PutKind::Value { value, grace_ms: keep.grace_ms, idle_ms: keep.idle_ms };
         let done = answer(ctx, &key, token, kind, keep.expire_at);
         write_put(&mut ctx.reply, done);
     }

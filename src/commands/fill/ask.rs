@@ -12,10 +12,10 @@ use crate::base::metrics::Counter;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
-use crate::commands::session::{LeaseHeld, Parked, ReplyMode};
+use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::commands::value::write_value;
 use crate::fill::{Answer, Grant, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome, home};
+use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome};
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
 
@@ -60,20 +60,22 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     };
     if waits && has_slot {
         let client = ctx.session.client.clone();
-        let home = home(ctx.session.db, &key, 0);
-        let slot = ReplySlot::one(ctx.session.slots.next_seq(), client.id, home, client.post_box.clone());
+        let home = view.home(&key, 0);
+        let slot = ReplySlot::one(ctx.session.slots.next_seq(), home, client.post_box.clone());
         client.post_box.open_slot(slot.clone());
         view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
-        ctx.session.slots.parked = Some(Parked { slot, order: None });
+        let tracked = tracked(ctx.session, &[key]);
+        ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
     } else if waits {
         let outcome = shed(ctx.settings.fill_wait_ms);
         ctx.counters.add(Counter::FillShedSlots, 1);
         count_outcome(ctx.counters, &outcome);
         write_outcome(&mut ctx.reply, &outcome);
     }
+    let held = grant.map(|grant| LeaseHeld { home: view.home(&key, 0), serial: grant.token.serial });
     drop(view);
-    if let Some(grant) = grant {
-        keep_lease(ctx, &key, grant);
+    if let Some(held) = held {
+        keep_lease(ctx, held);
     }
     Ok(())
 }
@@ -124,7 +126,8 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         }
     }
     for (at, grant) in granted {
-        keep_lease(ctx, &keys[at], grant);
+        let home = ctx.keys.view(&keys[at]).home(&keys[at], 0);
+        keep_lease(ctx, LeaseHeld { home, serial: grant.token.serial });
     }
     Ok(())
 }
@@ -147,21 +150,27 @@ fn park_all(
 ) {
     let client = ctx.session.client.clone();
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
-    let homes = waiting.iter().map(|at| home(ctx.session.db, &keys[*at], *at)).collect();
+    let homes = waiting.iter().map(|at| ctx.keys.view(&keys[*at]).home(&keys[*at], *at)).collect();
     let seq = ctx.session.slots.next_seq();
-    let slot = ReplySlot::many(seq, client.id, homes, known, client.post_box.clone());
+    let slot = ReplySlot::many(seq, homes, known, client.post_box.clone());
     client.post_box.open_slot(slot.clone());
     for at in waiting {
         let terms = WaitTerms { slot: slot.clone(), index: at, ask: asked.clone() };
         ctx.keys.view(&keys[at]).park(&keys[at], terms);
     }
-    ctx.session.slots.parked = Some(Parked { slot, order: Some(order) });
+    let tracked = tracked(ctx.session, keys);
+    ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked });
+}
+
+/// The keys that an invalidation must follow the answer for.
+fn tracked(session: &Session, keys: &[Key<'_>]) -> Box<[Box<[u8]>]> {
+    let keys = if session.tracking.is_some() { keys } else { &[] };
+    keys.iter().map(|key| Box::from(key.bytes)).collect()
 }
 
 /// Remembers a lease that this reply grants, and lets the reply out at once.
-fn keep_lease(ctx: &mut Ctx<'_>, key: &Key<'_>, grant: Grant) {
-    let home = home(ctx.session.db, key, 0);
-    ctx.session.leases.add(LeaseHeld { home, serial: grant.token.serial });
+fn keep_lease(ctx: &mut Ctx<'_>, held: LeaseHeld) {
+    ctx.session.leases.add(held);
     if ctx.session.slots.open > 0 {
         let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
         for slot in ctx.session.post_box().claim_all() {

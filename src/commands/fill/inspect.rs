@@ -1,14 +1,18 @@
-//! FILL.INFO and FILL.LIST: the open flights, for operators.
+//! FILL.INFO, FILL.LIST and FILL.TOP: the open flights and the hot keys, for operators.
 
 use crate::base::int::parse_i64;
 use crate::base::limits::SHARDS;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
+use crate::fill::Saved;
 use crate::keyspace::FlightInfo;
+use crate::protocol::reply::Reply;
 
 /// Flights that FILL.LIST shows without COUNT.
 const LIST_COUNT: usize = 100;
+/// Keys that FILL.TOP shows without COUNT.
+const TOP_COUNT: usize = 10;
 
 pub(super) fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
@@ -21,13 +25,7 @@ pub(super) fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 }
 
 pub(super) fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let mut count = LIST_COUNT;
-    if args.skip("COUNT") {
-        let number = parse_i64(args.take()?).ok_or(CommandError::NotAnInteger)?;
-        let positive = usize::try_from(number).ok().filter(|count| *count > 0);
-        count = positive.ok_or_else(|| CommandError::err("COUNT must be positive"))?;
-    }
-    args.finish()?;
+    let count = count(args, LIST_COUNT)?;
     let mut flights = Vec::with_capacity(SHARDS);
     ctx.keys.each_shard(ctx.keys.db, |view| view.fill_list(&mut flights));
     flights.sort_by(|a, b| b.age_ms.cmp(&a.age_ms).then_with(|| a.key.cmp(&b.key)));
@@ -35,6 +33,46 @@ pub(super) fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     ctx.reply.array(flights.len());
     flights.iter().for_each(|flight| write_flight(ctx, flight));
     Ok(())
+}
+
+pub(super) fn top(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let count = count(args, TOP_COUNT)?;
+    let mut saved = Vec::new();
+    ctx.keys.each_shard(ctx.keys.db, |view| view.fill_top(&mut saved));
+    saved.sort_by(|a, b| b.fills.cmp(&a.fills).then_with(|| a.key.cmp(&b.key)).then_with(|| a.db.cmp(&b.db)));
+    saved.truncate(count);
+    ctx.reply.array(saved.len());
+    saved.iter().for_each(|key| write_saved(&mut ctx.reply, key));
+    Ok(())
+}
+
+/// `[COUNT n]` up to the end of the request.
+fn count(args: &mut Args<'_>, default: usize) -> Result<usize, CommandError> {
+    let mut count = default;
+    if args.skip("COUNT") {
+        let number = parse_i64(args.take()?).ok_or(CommandError::NotAnInteger)?;
+        let positive = usize::try_from(number).ok().filter(|count| *count > 0);
+        count = positive.ok_or_else(|| CommandError::err("COUNT must be positive"))?;
+    }
+    args.finish()?;
+    Ok(count)
+}
+
+fn write_saved(reply: &mut Reply<'_>, saved: &Saved) {
+    reply.map(6);
+    reply.bulk(b"key");
+    reply.bulk(&saved.key);
+    let numbers = [
+        ("database", saved.db as i64),
+        ("saved", saved.fills as i64),
+        ("overcount", saved.overcount as i64),
+        ("crowds", saved.crowds as i64),
+        ("largest-crowd", saved.largest as i64),
+    ];
+    for (field, number) in numbers {
+        reply.bulk(field.as_bytes());
+        reply.int(number);
+    }
 }
 
 fn write_flight(ctx: &mut Ctx<'_>, flight: &FlightInfo) {

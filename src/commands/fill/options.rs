@@ -1,5 +1,7 @@
 //! The options of the FILL commands, with their ranges.
 
+use std::num::NonZeroU64;
+
 use crate::base::int::parse_i64;
 use crate::base::limits::{
     FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX,
@@ -7,6 +9,7 @@ use crate::base::limits::{
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
+use crate::commands::string::lifetime::idle_ms;
 use crate::fill::Ask;
 use crate::keyspace::FillAsk;
 
@@ -16,8 +19,8 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
     let mut asked = FillAsk {
         ask: Ask {
             client: ctx.session.client.id,
-            lease_ms: settings.fill_lease_ms,
             nonce: None,
+            lease_ms: u32::try_from(settings.fill_lease_ms).unwrap_or(u32::MAX),
             detached: false,
         },
         wait_ms: settings.fill_wait_ms,
@@ -54,10 +57,12 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
 pub struct Keep {
     /// Wall-clock ms at which it expires.
     pub expire_at: Option<i64>,
+    /// The longest time without an access.
+    pub idle_ms: Option<NonZeroU64>,
     pub grace_ms: u32,
 }
 
-/// Reads EX, PX, EXAT, PXAT and, for a value, GRACE and JITTER, up to the end of the request.
+/// Reads EX, PX, EXAT, PXAT and, for a value, IDLE, GRACE and JITTER, up to the end of the request.
 pub fn keep_options(
     ctx: &Ctx<'_>,
     args: &mut Args<'_>,
@@ -65,7 +70,7 @@ pub fn keep_options(
     for_value: bool,
 ) -> Result<Keep, CommandError> {
     let now_ms = ctx.now.wall_ms;
-    let (mut expire_at, mut grace_ms, mut jitter) = (None, ctx.settings.fill_grace_ms, 0);
+    let (mut expire_at, mut idle, mut grace_ms, mut jitter) = (None, None, ctx.settings.fill_grace_ms, 0);
     while !args.is_done() {
         let form = expire_form(args).filter(|(_, absolute)| for_value || !absolute);
         if let Some((unit_ms, absolute)) = form {
@@ -74,6 +79,8 @@ pub fn keep_options(
             }
             let base = if absolute { 0 } else { now_ms };
             expire_at = Some(expire_time(args.integer()?, unit_ms, base, command)?);
+        } else if for_value && idle.is_none() && args.skip("IDLE") {
+            idle = Some(idle_ms(args.take()?, now_ms, command)?);
         } else if for_value && args.skip("GRACE") {
             grace_ms = grace(args)?.into();
         } else if for_value && args.skip("JITTER") {
@@ -83,7 +90,7 @@ pub fn keep_options(
         }
     }
     let expire_at = expire_at.map(|at| jittered(at, now_ms, jitter));
-    Ok(Keep { expire_at, grace_ms: u32::try_from(grace_ms).unwrap_or(u32::MAX) })
+    Ok(Keep { expire_at, idle_ms: idle, grace_ms: u32::try_from(grace_ms).unwrap_or(u32::MAX) })
 }
 
 /// (milliseconds per unit, absolute) of an expiry option, if one comes next.
@@ -107,8 +114,9 @@ fn jittered(expire_at: i64, now_ms: i64, percent: u64) -> i64 {
 }
 
 /// LEASE, whose word has been read.
-pub fn lease_ms(args: &mut Args<'_>) -> Result<u64, CommandError> {
-    ms_between(args, "LEASE", LEASE_MS_MIN, LEASE_MS_MAX)
+pub fn lease_ms(args: &mut Args<'_>) -> Result<u32, CommandError> {
+    let ms = ms_between(args, "LEASE", LEASE_MS_MIN, LEASE_MS_MAX)?;
+    Ok(u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
 /// GRACE, whose word has been read.

@@ -16,6 +16,7 @@ const STALE: Arg = integer("stale-ms").token("STALE").optional();
 const BETA: Arg = double("beta").token("BETA").optional();
 const NONCE: Arg = string("nonce").token("AS").optional();
 const DETACHED: Arg = token("detached", "DETACHED").optional();
+const IDLE: Arg = integer("idle-ms").token("IDLE").optional();
 const GRACE: Arg = integer("grace-ms").token("GRACE").optional();
 const JITTER: Arg = integer("percent").token("JITTER").optional();
 const TTL: Arg =
@@ -127,6 +128,7 @@ pub static ROWS: &[Spec] = &[
             integer("numkeys"),
             block("data", &[key("key", WRITE_KEY), string("token"), string("value")]).multiple(),
             EXPIRATION,
+            IDLE,
             GRACE,
             JITTER,
         ],
@@ -153,7 +155,7 @@ pub static ROWS: &[Spec] = &[
     Spec {
         name: "fill.put",
         summary: "Answers a lease: stores the value and answers everybody who waits.",
-        args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, GRACE, JITTER],
+        args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, IDLE, GRACE, JITTER],
         handler: Handler::Run(answer::put),
         ..ANSWER
     },
@@ -176,5 +178,19 @@ pub static ROWS: &[Spec] = &[
         reply: "1 if a value was kept as stale, else 0",
         handler: Handler::Run(answer::stale),
         ..ANSWER
+    },
+    Spec {
+        name: "fill.top",
+        group: Group::Fill,
+        since: SINCE,
+        summary: "Lists the keys of all databases whose crowds saved the most fills since CONFIG RESETSTAT.",
+        complexity: "O(K log K) for K remembered keys, at most 4,096",
+        args: &[integer("count").token("COUNT").optional()],
+        flags: &[Flag::Readonly],
+        acl: &[Category::Dangerous],
+        reply: "an array of maps of key, database, saved, overcount, crowds, largest-crowd; 10 without COUNT",
+        locking: Locking::All,
+        handler: Handler::Run(inspect::top),
+        ..Spec::EMPTY
     },
 ];

@@ -67,7 +67,7 @@ const SECTIONS: &[Section] = &[
 /// The words for all sections.
 const ALL: [&[u8]; 2] = [b"all", b"everything"];
 
-/// Draws per shard for the mean TTL of a database.
+/// Draws per shard for the mean TTL of a database, and for the share of the dead.
 const TTL_DRAWS: usize = 4;
 
 fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -168,7 +168,7 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("client_recent_max_input_buffer", largest(|seen| seen.query_bytes.load(Relaxed)));
     page.field("client_recent_max_output_buffer", largest(|seen| seen.reply_bytes.load(Relaxed)));
     page.field("blocked_clients", clients.iter().filter(|client| client.is_blocked()).count());
-    page.field("tracking_clients", 0);
+    page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
 }
 
@@ -253,7 +253,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     let [hits, missed] =
         [Counter::KeyspaceHits, Counter::GhostHits].map(|counter| ctx.shared.counted(counter));
     page.field("keyspace_hits_at_twice_maxmemory", hits + missed);
+    page.field("expired_stale_perc", format_args!("{:.2}", dead_percent(ctx)));
     let rates = &ctx.shared.rates;
+    let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
     let kib = |bytes: &AtomicU64| format!("{:.2}", bytes.load(Relaxed) as f64 / 1024.0);
     page.fields(&[
         ("instantaneous_ops_per_sec", &rates.commands.load(Relaxed).to_string()),
@@ -263,9 +265,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("sync_partial_ok", "0"),
         ("sync_partial_err", "0"),
         ("evicted_clients", "0"),
-        ("pubsub_channels", "0"),
-        ("pubsub_patterns", "0"),
-        ("pubsubshard_channels", "0"),
+        ("pubsub_channels", &pubsub.channels.len().to_string()),
+        ("pubsub_patterns", &pubsub.pattern_count().to_string()),
+        ("pubsubshard_channels", &pubsub.shard_channels.len().to_string()),
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),
@@ -276,9 +278,9 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("active_defrag_key_misses", "0"),
         ("unexpected_error_replies", "0"),
         ("dump_payload_sanitizations", "0"),
-        ("tracking_total_keys", "0"),
-        ("tracking_total_items", "0"),
-        ("tracking_total_prefixes", "0"),
+        ("tracking_total_keys", &tracking.keys().to_string()),
+        ("tracking_total_items", &tracking.items().to_string()),
+        ("tracking_total_prefixes", &tracking.prefixes.len().to_string()),
     ]);
 }
 
@@ -317,12 +319,27 @@ fn cluster(_: &mut Ctx<'_>, page: &mut Page) {
     page.field("cluster_enabled", 0);
 }
 
+/// The share of dead entries that are not reclaimed yet among those with a deadline, percent, by a sample.
+fn dead_percent(ctx: &mut Ctx<'_>) -> f64 {
+    let (mut drawn, mut dead) = (0_u32, 0_u32);
+    for db in 0..ctx.keys.keyspace.databases() {
+        ctx.keys.each_shard(db, |view| {
+            let draws = if view.expiring() > 0 { TTL_DRAWS } else { 0 };
+            for is_dead in (0..draws).filter_map(|_| view.draw_is_dead()) {
+                drawn += 1;
+                dead += u32::from(is_dead);
+            }
+        });
+    }
+    f64::from(dead) * 100.0 / f64::from(drawn.max(1))
+}
+
 fn keyspace(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
         let (mut keys, mut expires) = (0, 0);
         let mut ttls_ms = Vec::new();
         ctx.keys.each_shard(db, |view| {
-            keys += view.len();
+            keys += view.stored();
             let expiring = view.expiring();
             expires += expiring;
             if expiring > 0 {

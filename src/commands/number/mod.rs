@@ -10,6 +10,7 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::spec::{Category, Flag, Group, Handler, Spec, double, integer, key};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::int::parse_i64;
 
@@ -107,11 +108,14 @@ fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 fn add(ctx: &mut Ctx<'_>, key: &Key<'_>, increment: i64) -> Result<(), CommandError> {
     let mut sum = 0;
     let mut buffer = itoa::Buffer::new();
-    ctx.keys.view(key).recompute(key, |before| {
+    let mut view = ctx.keys.view(key);
+    view.recompute(key, |before| {
         let before = before.map_or(Some(0), parse_i64).ok_or(CommandError::NotAnInteger)?;
         sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
         Ok::<_, CommandError>(buffer.format(sum))
     })?;
+    view.notify(Classes::STRING, "incrby", key.bytes);
+    drop(view);
     ctx.reply.int(sum);
     Ok(())
 }
@@ -120,7 +124,8 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     let key = args.key(ctx.keys.keyspace)?;
     let increment = Number::parse(args.take()?);
     let mut text = String::new();
-    ctx.keys.view(&key).recompute(&key, |before| {
+    let mut view = ctx.keys.view(&key);
+    view.recompute(&key, |before| {
         let before = before.map_or(Some(Number::ZERO), Number::parse);
         let (Some(before), Some(increment)) = (before, increment) else {
             return Err(CommandError::NotAFloat);
@@ -129,6 +134,8 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
         text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
         Ok(text.as_bytes())
     })?;
+    view.notify(Classes::STRING, "incrbyfloat", key.bytes);
+    drop(view);
     ctx.reply.bulk(text.as_bytes());
     Ok(())
 }

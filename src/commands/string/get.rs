@@ -2,11 +2,12 @@
 //!
 //! A large value goes into the reply by reference, so no lock is held while it is copied or sent.
 
-use super::lifetime::Lifetime;
+use super::lifetime::{Lifetime, idle_ms};
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
 use crate::commands::value::write_found;
+use crate::keyspace::Ends;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
@@ -33,27 +34,44 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
 
 pub(super) fn getex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let mut lifetime = Lifetime::Unsaid;
+    let (mut lifetime, mut idle) = (Lifetime::Unsaid, None);
     while !args.is_done() {
-        if !lifetime.read(args, "PERSIST")? {
+        if args.skip("IDLE") {
+            idle = Some(args.take()?);
+        } else if !lifetime.read(args, "PERSIST")? {
             return Err(CommandError::Syntax);
         }
     }
     let mut view = ctx.keys.view(&key);
+    let before = view.ends(&key);
     // A wrong number is an error only where there is a key, as in Redis.
-    let deadline = match lifetime {
-        Lifetime::Until(unit, number) => match unit.deadline(number, ctx.now.wall_ms, "getex") {
-            Err(error) if view.peek(&key).is_some() => return Err(error),
-            deadline => deadline.ok(),
-        },
-        Lifetime::Unsaid | Lifetime::Alone => None,
+    let ends = match new_ends(lifetime, idle, before.unwrap_or_default(), ctx.now.wall_ms) {
+        Err(error) if before.is_some() => return Err(error),
+        ends => ends.ok().flatten(),
     };
     write_found(&mut ctx.reply, view.read(&key));
-    if let Some(at) = deadline {
+    if let Some(ends) = ends.filter(|ends| *ends != Ends::default() || before.is_some_and(|old| old != *ends))
+    {
         // A past deadline deletes, so it voids a fill also where no key is.
-        view.set_expire_at(&key, Some(at));
-    } else if lifetime == Lifetime::Alone && view.expire_at(&key).flatten().is_some() {
-        view.set_expire_at(&key, None);
+        view.set_ends(&key, ends);
     }
     Ok(())
+}
+
+/// When the key ends by GETEX's options; `None` where they say nothing.
+fn new_ends(
+    lifetime: Lifetime<'_>,
+    idle: Option<&[u8]>,
+    before: Ends,
+    now_ms: i64,
+) -> Result<Option<Ends>, CommandError> {
+    let idle_ms = idle.map(|number| idle_ms(number, now_ms, "getex")).transpose()?;
+    Ok(match lifetime {
+        Lifetime::Until(unit, number) => {
+            let until = Some(unit.deadline(number, now_ms, "getex")?);
+            Some(Ends { until, idle_ms: idle_ms.or(before.idle_ms) })
+        }
+        Lifetime::Alone => Some(Ends { until: None, idle_ms }),
+        Lifetime::Unsaid => idle_ms.map(|ms| Ends { idle_ms: Some(ms), ..before }),
+    })
 }

@@ -1,8 +1,10 @@
-//! The options of SET and GETEX that say how long a value lives: EX, PX, EXAT, PXAT, and one that stands
-//! alone (KEEPTTL, PERSIST).
+//! The options of SET and GETEX that say how long a value lives: EX, PX, EXAT, PXAT, one that stands alone
+//! (KEEPTTL, PERSIST), and IDLE, which goes with any of them.
 //!
 //! Owns their grammar and the arithmetic of deadlines, in Redis's order of checks. Knows no keys.
 //! Invariant: a deadline that is given out is positive milliseconds since the epoch.
+
+use std::num::NonZeroU64;
 
 use crate::base::int::parse_i64;
 use crate::commands::args::Args;
@@ -79,6 +81,13 @@ impl<'a> Lifetime<'a> {
         *self = said;
         Ok(())
     }
+}
+
+/// The longest idle time that IDLE's number means, ms. The errors are those of PX.
+pub fn idle_ms(number: &[u8], now_ms: i64, command: &'static str) -> Result<NonZeroU64, CommandError> {
+    let ends_at = Unit::Milliseconds.deadline(number, now_ms, command)?;
+    let ms = ends_at.checked_sub(now_ms).and_then(|ms| NonZeroU64::new(ms.unsigned_abs()));
+    ms.ok_or(CommandError::InvalidExpire(command))
 }
 
 #[cfg(test)]

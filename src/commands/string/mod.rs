@@ -2,14 +2,17 @@
 //! them in `range`; `lifetime` reads the options that say how long a value lives.
 
 mod get;
-mod lifetime;
+pub(super) mod lifetime;
 mod range;
 mod set;
 
 use super::spec::{
-    Category, Deprecated, Flag, Group, Handler, Locking, Spec, block, integer, key, one_of, string, token,
-    unix_time,
+    Arg, Category, Deprecated, Flag, Group, Handler, Locking, Spec, block, integer, key, one_of, string,
+    token, unix_time,
 };
+
+/// An extension: the value ends when nobody has asked for it so long.
+const IDLE: Arg = integer("idle-milliseconds").token("IDLE").optional();
 
 pub static ROWS: &[Spec] = &[
     Spec {
@@ -70,6 +73,7 @@ pub static ROWS: &[Spec] = &[
                 ],
             )
             .optional(),
+            IDLE,
         ],
         flags: &[Flag::Write, Flag::Fast],
         acl: &[Category::String],
@@ -193,6 +197,7 @@ pub static ROWS: &[Spec] = &[
                 ],
             )
             .optional(),
+            IDLE,
         ],
         flags: &[Flag::Write, Flag::DenyOom],
         acl: &[Category::String],

@@ -2,6 +2,7 @@
 //!
 //! Growing is bounded by `proto-max-bulk-len`. A part of a large value is read by reference.
 
+use crate::base::events::Classes;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
@@ -26,8 +27,9 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     }
     match before {
         Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail)),
-        None => view.set(&key, &NewValue::copied(tail), Expiry::None),
+        None => view.set_quietly(&key, &NewValue::copied(tail), Expiry::None),
     }
+    view.notify(Classes::STRING, "append", key.bytes);
     ctx.reply.int(len as i64);
     Ok(())
 }
@@ -78,6 +80,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Com
     let (offset, end) = (offset as usize, end as usize);
     let len = before.max(end);
     view.edit(&key, len, |bytes| bytes[offset..end].copy_from_slice(part));
+    view.notify(Classes::STRING, "setrange", key.bytes);
     ctx.reply.int(len as i64);
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Large values are copied out of the request before any lock is taken.
 
-use super::lifetime::{Lifetime, Unit};
+use super::lifetime::{Lifetime, Unit, idle_ms};
 use crate::base::hash::Key;
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
@@ -17,12 +17,13 @@ struct SetOptions<'a> {
     /// GET: answer with the value before.
     returns_old: bool,
     lifetime: Lifetime<'a>,
+    idle: Option<&'a [u8]>,
 }
 
 impl<'a> SetOptions<'a> {
     fn read(args: &mut Args<'a>) -> Result<SetOptions<'a>, CommandError> {
         let mut options =
-            SetOptions { when: SetWhen::Always, returns_old: false, lifetime: Lifetime::Unsaid };
+            SetOptions { when: SetWhen::Always, returns_old: false, lifetime: Lifetime::Unsaid, idle: None };
         while !args.is_done() {
             if options.lifetime.read(args, "KEEPTTL")? {
                 continue;
@@ -35,6 +36,8 @@ impl<'a> SetOptions<'a> {
                 options.restrict(SetWhen::Equals(args.take()?))?;
             } else if args.skip("GET") {
                 options.returns_old = true;
+            } else if args.skip("IDLE") {
+                options.idle = Some(args.take()?);
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -63,17 +66,18 @@ impl<'a> SetOptions<'a> {
 
 pub(super) fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = args.take()?;
+    let value = args.value()?;
     let options = SetOptions::read(args)?;
-    let expiry = options.expiry(ctx.now.wall_ms)?;
-    let value = NewValue::copied(value);
+    let now_ms = ctx.now.wall_ms;
+    let expiry = options.expiry(now_ms)?;
+    let idle_ms = options.idle.map(|number| idle_ms(number, now_ms, "set")).transpose()?;
     let mut view = ctx.keys.view(&key);
     if options.returns_old {
         write_found(&mut ctx.reply, view.read(&key));
     }
     let is_admitted = view.admits(&key, &options.when);
     if is_admitted {
-        view.set(&key, &value, expiry);
+        view.set_idle(&key, &value, expiry, idle_ms);
     }
     match (options.returns_old, is_admitted) {
         (true, _) => {}
@@ -85,7 +89,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
 
 pub(super) fn setnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     let mut view = ctx.keys.view(&key);
     let is_admitted = view.admits(&key, &SetWhen::Absent);
     if is_admitted {
@@ -111,7 +115,7 @@ fn set_until(
 ) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
     let expire_at = unit.deadline(args.take()?, ctx.now.wall_ms, command)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     ctx.keys.view(&key).set(&key, &value, Expiry::At(expire_at));
     ctx.reply.ok();
     Ok(())
@@ -119,7 +123,7 @@ fn set_until(
 
 pub(super) fn getset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    let value = NewValue::copied(args.take()?);
+    let value = args.value()?;
     let mut view = ctx.keys.view(&key);
     write_found(&mut ctx.reply, view.read(&key));
     view.set(&key, &value, Expiry::None);
@@ -157,7 +161,7 @@ fn pairs<'a>(
     let mut pairs = Vec::with_capacity(args.left() / 2);
     while !args.is_done() {
         let key = args.key(ctx.keys.keyspace)?;
-        pairs.push((key, NewValue::copied(args.take()?)));
+        pairs.push((key, args.value()?));
     }
     Ok(pairs)
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{AnswerKind, Known, Put, PutKind, takes_stale};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
 use crate::fill::flight::{Backoff, Failed};
-use crate::fill::{Flight, Outcome, ReplySlot, Token, Waiter};
+use crate::fill::{Outcome, ReplySlot, Token, Waiter};
+use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
-use crate::storage::{Kind, Meta, NewValue, Refill};
+use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
 
 impl View<'_> {
     /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
@@ -32,19 +34,38 @@ impl View<'_> {
             return self.refuse(key, token, answer_kind);
         };
         let flight = self.db().flights.get_mut(key.bytes);
-        let waiters = flight.map(Flight::fulfil).unwrap_or_default();
+        let waiters = flight.map(|flight| flight.fulfil()).unwrap_or_default();
         self.drop_if_over(key);
-        let ttl_ms = expire_at.map_or(-1, |at| (at - self.scope.now.wall_ms).max(0));
+        let idle_ms = match &kind {
+            PutKind::Value { idle_ms, .. } => *idle_ms,
+            PutKind::None | PutKind::Pass => None,
+        };
+        let wall_ms = self.scope.now.wall_ms;
+        let (expire_at, idle) = Ends { until: expire_at, idle_ms }.from(wall_ms);
+        let ttl_ms = expire_at.map_or(-1, |at| (at - wall_ms).max(0));
         let outcome = match &kind {
             PutKind::Value { value, .. } => Outcome::Hit { value: value.to_bytes(), ttl_ms },
             PutKind::None => Outcome::None { ttl_ms },
             PutKind::Pass => Outcome::Pass { ttl_ms },
         };
-        self.store_answer(key, kind, expire_at, fill_ms);
+        let is_value = matches!(kind, PutKind::Value { .. });
+        self.store_answer(key, kind, expire_at, idle, fill_ms);
+        self.tell_filled(key, is_value, expire_at);
         self.keyspace.fill_times.waiters.record(waiters.len() as u64);
         self.keyspace.fill_times.fill_ms.record(fill_ms);
-        self.settle_all(waiters.into_iter(), |_| outcome.clone());
+        self.settle_all(key, waiters.into_iter(), |_| outcome.clone());
         Put::Stored
+    }
+
+    /// The events of an answered token: those of a SET where a value was stored, and the fill itself.
+    fn tell_filled(&mut self, key: &Key<'_>, is_value: bool, expire_at: Option<i64>) {
+        if is_value && expire_at.is_none_or(|at| at > self.scope.now.wall_ms) {
+            self.notify(Classes::STRING, "set", key.bytes);
+            if expire_at.is_some() {
+                self.notify(Classes::GENERIC, "expire", key.bytes);
+            }
+        }
+        self.notify(Classes::FILL, "fill", key.bytes);
     }
 
     /// FAIL: hands the lease on, or shares the failure.
@@ -54,6 +75,7 @@ impl View<'_> {
         };
         self.keyspace.fill_times.fill_ms.record(fill_ms);
         let now = self.scope.now.mono_ms;
+        self.notify(Classes::FILL, "fail", key.bytes);
         let serial = self.shard.next_serial();
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return Put::Stored };
         match flight.fail(message, retry_ms, serial, now) {
@@ -73,7 +95,7 @@ impl View<'_> {
             }
             _ => None,
         };
-        self.settle_all(waiters.into_iter(), |waiter| match &stale {
+        self.settle_all(key, waiters.into_iter(), |waiter| match &stale {
             Some((value, past_ms)) if takes_stale(waiter.stale_ms, *past_ms) => {
                 Outcome::Stale { value: value.clone(), past_ms: *past_ms }
             }
@@ -82,7 +104,7 @@ impl View<'_> {
     }
 
     /// RENEW: milliseconds left of the prolonged lease, 0 if the token is void.
-    pub fn fill_renew(&mut self, key: &Key<'_>, token: Token, lease_ms: Option<u64>) -> u64 {
+    pub fn fill_renew(&mut self, key: &Key<'_>, token: Token, lease_ms: Option<u32>) -> u64 {
         self.tick_due_flight(key);
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
@@ -121,14 +143,17 @@ impl View<'_> {
         match (kept, value) {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
-                let meta = Meta { kind: Kind::Stale, expire_at: Some(expire_at), refill, edited: false };
+                let meta = Meta { kind: Kind::Stale, refill, ..Meta::value(Some(expire_at)) };
                 self.put_entry(key, &NewValue::from_shared(&value), meta);
             }
             _ => {
                 self.take_entry(key);
             }
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
+        if matches!(known, Known::Fresh { .. }) {
+            self.notify(Classes::GENERIC, "del", key.bytes);
+        }
         self.void_by_delete(key, Counter::FillVoidDelete);
         kept.is_some()
     }
@@ -147,7 +172,7 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillPutsLate, u64::from(late));
         // Remembering answers is a courtesy to resends; its memory is bounded like that of the flights.
         if self.shard.answered.len() < self.scope.rules.flights / SHARDS * 2 + 64 {
-            let until = now.saturating_add(lease_ms * 2);
+            let until = now.saturating_add(u64::from(lease_ms) * 2);
             let answered = Answered { kind, key_hash: key.hash, db: self.db, until };
             self.shard.answered.insert(token.serial, answered);
             self.shard.file(until, Due::Answered { serial: token.serial });
@@ -168,10 +193,17 @@ impl View<'_> {
         if dup { Put::Dup } else { Put::Void }
     }
 
-    fn store_answer(&mut self, key: &Key<'_>, kind: PutKind<'_>, expire_at: Option<i64>, fill_ms: u64) {
+    fn store_answer(
+        &mut self,
+        key: &Key<'_>,
+        kind: PutKind<'_>,
+        expire_at: Option<i64>,
+        idle: Option<Idle>,
+        fill_ms: u64,
+    ) {
         let wall_ms = self.scope.now.wall_ms;
         let (kind, value, refill) = match kind {
-            PutKind::Value { value, grace_ms } => {
+            PutKind::Value { value, grace_ms, .. } => {
                 let delta_ms = u32::try_from(fill_ms).unwrap_or(u32::MAX);
                 // Without a deadline there is no early refresh, but FILL.STALE may need the grace.
                 let delta_ms = if expire_at.is_some() { delta_ms } else { 0 };
@@ -186,8 +218,8 @@ impl View<'_> {
             self.take_entry(key);
         } else {
             let kind = if expire_at.is_some_and(|at| at <= wall_ms) { Kind::Stale } else { kind };
-            self.put_entry(key, &value, Meta { kind, expire_at, refill, edited: false });
+            self.put_entry(key, &value, Meta { kind, idle, refill, ..Meta::value(expire_at) });
         }
-        self.db().watchers.touch(key.bytes);
+        self.touched(key.bytes);
     }
 }

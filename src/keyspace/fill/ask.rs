@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Asked, Decision, FillAsk, Known, WaitTerms, is_early, takes_stale};
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Backoff;
@@ -16,10 +17,10 @@ impl View<'_> {
     pub fn fill_ask(&mut self, key: &Key<'_>, asked: &FillAsk) -> Asked<'_> {
         let decision = self.decide(key, asked);
         let Decision::Told(outcome) = decision else { return Asked::WouldPark };
-        let wall_ms = self.scope.now.wall_ms;
+        let scope = self.scope;
         let store = self.store();
         let value = store.find(key).map(|found| {
-            store.touch(found, wall_ms);
+            scope.note_use(store, found);
             store.entry(found).value()
         });
         // Where `decide` promised a value, the entry is there: nothing ran in between.
@@ -90,9 +91,10 @@ impl View<'_> {
     pub fn park(&mut self, key: &Key<'_>, terms: WaitTerms) {
         let now = self.scope.now.mono_ms;
         let WaitTerms { slot, index, ask: FillAsk { ask, wait_ms, stale_ms, .. } } = terms;
-        let until = now.saturating_add(wait_ms);
+        let wait_ms = u32::try_from(wait_ms).unwrap_or(u32::MAX);
+        let until = now.saturating_add(wait_ms.into());
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.park(Waiter { slot, index, ask, parked_at: now, until, stale_ms });
+            flight.park(Waiter { slot, ask, parked_at: now, stale_ms, wait_ms, index: index as u32 });
             self.file_flight(key, until);
         }
     }
@@ -119,8 +121,10 @@ impl View<'_> {
         let serial = self.shard.next_serial();
         let flight = self.db().flights.get_mut(key.bytes)?;
         flight.grant(asked.ask.clone(), serial, now);
-        self.file_flight(key, now.saturating_add(asked.ask.lease_ms));
-        Some(Grant { token: Token { boot, serial }, lease_ms: asked.ask.lease_ms })
+        let lease_ms = u64::from(asked.ask.lease_ms);
+        self.file_flight(key, now.saturating_add(lease_ms));
+        self.notify(Classes::FILL, "lead", key.bytes);
+        Some(Grant { token: Token { boot, serial }, lease_ms })
     }
 
     /// Opens a flight, or sheds: `None` over the limit.
@@ -131,7 +135,7 @@ impl View<'_> {
             self.scope.counters.add(Counter::FillShedFlights, 1);
             return None;
         }
-        self.db().flights.insert(Arc::from(key.bytes), Flight::new(now));
+        self.db().flights.insert(Arc::from(key.bytes), Box::new(Flight::new(now)));
         Some(())
     }
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 
 use super::count_answer;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Cause;
-use crate::fill::{Answer, Elected, Flight, Grant, Outcome, ReplySlot, Token, Waiter};
+use crate::fill::{Answer, Elected, Grant, Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::shard::Due;
 use crate::keyspace::view::View;
 
@@ -17,6 +18,7 @@ impl View<'_> {
     /// Answers waiters from a finished fill; each slot is claimed as it completes.
     pub(super) fn settle_all(
         &mut self,
+        key: &Key<'_>,
         waiters: impl Iterator<Item = Waiter<Arc<ReplySlot>>>,
         outcome: impl Fn(&Waiter<Arc<ReplySlot>>) -> Outcome<Bytes>,
     ) {
@@ -29,7 +31,10 @@ impl View<'_> {
             }
         }
         if !waits_ms.is_empty() {
-            self.scope.counters.add(Counter::FillCoalesced, waits_ms.len() as u64);
+            let callers = waits_ms.len() as u64;
+            self.scope.counters.add(Counter::FillCoalesced, callers);
+            let epoch = self.keyspace.top_epoch.load(Relaxed);
+            self.shard.top.add(epoch, self.db, key.bytes, key.hash, callers);
             self.keyspace.fill_times.wait_ms.record_all(waits_ms.into_iter());
         }
     }
@@ -52,9 +57,10 @@ impl View<'_> {
         };
         handed_over.into_iter().for_each(|counter| self.scope.counters.add(counter, 1));
         let grant =
-            Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms };
+            Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms.into() };
         let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), retry_ms);
-        let several = waiter.slot.homes.len() > 1;
+        self.notify(Classes::FILL, "lead", key.bytes);
+        let several = waiter.slot.homes().len() > 1;
         self.answer(waiter.slot, answer, several);
         self.file_flight(key, self.scope.now.mono_ms.saturating_add(grant.lease_ms));
     }
@@ -74,7 +80,13 @@ impl View<'_> {
 
     /// Files the flight's next deadline, or forgets a flight with nothing left to remember.
     pub(super) fn refile_or_drop(&mut self, key: &Key<'_>) {
-        let next = self.db().flights.get(key.bytes).and_then(Flight::next_deadline);
+        let now = self.scope.now.mono_ms;
+        let flight = self.db().flights.get(key.bytes);
+        let next = flight.and_then(|flight| flight.next_deadline());
+        if flight.is_some_and(|flight| flight.live_lease(now).is_none()) {
+            // Who was told WAIT may ask again.
+            self.outdated(key.bytes);
+        }
         if let Some(at) = next {
             self.file_flight(key, at);
         }
@@ -82,7 +94,7 @@ impl View<'_> {
     }
 
     pub(super) fn drop_if_over(&mut self, key: &Key<'_>) {
-        if self.db().flights.get(key.bytes).is_some_and(Flight::is_over) {
+        if self.db().flights.get(key.bytes).is_some_and(|flight| flight.is_over()) {
             self.db().flights.remove(key.bytes);
             self.keyspace.flights.fetch_sub(1, Relaxed);
             self.shard.trim_deadlines();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Known;
+use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::{Outcome, ReplySlot};
@@ -39,7 +40,7 @@ impl View<'_> {
     }
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
-    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: usize) {
+    pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: u32) {
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
             flight.forget_one(slot, index);
             self.drop_if_over(key);
@@ -56,7 +57,7 @@ impl View<'_> {
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
         let had_lease = flight.lease().is_some();
         let waiters = flight.fulfil();
-        self.count_void(had_lease, Counter::FillVoidWrite);
+        self.count_void(key, had_lease, Counter::FillVoidWrite);
         self.drop_if_over(key);
         let ttl_ms = match self.known(key) {
             Known::Fresh { ttl_ms, .. } => ttl_ms,
@@ -64,7 +65,7 @@ impl View<'_> {
         };
         let value = self.store().get(key).map(|entry| entry.value().to_bytes());
         let value = value.unwrap_or_default();
-        self.settle_all(waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
+        self.settle_all(key, waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
     }
 
     /// A deletion, also of an absent key: the lease is void, the oldest waiter leads the new generation.
@@ -77,7 +78,7 @@ impl View<'_> {
         let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
         let had_lease = flight.lease().is_some();
         let elected = flight.void(serial, now);
-        self.count_void(had_lease, cause);
+        self.count_void(key, had_lease, cause);
         self.announce(key, elected);
         self.refile_or_drop(key);
     }
@@ -110,13 +111,16 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillWaitExpired, ticked.expired.len() as u64);
         for waiter in ticked.expired {
             self.record_wait(&waiter);
-            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes.len() > 1);
+            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes().len() > 1);
         }
         self.announce(key, ticked.elected);
         self.refile_or_drop(key);
     }
 
-    pub(super) fn count_void(&self, had_lease: bool, cause: Counter) {
-        self.scope.counters.add(cause, u64::from(had_lease));
+    fn count_void(&mut self, key: &Key<'_>, had_lease: bool, cause: Counter) {
+        if had_lease {
+            self.scope.counters.add(cause, 1);
+            self.notify(Classes::FILL, "void", key.bytes);
+        }
     }
 }

@@ -9,12 +9,14 @@ mod ask;
 mod deliver;
 mod events;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
-use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot};
+use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot, Saved};
 use crate::storage::{Kind, NewValue, ValueRef};
 
 /// A FILL.GET caller's terms.
@@ -57,7 +59,7 @@ pub enum AnswerKind {
 /// What a leader answers.
 #[derive(Debug)]
 pub enum PutKind<'a> {
-    Value { value: NewValue<'a>, grace_ms: u32 },
+    Value { value: NewValue<'a>, grace_ms: u32, idle_ms: Option<NonZeroU64> },
     None,
     Pass,
 }
@@ -116,6 +118,20 @@ impl View<'_> {
         }
     }
 
+    /// The keys of this shard, of every database, that saved the most fills.
+    pub fn fill_top(&mut self, into: &mut Vec<Saved>) {
+        let epoch = self.keyspace.top_epoch.load(Relaxed);
+        into.extend_from_slice(self.shard.top.saved(epoch));
+    }
+
+    /// Where a caller's slot waits for its key number `index`, or where a lease belongs. The flight's own copy
+    /// of the key is shared.
+    pub fn home(&mut self, key: &Key<'_>, index: usize) -> Home {
+        let flight = self.db().flights.get_key_value(key.bytes);
+        let shared = flight.map_or_else(|| Arc::from(key.bytes), |(shared, _)| shared.clone());
+        Home::new(self.db, shared, key.hash, index)
+    }
+
     /// What is known of the key now; entries of no more use are removed.
     fn known(&mut self, key: &Key<'_>) -> Known {
         self.tend(key);
@@ -126,9 +142,13 @@ impl View<'_> {
         match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
-            Kind::Stale => Known::Stale { past_ms: wall_ms - expire_at.unwrap_or(wall_ms) },
+            // Its end may lie ahead again: the wall clock was set back.
+            Kind::Stale => Known::Stale { past_ms: (wall_ms - expire_at.unwrap_or(wall_ms)).max(0) },
             Kind::Value => {
-                Known::Fresh { ttl_ms, delta_ms: entry.refill().map_or(0, |refill| refill.delta_ms) }
+                // An end that an access has just put off is no reason to refresh early.
+                let is_fixed = entry.idle().is_none_or(|idle| Some(idle.until) == expire_at);
+                let refill = entry.refill().filter(|_| is_fixed);
+                Known::Fresh { ttl_ms, delta_ms: refill.map_or(0, |refill| refill.delta_ms) }
             }
         }
     }
@@ -184,12 +204,6 @@ fn is_early(ttl_ms: i64, delta_ms: u32, beta: f64) -> bool {
 
 fn takes_stale(limit_ms: Option<u64>, past_ms: i64) -> bool {
     limit_ms.is_none_or(|limit_ms| limit_ms > 0 && past_ms as u64 <= limit_ms)
-}
-
-/// Where a caller's slot waits for its key number `index`.
-#[must_use]
-pub fn home(db: usize, key: &Key<'_>, index: usize) -> Home {
-    Home { db, key: Arc::from(key.bytes), hash: key.hash, index }
 }
 
 #[cfg(test)]

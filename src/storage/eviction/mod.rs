@@ -9,7 +9,7 @@ mod ghost;
 mod sampled;
 
 use super::entry::{Content, Entry};
-use super::store::{Found, Store, hash_of, record_of};
+use super::store::{Found, Store, hash_of, record_of, sweep_at};
 use super::table::Slot;
 use adaptive::Adaptive;
 use sampled::Pool;
@@ -102,13 +102,13 @@ impl Store {
 
     /// Notes that an entry was used. Cost: one branch without a limit, else a write to its bucket.
     #[inline]
-    pub fn touch(&mut self, found: Found, now_ms: i64) {
+    pub fn note_use(&mut self, found: Found, now_ms: i64) {
         if self.eviction.is_some() {
-            self.note_use(found.slot, now_ms);
+            self.mark_use(found.slot, now_ms);
         }
     }
 
-    fn note_use(&mut self, slot: Slot, now_ms: i64) {
+    fn mark_use(&mut self, slot: Slot, now_ms: i64) {
         let Some(state) = &mut self.eviction else { return };
         match state.rule.order {
             Order::Adaptive => {
@@ -197,11 +197,66 @@ impl Store {
         for _ in 0..=self.wheel.len() {
             let (until_ms, record) = self.wheel.take_earliest()?;
             let Some(found) = self.find_record(record, |_| true) else { continue };
-            match self.entry(found).dies_at() {
+            // Not `dies_at`: what is kept for its grace is filed by the earlier time, and would be filed there again.
+            match sweep_at(&self.entry(found)) {
                 Some(at) if at > until_ms => self.sweep_later(now_ms, record, found),
                 _ => return Some(found),
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::hash::{HashSeed, Key};
+    use crate::storage::{Meta, NewValue, Refill};
+
+    const SEED: HashSeed = HashSeed(5, 6);
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn key(name: &str) -> Key<'_> {
+        Key { bytes: name.as_bytes(), hash: SEED.hash(name.as_bytes()) }
+    }
+
+    /// A store that evicts by deadlines, with entries of these.
+    fn store(deadlines: &[(&str, i64)], grace_ms: u32) -> Store {
+        let mut store = Store::new(SEED);
+        let lfu = LfuRule { log_factor: 10, decay_minutes: 1 };
+        let rule = Eviction { order: Order::Deadline, expiring_only: true, samples: 5, lfu };
+        store.set_eviction(Some(rule), NOW_MS);
+        for (name, at) in deadlines {
+            let refill = Some(Refill { grace_ms, delta_ms: 0 });
+            let meta = Meta { refill, ..Meta::value(Some(NOW_MS + at)) };
+            store.put(NOW_MS, &key(name), &NewValue::Small(b"v"), meta);
+        }
+        store
+    }
+
+    fn evict(store: &mut Store) -> Option<String> {
+        let found = store.victim(NOW_MS)?;
+        let name = String::from_utf8_lossy(store.entry(found).key()).into_owned();
+        store.remove(found);
+        Some(name)
+    }
+
+    #[test]
+    fn nearest_deadline_goes_first_whatever_the_grace() {
+        let mut store = store(&[("c", 700_000), ("a", 1_000), ("b", 30_000)], 3_600_000);
+        let gone: Vec<_> = std::iter::from_fn(|| evict(&mut store)).collect();
+        assert_eq!(gone, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn deadline_that_was_moved_later_counts_as_it_is_now() {
+        // The wheel's phase depends on the key: some of these have a large one.
+        for name in ["a", "b", "c", "d", "e", "f"] {
+            let mut store = store(&[(name, 100), ("other", 300)], 0);
+            let moved = store.find(&key(name)).expect("it is there");
+            store.set_expire_at(NOW_MS, &key(name), moved, Some(NOW_MS + 900), None);
+            assert_eq!(evict(&mut store).as_deref(), Some("other"), "{name}");
+            assert_eq!(evict(&mut store).as_deref(), Some(name));
+        }
     }
 }

@@ -1,0 +1,123 @@
+//! Changes become invalidation messages for the connections that may hold the keys.
+//!
+//! Changes are worked off in their order, and before the next request of the batch notes what it reads: a
+//! reading after a change must not be taken for one before it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::batch::Bench;
+use super::ctx::Ctx;
+use super::session::Session;
+use super::shared::Shared;
+use crate::base::push::Push;
+use crate::clients::Seen;
+use crate::fill::{Answer, Outcome};
+use crate::keyspace::Change;
+use crate::pubsub::{Delivery, Subscriber};
+use crate::tracking::{Broadcast, Changed, Tracker};
+
+impl Bench<'_> {
+    /// Tells of the changes noted so far.
+    pub fn tell_changes(&mut self) {
+        tell(self.shared, &mut self.effects.changes, &mut self.deliveries);
+    }
+
+    /// A parked caller was answered with something it might cache. What answered it may have changed since, and
+    /// that message may have come first: another one follows the answer.
+    pub fn answered_tracker(&mut self, session: &Session, keys: &[Box<[u8]>], answer: &Answer) {
+        let Some(tracked) = session.tracking.as_ref().filter(|_| !keys.is_empty()) else { return };
+        let is_known = |outcome: &Outcome<_>| {
+            matches!(
+                outcome,
+                Outcome::Hit { .. } | Outcome::Stale { .. } | Outcome::None { .. } | Outcome::Pass { .. }
+            )
+        };
+        let caches = match answer {
+            Answer::One(outcome) => is_known(outcome),
+            Answer::Many(outcomes) => outcomes.iter().any(is_known),
+            Answer::Unblocked => false,
+        };
+        if caches {
+            send(self.shared, Some(keys.to_vec()), vec![tracked.tracker.clone()], &mut self.deliveries);
+        }
+    }
+}
+
+impl Ctx<'_> {
+    /// Tells of the changes noted so far: before this connection notes what it is about to read.
+    pub fn tell_changes(&mut self) {
+        tell(self.shared, &mut self.keys.effects.changes, self.deliveries);
+    }
+
+    /// Notes that this connection is about to read a key.
+    pub fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>) {
+        let tracking = &self.shared.tracking;
+        for (key, trackers) in tracking.remember(key, tracker, self.settings.tracking_keys_max) {
+            let trackers = trackers.into_iter().filter(|tracker| tracker.hears(0)).collect();
+            send(self.shared, Some(vec![key]), trackers, self.deliveries);
+        }
+    }
+}
+
+fn tell(shared: &Shared, changes: &mut Vec<Change>, into: &mut Vec<Delivery>) {
+    if changes.is_empty() {
+        return;
+    }
+    let tracking = &shared.tracking;
+    let changes = std::mem::take(changes);
+    let mut broadcast: Vec<Changed<'_>> = Vec::new();
+    for change in &changes {
+        match change {
+            Change::Key { key, by } => {
+                let mut trackers = tracking.take(key);
+                trackers.retain(|tracker| tracker.hears(*by));
+                send(shared, Some(vec![key.clone()]), trackers, into);
+                broadcast.push(Changed { key, by: *by });
+            }
+            Change::All => {
+                tracking.clear();
+                send(shared, None, tracking.all(), into);
+            }
+        }
+    }
+    if !tracking.prefixes.is_empty() {
+        for Broadcast { keys, trackers } in tracking.prefixes.broadcasts(&broadcast) {
+            send(shared, Some(keys), trackers, into);
+        }
+    }
+}
+
+/// Sends one message to all of these, each to itself or to whom it redirects. `None`: all keys.
+fn send(
+    shared: &Shared,
+    keys: Option<Vec<Box<[u8]>>>,
+    trackers: Vec<Arc<Tracker>>,
+    into: &mut Vec<Delivery>,
+) {
+    if trackers.is_empty() {
+        return;
+    }
+    let keys: Option<Arc<[Box<[u8]>]>> = keys.map(Arc::from);
+    let (mut direct, mut redirected) = (Vec::new(), Vec::new());
+    for tracker in trackers {
+        let own = Subscriber { client: tracker.client, post_box: tracker.post_box.clone() };
+        match tracker.redirect().map(|id| (id, shared.clients.get(id))) {
+            None => direct.push(own),
+            Some((id, Some(client))) => {
+                redirected.push(Subscriber { client: id, post_box: client.post_box.clone() });
+            }
+            Some((id, None)) => {
+                if let Some(client) = shared.clients.get(tracker.client) {
+                    client.seen.tracking.fetch_or(Seen::TRACKING_BROKEN, Relaxed);
+                }
+                into.push(Delivery::new(Push::RedirectBroken(id), vec![own]));
+            }
+        }
+    }
+    for (crowd, is_redirected) in [(direct, false), (redirected, true)] {
+        if !crowd.is_empty() {
+            into.push(Delivery::new(Push::Invalidate { keys: keys.clone(), is_redirected }, crowd));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is noted under a shard's lock for others to hear of once it is released: keyspace events, and changes
+//! for the connections that keep a cache.
+//!
+//! Where nobody asks for them they cost a verb a look at a number each. Knows no channel and no connection.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Keyspace;
+use super::effects::Change;
+use super::keys::Keys;
+use super::view::View;
+use crate::base::events::Classes;
+
+impl View<'_> {
+    /// Notes that something happened to a key of this database, if its class is asked for.
+    #[inline]
+    pub fn notify(&mut self, class: Classes, name: &'static str, key: &[u8]) {
+        if self.scope.rules.events.has(class) {
+            self.effects.note_event(self.db, name, key);
+        }
+    }
+}
+
+impl View<'_> {
+    /// A key's value or deadline changed, or it went: watchers are told at once, caches after the unlock.
+    #[inline]
+    pub(super) fn touched(&mut self, key: &[u8]) {
+        self.db().watchers.touch(key);
+        self.outdated(key);
+    }
+
+    /// What a cache may hold of a key, be it only that it is being filled, is out of date.
+    #[inline]
+    pub(super) fn outdated(&mut self, key: &[u8]) {
+        // A reader raises the number before it locks this shard to read, so a writer behind it sees that.
+        if self.keyspace.trackers.load(Relaxed) > 0 {
+            self.effects.note_change(key, self.scope.by);
+        }
+    }
+}
+
+impl Keyspace {
+    /// A connection begins to keep a cache: from now on changes are noted.
+    pub fn add_tracker(&self) {
+        self.trackers.fetch_add(1, Relaxed);
+    }
+
+    /// A connection keeps no cache any more.
+    pub fn remove_tracker(&self) {
+        self.trackers.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Keys<'_> {
+    /// Whole databases were emptied or exchanged: every cache is out of date.
+    pub fn note_flushed(&mut self) {
+        if self.keyspace.trackers.load(Relaxed) > 0 {
+            self.effects.changes.push(Change::All);
+        }
+    }
+
+    /// As `View::notify`, without a view.
+    pub fn notify(&mut self, db: usize, class: Classes, name: &'static str, key: &[u8]) {
+        if self.scope.rules.events.has(class) {
+            self.effects.note_event(db, name, key);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The keyspace counted anew: every store, and the flights beside them.
+//!
+//! Cost: a look at everything, one shard at a time; for tests and for whoever doubts a figure.
+
+use super::keys::Keys;
+use crate::base::limits::SHARDS;
+use crate::storage::Recount;
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// All stores together.
+    pub stores: Recount,
+    /// Flights remembered, also those that are no longer open.
+    pub flights: usize,
+    /// Callers that wait in them.
+    pub waiters: usize,
+    /// Tokens kept so that a resend is recognised.
+    pub answered: usize,
+}
+
+impl Keys<'_> {
+    /// Counts everything. A figure that others change meanwhile is right for some moment of the counting.
+    pub fn recount(&mut self) -> Census {
+        let mut census = Census::default();
+        for index in 0..SHARDS {
+            let view = self.view_shard(index, 0);
+            census.answered += view.shard.answered.len();
+            for (number, db) in view.shard.dbs.iter().enumerate() {
+                let mut stores = db.store.recount();
+                if db.counted != db.store.size() {
+                    let (counted, now) = (db.counted, db.store.size());
+                    stores.faults.push(format!("size: {counted:?} counted, {now:?} now"));
+                }
+                for fault in &mut stores.faults {
+                    *fault = format!("shard {index}, database {number}: {fault}");
+                }
+                census.stores.add(stores);
+                census.flights += db.flights.len();
+                census.waiters += db.flights.values().map(|flight| flight.waiters()).sum::<usize>();
+            }
+        }
+        census
+    }
+}

@@ -1,0 +1,111 @@
+//! Commands that hold several shards: no two wait for each other, and nobody sees half of what they do.
+
+use std::sync::Arc;
+
+use onefill::commands::shared::Shared;
+use shuttle::thread::{self, JoinHandle};
+
+use super::explore;
+use super::hand::{Worker, keys, nothing_is_left, server};
+
+/// Sends each line on a worker of its own, and waits for its reply.
+fn say_on_worker(shared: &Arc<Shared>, number: usize, lines: Vec<String>) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || {
+        let mut worker = Worker::new(&shared, number);
+        lines.iter().for_each(|line| drop(worker.call(line)));
+        worker.finish();
+    })
+}
+
+fn transaction(commands: &[String]) -> Vec<String> {
+    let begin = std::iter::once("MULTI".to_owned());
+    begin.chain(commands.iter().cloned()).chain(["EXEC".to_owned()]).collect()
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().expect("a worker's end"));
+}
+
+/// Keys named in opposite orders, by a command and by a transaction, while shards are swept and flushed.
+#[test]
+fn commands_over_several_shards_never_wait_for_each_other() {
+    explore(|| {
+        let shared = server();
+        let [a, b, c] = keys();
+        let both = transaction(&[format!("SET {c} 3"), format!("SET {a} 3"), format!("FILL.GET {b}")]);
+        let threads = [
+            say_on_worker(&shared, 0, vec![format!("MSET {a} 1 {b} 1 {c} 1")]),
+            say_on_worker(&shared, 1, vec![format!("MSET {c} 2 {b} 2 {a} 2"), "FLUSHALL".to_owned()]),
+            say_on_worker(&shared, 2, both),
+        ];
+        let sweeper = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let mut worker = Worker::new(&shared, 3);
+                worker.pass(200);
+                worker.finish();
+            }
+        });
+        join(threads);
+        join([sweeper]);
+        nothing_is_left(&shared);
+    });
+}
+
+/// Two keys that are only ever written together, by MSET, EXEC and FLUSHALL, are read as one.
+#[test]
+fn readers_see_all_of_a_command_or_nothing() {
+    explore(|| {
+        let shared = server();
+        let [a, b] = keys();
+        let pair = transaction(&[format!("SET {b} 2"), format!("SET {a} 2")]);
+        let threads = [
+            say_on_worker(&shared, 0, vec![format!("MSET {a} 1 {b} 1"), "FLUSHALL".to_owned()]),
+            say_on_worker(&shared, 1, pair),
+        ];
+        let reader = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let mut worker = Worker::new(&shared, 2);
+                for _ in 0..2 {
+                    let read = worker.call(&format!("MGET {b} {a}"));
+                    assert_eq!(read.array()[0], read.array()[1]);
+                }
+                worker.finish();
+            }
+        });
+        join(threads);
+        join([reader]);
+        nothing_is_left(&shared);
+    });
+}
+
+/// Two workers increase a number under WATCH: an EXEC that was accepted saw the number it increased.
+#[test]
+fn watched_key_is_exec_ed_as_it_was_read() {
+    explore(|| {
+        let shared = server();
+        let [key] = keys();
+        Worker::new(&shared, 0).say(&format!("SET {key} 0"));
+        let threads = [0, 1].map(|number| {
+            let (shared, key) = (shared.clone(), key.clone());
+            thread::spawn(move || {
+                let mut worker = Worker::new(&shared, number);
+                worker.say(&format!("WATCH {key}"));
+                let read: u64 = worker.say(&format!("GET {key}")).parse().expect("a number");
+                worker.say("MULTI");
+                worker.say(&format!("SET {key} {}", read + 1));
+                let accepted = worker.say("EXEC") == "OK";
+                worker.finish();
+                u64::from(accepted)
+            })
+        });
+        let accepted: u64 = threads.map(|thread| thread.join().expect("a worker's end")).iter().sum();
+        let mut worker = Worker::new(&shared, 0);
+        assert_eq!(worker.say(&format!("GET {key}")), accepted.to_string());
+        worker.finish();
+        assert!(accepted > 0, "one of two is accepted");
+        nothing_is_left(&shared);
+    });
+}
