@@ -32,6 +32,7 @@ groups! {
     scan_cases_answer_as_redis => "scan",
     server_cases_answer_as_redis => "server",
     string_cases_answer_as_redis => "string",
+    memory_cases_answer_as_redis => "memory",
     tracking_cases_answer_as_redis => "tracking",
     transaction_cases_answer_as_redis => "transaction",
 }

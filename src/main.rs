@@ -72,7 +72,7 @@ fn greet(running: &Running) {
     let settings = shared.settings.load();
     let memory = match settings.maxmemory_bytes {
         0 => "all the memory it needs (maxmemory 0)".to_owned(),
-        limit => format!("maxmemory {limit} bytes (not enforced by this version)"),
+        limit => format!("maxmemory {limit} bytes ({})", settings.maxmemory_policy.word()),
     };
     tracing::info!("{} workers, {memory}, at most {} clients", shared.workers, settings.maxclients);
     let port = shared.tcp_port.load(std::sync::atomic::Ordering::Relaxed);

@@ -19,6 +19,7 @@ use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
 use crate::commands::latency::Events;
+use crate::commands::limit::MemoryLimit;
 use crate::commands::monitor::Monitors;
 use crate::commands::pause::Pause;
 use crate::commands::shared::{ApplySettings, Rates, Shared};
@@ -117,6 +118,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         rates: Rates::default(),
         sweeps: AtomicBool::new(true),
         peak_memory_bytes: 0.into(),
+        limit: MemoryLimit::default(),
         startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),

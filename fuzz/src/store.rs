@@ -20,7 +20,7 @@ pub fn check_store_case(case: &[u8]) {
     }
     compare(&store, &model);
     while store.is_scattered() {
-        store.compact(64);
+        store.compact(64, false);
     }
     compare(&store, &model);
 }
@@ -67,7 +67,7 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
             store.set_expire_at(*now_ms, &key, found, expire_at, None);
             model.entry(bytes).and_modify(|(_, meta)| (meta.expire_at, meta.idle) = (expire_at, None));
         }
-        5 => drop(store.compact(len % 64 + 1)),
+        5 => drop(store.compact(len % 64 + 1, what & 128 != 0)),
         6 => sweep(store, model, now_ms, i64::from(number % 600)),
         _ => {
             let Some(found) = found else { return };

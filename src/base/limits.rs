@@ -42,6 +42,18 @@ pub const COMPACT_ENTRIES_MAX: usize = 128;
 /// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to
 /// one of copies, milliseconds.
 pub const COMPACT_PERIOD_MS: u64 = 32;
+/// Entries evicted under one hold of a shard's lock.
+pub const EVICT_ENTRIES_MAX: usize = 8;
+/// Entries moved together after each such hold, so that what they leave can be given back.
+pub const EVICT_COMPACT_ENTRIES: usize = 16;
+/// Records looked at for expired entries before one that is not is evicted.
+pub const SWEEP_EXPIRED_FIRST: usize = 16;
+/// Time that a command may spend on eviction, nanoseconds.
+pub const EVICT_NS_MAX: u64 = 100_000;
+/// Growth of what the stores hold after which the allocator is asked again, bytes.
+pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
+/// Time after which it is asked again, milliseconds.
+pub const MEMORY_SAMPLE_MS: u64 = 100;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// The shards' entries are looked for at multiples of this time, so that the sweeper wakes once for all of them,

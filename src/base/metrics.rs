@@ -45,6 +45,8 @@ counters! {
     Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
     Batches, "batches", "stats", "batches", "runs of requests that arrived together";
     ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";
+    EvictedKeys, "evicted_keys", "stats", "keys", "keys removed because of maxmemory";
+    GhostHits, "evicted_keys_missed", "stats", "keys", "keys stored again not long after their eviction: with about twice the memory they would still have been there";
     ExpiryCapReached, "expired_time_cap_reached_count", "stats", "slices", "sweeps of expired keys that ended because their time was used up";
     ExpiryMs, "expire_cycle_cpu_milliseconds", "stats", "milliseconds", "time spent on sweeping: expired keys, deadlines of flights, moving entries together";
     Changes, "rdb_changes_since_last_save", "persistence", "changes", "writes that changed a key; nothing is ever saved";
@@ -80,26 +82,59 @@ counters! {
 
 /// One worker's counters.
 #[derive(Debug)]
-pub struct Counters([AtomicU64; Counter::ALL.len()]);
+pub struct Counters {
+    counts: [AtomicU64; Counter::ALL.len()],
+    held_bytes: AtomicU64,
+    spare_bytes: AtomicU64,
+}
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters(std::array::from_fn(|_| AtomicU64::new(0)))
+        Counters {
+            counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            held_bytes: AtomicU64::default(),
+            spare_bytes: AtomicU64::default(),
+        }
     }
+}
+
+/// What the stores of all entries hold together, bytes: sums over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    pub held_bytes: u64,
+    /// Of that: free for the next entries.
+    pub spare_bytes: u64,
 }
 
 impl Counters {
     /// Adds to a counter. Only the owning worker may call this: it is a plain load and store.
     #[inline]
     pub fn add(&self, counter: Counter, more: u64) {
-        let cell = &self.0[counter as usize];
+        let cell = &self.counts[counter as usize];
         cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
+    }
+
+    /// Notes that a store holds more or, wrapping below zero, less. For the owning worker alone, as `add`.
+    #[inline]
+    pub fn hold(&self, held_bytes: u64, spare_bytes: u64) {
+        for (cell, more) in [(&self.held_bytes, held_bytes), (&self.spare_bytes, spare_bytes)] {
+            cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
+        }
     }
 
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.0[counter as usize].load(Relaxed)
+        self.counts[counter as usize].load(Relaxed)
     }
+}
+
+/// What all stores hold. Cost: a look at each worker's counters.
+#[must_use]
+pub fn held<'a>(all: impl Iterator<Item = &'a Counters>) -> Held {
+    all.fold(Held::default(), |sum, one| Held {
+        held_bytes: sum.held_bytes.wrapping_add(one.held_bytes.load(Relaxed)),
+        spare_bytes: sum.spare_bytes.wrapping_add(one.spare_bytes.load(Relaxed)),
+    })
 }
 
 /// The figure of a counter over all workers, less what it was at the last CONFIG RESETSTAT.

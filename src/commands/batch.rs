@@ -280,14 +280,9 @@ impl Ctx<'_> {
             Ok(row) if self.session.transaction.is_some() && row.spec.has(Flag::NoMulti) => {
                 Err(CommandError::err("Command not allowed inside a transaction"))
             }
-            Ok(row)
-                if self.session.hears_messages
-                    && self.session.is_listening()
-                    && !row.spec.runs_while_listening() =>
-            {
-                Err(super::subscriptions::refuse(row))
+            other => {
+                other.and_then(|row| self.check_memory(row, args).and_then(|()| self.check_listening(row)))
             }
-            other => other,
         };
         let row = match admitted {
             Ok(row) => {
@@ -324,6 +319,15 @@ impl Ctx<'_> {
                 result
             }
         }
+    }
+
+    /// Refuses what a connection may not run while it listens for messages.
+    fn check_listening(&self, row: &'static Row) -> Result<&'static Row, CommandError> {
+        let session = &self.session;
+        if session.hears_messages && session.is_listening() && !row.spec.runs_while_listening() {
+            return Err(super::subscriptions::refuse(row));
+        }
+        Ok(row)
     }
 
     /// Whether a command's look at a key counts as an access.

@@ -19,6 +19,7 @@ pub enum CommandError {
     StringTooLong,
     Overflow,
     NoAuth,
+    OutOfMemory,
     /// A finished text with its code.
     Text(Cow<'static, str>),
     /// A finished text that may contain a client's bytes.
@@ -55,6 +56,7 @@ impl CommandError {
             }
             CommandError::Overflow => "ERR increment or decrement would overflow".into(),
             CommandError::NoAuth => "NOAUTH Authentication required.".into(),
+            CommandError::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.".into(),
             CommandError::Text(text) => Cow::Borrowed(text),
             CommandError::Bytes(bytes) => return Cow::Borrowed(bytes),
         };

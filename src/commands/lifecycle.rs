@@ -12,7 +12,7 @@ use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
 use crate::keyspace::{Keys, Scope};
 
 impl Bench<'_> {
-    fn keys(&mut self) -> Keys<'_> {
+    pub(super) fn keys(&mut self) -> Keys<'_> {
         let scope =
             Scope { now: self.now, rules: &self.rules, counters: self.counters, by: 0, touches: false };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)

@@ -31,6 +31,7 @@ mod key_specs;
 pub mod latency;
 mod lcs;
 mod lifecycle;
+pub mod limit;
 mod lolwut;
 mod memory;
 pub mod monitor;

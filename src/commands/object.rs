@@ -1,14 +1,18 @@
 //! OBJECT: what Redis tells of a value's inside, as far as there is a true answer here.
 //!
-//! Encodings are what Redis would choose for the value; access times and frequencies are not kept.
+//! Encodings are what Redis would choose for the value; access times and frequencies are those
+//! that the policy of eviction keeps, while there is a limit on memory.
 
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
+use super::limit::lfu_rule;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, Touch, key};
 use crate::base::int::parse_i64;
 use crate::config::EvictionPolicy;
+use crate::storage::Order;
+use crate::storage::eviction::{frequency, idle_s};
 
 pub static ROWS: &[Spec] = &[Spec {
     name: "object",
@@ -171,7 +175,11 @@ fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 }
 
 fn object_idletime(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    answer_if_present(ctx, args, |policy| match is_lfu(policy) {
+    let (wall_ms, is_kept) =
+        (ctx.now.wall_ms, ctx.keys.scope.rules.eviction.is_some_and(|rule| rule.order == Order::Lru));
+    answer_if_present(ctx, args, |policy, stamp| match is_lfu(policy) {
+        false if is_kept => Ok(idle_s(stamp, wall_ms) as i64),
+        // What is not kept is not known.
         false => Ok(0),
         true => Err(CommandError::err(
             "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
@@ -191,7 +199,10 @@ fn object_idlettl(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
 }
 
 fn object_freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    answer_if_present(ctx, args, |policy| match is_lfu(policy) {
+    let (wall_ms, is_kept) = (ctx.now.wall_ms, ctx.keys.scope.rules.eviction.is_some());
+    let rule = lfu_rule(ctx.settings);
+    answer_if_present(ctx, args, |policy, stamp| match is_lfu(policy) {
+        true if is_kept => Ok(i64::from(frequency(stamp, wall_ms, rule))),
         true => Ok(0),
         false => Err(CommandError::err(
             "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
@@ -203,13 +214,13 @@ fn object_freq(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
 fn answer_if_present(
     ctx: &mut Ctx<'_>,
     args: &mut Args<'_>,
-    figure: impl Fn(EvictionPolicy) -> Result<i64, CommandError>,
+    figure: impl Fn(EvictionPolicy, u32) -> Result<i64, CommandError>,
 ) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
-    if ctx.keys.view(&key).inspect(&key).is_some() {
-        ctx.reply.int(figure(ctx.settings.maxmemory_policy)?);
-    } else {
-        ctx.reply.null();
+    let stamp = ctx.keys.view(&key).use_stamp(&key);
+    match stamp {
+        Some(stamp) => ctx.reply.int(figure(ctx.settings.maxmemory_policy, stamp)?),
+        None => ctx.reply.null(),
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::calls::Calls;
 use super::latency::Events;
+use super::limit::MemoryLimit;
 use super::monitor::Monitors;
 use super::pause::Pause;
 use super::slowlog::Slowlog;
@@ -54,6 +55,7 @@ pub struct Shared {
     pub workers: usize,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub sweeps: AtomicBool,
+    pub limit: MemoryLimit,
     pub peak_memory_bytes: AtomicUsize,
     /// Allocated when the server was made, bytes.
     pub startup_memory_bytes: usize,
@@ -126,6 +128,7 @@ pub fn fill_rules(settings: &Settings) -> FillRules {
         late_ms: settings.fill_late_ms,
         waiters_per_key: settings.fill_waiters_per_key,
         flights: settings.fill_flights,
+        eviction: super::limit::eviction(settings),
         events: settings.notify_events.in_effect(),
     }
 }

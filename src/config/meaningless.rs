@@ -93,8 +93,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("lazyfree-lazy-server-del", MEMORY),
     ("lazyfree-lazy-user-del", MEMORY),
     ("lazyfree-lazy-user-flush", MEMORY),
-    ("lfu-decay-time", MEMORY),
-    ("lfu-log-factor", MEMORY),
     ("list-compress-depth", TYPES),
     ("list-max-listpack-size", TYPES),
     ("list-max-ziplist-entries", TYPES),

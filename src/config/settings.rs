@@ -67,6 +67,8 @@ words! {
         AllkeysRandom = "allkeys-random",
         /// None: writes are refused.
         NoEviction = "noeviction",
+        /// The entry that is least likely to be used again, by an order that adapts to the load.
+        AllkeysS3fifo = "allkeys-s3fifo",
     }
 }
 
@@ -119,6 +121,10 @@ pub struct Settings {
     pub maxmemory_policy: EvictionPolicy,
     /// Entries looked at per eviction by the sampling policies.
     pub maxmemory_samples: u32,
+    /// How much slower a count of uses grows the higher it is, for the LFU policies.
+    pub lfu_log_factor: u32,
+    /// Minutes in which a count of uses loses one, for the LFU policies; 0 = never.
+    pub lfu_decay_minutes: u32,
     /// Limits on replies that wait for a slow reader, indexed by `ClientClass`.
     pub output_limits: [OutputLimit; 3],
     /// Most bytes of unread requests one connection may pile up.
@@ -183,8 +189,10 @@ impl Default for Settings {
             loglevel: LogLevel::Notice,
             logfile: None,
             maxmemory_bytes: 0,
-            maxmemory_policy: EvictionPolicy::NoEviction,
+            maxmemory_policy: EvictionPolicy::AllkeysS3fifo,
             maxmemory_samples: 5,
+            lfu_log_factor: 10,
+            lfu_decay_minutes: 1,
             output_limits: OutputLimit::DEFAULTS,
             query_buffer_bytes_max: 1024 * 1024 * 1024,
             bulk_bytes_max: 512 * 1024 * 1024,

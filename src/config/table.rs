@@ -121,6 +121,10 @@ pub static SETTINGS: &[Setting] = &[
         "Keep a histogram of the time of each command, for INFO latencystats and LATENCY HISTOGRAM."),
     live("latency-tracking-info-percentiles", Kind::Percentiles { get: |settings| &settings.latency_percentiles, set: |settings, value| settings.latency_percentiles = value }, "50 99 99.9",
         "The percentiles that INFO latencystats shows."),
+    live("lfu-decay-time", number!(lfu_decay_minutes: u32, 0, INT_MAX), "1",
+        "Minutes in which an entry's count of uses loses one, for the LFU policies; 0 means it never does."),
+    live("lfu-log-factor", number!(lfu_log_factor: u32, 0, INT_MAX), "10",
+        "How much slower an entry's count of uses grows the higher it is, for the LFU policies."),
     fixed("logfile", path!(logfile), "",
         "File of the log, opened again on SIGHUP. Empty: standard output."),
     live("loglevel", word!(loglevel: LogLevel), "notice",
@@ -128,11 +132,13 @@ pub static SETTINGS: &[Setting] = &[
     live("maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
         "Connections at a time; more are refused with an error."),
     live("maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
-        "Limit on memory; 0 means none. Accepted and shown; not enforced yet."),
-    live("maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "noeviction",
-        "Which entries make room at `maxmemory`. Accepted and shown; not in effect yet."),
+        "Limit on memory, buffers of clients not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
+         refused where that finds none."),
+    live("maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "allkeys-s3fifo",
+        "Which entries make room at `maxmemory`: by Redis's policies, or by one that adapts to the load and needs no \
+         TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),
     live("maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
-        "Entries that the sampling policies look at per eviction. Accepted and shown; not in effect yet."),
+        "Entries that the LRU and LFU policies draw for each eviction."),
     live("notify-keyspace-events", Kind::Events { get: |settings| settings.notify_events, set: |settings, value| settings.notify_events = value }, "",
         "Which keyspace events are published: K and E say how, the other letters which classes; f, beyond Redis's, \
          is for what happens to fills. Empty: none."),

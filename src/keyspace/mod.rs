@@ -5,6 +5,7 @@
 //! held and sent after it is released.
 
 mod effects;
+mod evict;
 mod fill;
 mod idle;
 mod keys;
@@ -24,6 +25,7 @@ use std::sync::mpsc::{self, Sender};
 use bytes::Bytes;
 
 pub use effects::{Change, Effects};
+pub use evict::{Evicted, Room, Used};
 pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
 pub use idle::Ends;
 pub use keys::Keys;
@@ -39,7 +41,7 @@ use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::LineAddress;
-use crate::storage::{Line, Store};
+use crate::storage::{Eviction, Line, Store};
 use shard::Shard;
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
@@ -53,6 +55,8 @@ pub struct FillRules {
     pub late_ms: u64,
     pub waiters_per_key: usize,
     pub flights: usize,
+    /// Which entries make room, while there is a limit on memory and they may.
+    pub eviction: Option<Eviction>,
     /// The classes of keyspace events that are published.
     pub events: Classes,
 }
@@ -74,6 +78,7 @@ pub struct Keyspace {
     top_epoch: AtomicU64,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
+    reaping_bytes: Arc<AtomicUsize>,
 }
 
 /// What the reaper frees.
@@ -89,24 +94,31 @@ enum CastOff {
 struct Stripe {
     shard: Mutex<Shard>,
     due_at: AtomicU64,
+    /// What its stores hold, bytes. Written under the lock.
+    held_bytes: AtomicUsize,
 }
 
 impl Keyspace {
     /// An empty keyspace; starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
-        let stripe =
-            |index| Stripe { shard: Mutex::new(Shard::new(index, seed)), due_at: AtomicU64::new(u64::MAX) };
+        let stripe = |index| Stripe {
+            shard: Mutex::new(Shard::new(index, seed)),
+            due_at: AtomicU64::new(u64::MAX),
+            held_bytes: AtomicUsize::new(0),
+        };
         let (reaper, cast_off) = mpsc::channel::<CastOff>();
         let reaping = Arc::new(AtomicUsize::new(0));
-        let left = reaping.clone();
+        let reaping_bytes = Arc::new(AtomicUsize::new(0));
+        let (left, left_bytes) = (reaping.clone(), reaping_bytes.clone());
         // The thread ends with the keyspace: its channel closes.
         std::thread::spawn(move || {
             for cast_off in cast_off {
                 if let CastOff::Store(store) = cast_off {
-                    let entries = store.len();
+                    let (entries, bytes) = (store.len(), store.size().held_bytes);
                     drop(store);
                     left.fetch_sub(entries, Relaxed);
+                    left_bytes.fetch_sub(bytes, Relaxed);
                 }
             }
         });
@@ -121,6 +133,7 @@ impl Keyspace {
             top_epoch: AtomicU64::new(0),
             reaper,
             reaping,
+            reaping_bytes,
         }
     }
 
@@ -141,6 +154,12 @@ impl Keyspace {
     #[must_use]
     pub fn entries_to_free(&self) -> usize {
         self.reaping.load(Relaxed)
+    }
+
+    /// What those entries hold, bytes.
+    #[must_use]
+    pub fn bytes_to_free(&self) -> usize {
+        self.reaping_bytes.load(Relaxed)
     }
 
     /// When a shard next wants to be swept, monotonic ms.
@@ -194,6 +213,7 @@ impl Keyspace {
 
     fn cast_off(&self, store: Store) {
         self.reaping.fetch_add(store.len(), Relaxed);
+        self.reaping_bytes.fetch_add(store.size().held_bytes, Relaxed);
         // The receiver lives as long as the keyspace; should its thread be gone, dropping here is right.
         drop(self.reaper.send(CastOff::Store(Box::new(store))));
     }

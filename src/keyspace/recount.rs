@@ -28,6 +28,10 @@ impl Keys<'_> {
             census.answered += view.shard.answered.len();
             for (number, db) in view.shard.dbs.iter().enumerate() {
                 let mut stores = db.store.recount();
+                if db.counted != db.store.size() {
+                    let (counted, now) = (db.counted, db.store.size());
+                    stores.faults.push(format!("size: {counted:?} counted, {now:?} now"));
+                }
                 for fault in &mut stores.faults {
                     *fault = format!("shard {index}, database {number}: {fault}");
                 }

@@ -13,7 +13,7 @@ use super::watch::Watchers;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
 use crate::fill::{Flight, ReplySlot, Top};
-use crate::storage::Store;
+use crate::storage::{Size, Store};
 
 /// One lock stripe of all databases.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Shard {
 #[derive(Debug)]
 pub struct Db {
     pub store: Store,
+    /// The store's size as the counters know it.
+    pub counted: Size,
     pub flights: HashMap<Arc<[u8]>, Box<Flight<Arc<ReplySlot>>>>,
     pub watchers: Watchers,
 }
@@ -82,6 +84,7 @@ impl Shard {
             let seed = self.seed;
             self.dbs.resize_with(db + 1, || Db {
                 store: Store::new(seed),
+                counted: Size::default(),
                 flights: HashMap::new(),
                 watchers: Watchers::default(),
             });

@@ -38,6 +38,7 @@ impl Keys<'_> {
         for db in 0..dbs {
             view.db = db;
             view.sweep_entries(SWEEP_ENTRIES_MAX);
+            view.follow_eviction();
         }
         let compact_at = view.compact(dbs);
         let next = view.next_due(entries).min(compact_at);
@@ -56,7 +57,8 @@ impl View<'_> {
         for db in 0..dbs {
             self.db = db;
             let store = self.store();
-            is_scattered |= store.is_scattered() && (!is_time || store.compact(COMPACT_ENTRIES_MAX));
+            is_scattered |= store.is_scattered() && (!is_time || store.compact(COMPACT_ENTRIES_MAX, false));
+            self.note_size();
         }
         if is_time && is_scattered {
             self.shard.compact_at = now + COMPACT_PERIOD_MS;
@@ -101,6 +103,8 @@ impl View<'_> {
             left = if records.len() < portion { 0 } else { left - portion };
             records.drain(..).for_each(|record| self.sweep_entry(record));
         }
+        // Records that went, entries or not.
+        self.note_size();
     }
 
     /// Handles one fired record: the entry is removed, marked stale, or filed again for later.

@@ -40,13 +40,18 @@ impl View<'_> {
     pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.tend(key);
         let View { shard, effects, scope, db, .. } = self;
-        let found = visible(&shard.db(*db).store, key);
+        let store = &mut shard.db(*db).store;
+        let found = find_visible(store, key);
         let counter = if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses };
         scope.counters.add(counter, 1);
-        if found.is_none() && scope.rules.events.has(Classes::KEY_MISS) {
-            effects.note_event(*db, "keymiss", key.bytes);
-        }
-        found.map(|entry| entry.value())
+        let Some(found) = found else {
+            if scope.rules.events.has(Classes::KEY_MISS) {
+                effects.note_event(*db, "keymiss", key.bytes);
+            }
+            return None;
+        };
+        scope.note_use(store, found);
+        Some(store.entry(found).value())
     }
 
     /// As `read`, without the event of a missing key: for commands about a key rather than its value.
@@ -131,14 +136,17 @@ impl View<'_> {
     pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
         self.tend(key);
         let mut is_changed = true;
+        let scope = self.scope;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
+                scope.note_use(store, found);
                 let before = store.entry(found).value().len();
                 let found = store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
                 if is_changed {
                     store.set_edited(found, true);
                 }
+                self.note_size();
             }
             None => {
                 let mut bytes = vec![0; len];
@@ -162,13 +170,16 @@ impl View<'_> {
         compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
     ) -> Result<(), E> {
         self.tend(key);
+        let scope = self.scope;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
+                scope.note_use(store, found);
                 let value = compute(Some(store.entry(found).value().as_slice()))?;
                 let value = value.as_ref();
                 let found = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
                 store.set_edited(found, false);
+                self.note_size();
             }
             None => {
                 let value = compute(None)?;
@@ -182,6 +193,16 @@ impl View<'_> {
     /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).
     pub fn is_edited(&mut self, key: &Key<'_>) -> bool {
         visible(self.store(), key).is_some_and(|entry| entry.is_edited())
+    }
+
+    /// The stamp of a visible key's last use, where the policy of eviction keeps one. Counted as `inspect` is, and
+    /// not as a use.
+    pub fn use_stamp(&mut self, key: &Key<'_>) -> Option<u32> {
+        self.inspect(key)?;
+        self.follow_eviction();
+        self.note_size();
+        let store = self.store();
+        find_visible(store, key).map(|found| store.stamp(found))
     }
 
     /// Removes a key, and tells so; false if no command could see it. Voids a flight also of an absent key.
@@ -219,6 +240,7 @@ impl View<'_> {
         let store = self.store();
         let Some(found) = find_visible(store, key) else { return };
         store.set_expire_at(wall_ms, key, found, expire_at, idle);
+        self.note_size();
         self.note_expiry(expire_at);
         self.scope.counters.add(Counter::Changes, 1);
         self.touched(key.bytes);
@@ -313,6 +335,7 @@ impl View<'_> {
         self.sweep_entries(usize::MAX);
         let empty = Store::new(self.keyspace.seed);
         let store = std::mem::replace(self.store(), empty);
+        self.note_size();
         let keyspace = self.keyspace;
         let exists = |bytes: &[u8]| {
             let hash = keyspace.hash(bytes);
@@ -352,6 +375,7 @@ impl View<'_> {
         self.shard.dbs[two].store = a;
         for db in [one, two] {
             self.db = db;
+            self.note_size();
             self.void_all();
         }
         // The swapped-in entries' deadlines are in their own queues; the sweeper finds them from here.
@@ -407,13 +431,28 @@ impl View<'_> {
         self.notify(Classes::EXPIRED, "expired", key);
     }
 
+    /// An entry had to make room: counted, and told to those who watch it. Flights stay good: eviction says
+    /// nothing about the truth at the origin.
+    pub(super) fn evicted(&mut self, key: &[u8]) {
+        self.scope.counters.add(Counter::EvictedKeys, 1);
+        self.touched(key);
+        self.notify(Classes::EVICTED, "evicted", key);
+    }
+
     /// Puts an entry in place of what is there.
     pub(super) fn put_entry(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
         let wall_ms = self.scope.now.wall_ms;
-        let old = self.store().put(wall_ms, key, value, meta);
+        self.follow_eviction();
+        let store = self.store();
+        let old = store.put(wall_ms, key, value, meta);
+        let ghost_hits = store.take_ghost_hits();
+        if ghost_hits > 0 {
+            self.scope.counters.add(Counter::GhostHits, ghost_hits);
+        }
         let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
         self.keep_freed(old);
         self.note_expiry(meta.expire_at);
+        self.note_size();
         self.note_scattered();
         if meta.kind == Kind::Value && !was_visible {
             self.notify(Classes::NEW, "new", key.bytes);
@@ -430,6 +469,7 @@ impl View<'_> {
         let removed = self.store().remove(found);
         let kind = removed.kind;
         self.keep_freed(Some(removed));
+        self.note_size();
         self.note_scattered();
         kind
     }

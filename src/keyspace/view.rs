@@ -8,7 +8,7 @@ use super::{FillRules, Keyspace};
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
 use crate::base::sync::MutexGuard;
-use crate::storage::Store;
+use crate::storage::{Found, Store};
 
 /// What a verb needs besides data: the time, the rules, and where to count.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,16 @@ pub struct Scope<'a> {
     pub by: u64,
     /// Whether a look at a key counts as an access.
     pub touches: bool,
+}
+
+impl Scope<'_> {
+    /// Notes for eviction that an entry was used, where that counts.
+    #[inline]
+    pub(super) fn note_use(&self, store: &mut Store, found: Found) {
+        if self.touches {
+            store.note_use(found, self.now.wall_ms);
+        }
+    }
 }
 
 /// A shard's lock: taken for this view alone, or held for a whole command or transaction.

@@ -27,12 +27,17 @@ pub const LONE_BYTES_MIN: usize = 4096;
 pub const FREE: u8 = 0b0000_0111;
 
 /// Bits of a reference: the two above are free for its owner.
-const BLOCK_BITS: u32 = 30;
+pub const BLOCK_BITS: u32 = 30;
 const GRANULE_BITS: u32 = 12;
 /// A free block holds its list's links, so no block is shorter.
 const BLOCK_BYTES_MIN: usize = 16;
-/// Capacity of the first segment at its first use; it doubles until it is an ordinary one.
-const FIRST_BYTES: usize = 512;
+/// An arena grows by this share of itself, at least by `STEP_BYTES_MIN` and at most by a segment: many small
+/// arenas would otherwise hold more than they use.
+const STEP_SHARE: usize = 64;
+const STEP_BYTES_MIN: usize = 512;
+/// Free bytes below which it is never scattered, and below which not even with little memory left.
+const FREE_BYTES_MIN: usize = 2 * SEGMENT_BYTES;
+const FREE_BYTES_MIN_PRESSED: usize = 1024;
 /// Free lists: one per size below 64 granules, then eight per doubling.
 const CLASSES: usize = 64 + 8 * 7;
 
@@ -89,6 +94,10 @@ pub struct Arena {
     free_bytes: usize,
     /// Bytes of ordinary segments in use, filled or free.
     spread_bytes: usize,
+    /// Bytes of blocks with a segment of their own.
+    lone_bytes: usize,
+    /// Capacity of all segments.
+    held_bytes: usize,
     draining: Option<Draining>,
 }
 
@@ -107,8 +116,10 @@ impl Arena {
     pub fn alloc(&mut self, len: usize) -> Block {
         let size = rounded(len);
         if size > LONE_BYTES_MIN {
-            let segment = self.new_segment(size);
-            self.segments[segment].bytes.resize(size, 0);
+            let segment = self.new_segment();
+            self.segments[segment].bytes = vec![0; size];
+            self.held_bytes += self.segments[segment].bytes.capacity();
+            self.lone_bytes += size;
             return Block::new(segment, 0);
         }
         if let Some(block) = self.take_exact(size).or_else(|| self.extend_open(size)) {
@@ -118,7 +129,7 @@ impl Arena {
             return block;
         }
         self.close_open();
-        self.open = self.new_segment(SEGMENT_BYTES);
+        self.open = self.new_segment();
         match self.extend_open(size) {
             Some(block) => block,
             None => unreachable!("a new segment has room for the longest block"),
@@ -130,6 +141,7 @@ impl Arena {
         let size = rounded(len);
         let segment = block.segment();
         if size > LONE_BYTES_MIN {
+            self.lone_bytes -= size;
             self.vacate(segment);
             return;
         }
@@ -167,29 +179,42 @@ impl Arena {
         [0, 64].map(|offset| LineAddress::of(segment.wrapping_add(block.at() + offset)))
     }
 
-    /// Bytes of blocks in use. Cost: a look at each segment.
-    #[must_use]
-    pub fn used_bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.bytes.len() - segment.free_bytes).sum()
-    }
-
-    /// Bytes asked of the allocator. Cost: a look at each segment.
+    /// Bytes asked of the allocator for blocks.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// What `held_bytes` must be. Cost: a look at each segment.
+    #[must_use]
+    pub fn counted_bytes(&self) -> usize {
         self.segments.iter().map(|segment| segment.bytes.capacity()).sum()
     }
 
-    /// Whether enough is free, and finely enough scattered, for draining to be worth its copies.
+    /// Bytes held that the next blocks may use.
     #[must_use]
-    pub fn is_scattered(&self) -> bool {
-        self.draining.is_some()
-            || (self.free_bytes > self.spread_bytes / 8 && self.free_bytes > 2 * SEGMENT_BYTES)
+    pub fn spare_bytes(&self) -> usize {
+        self.held_bytes - self.used_bytes()
+    }
+
+    /// Bytes of blocks in use.
+    #[must_use]
+    pub fn used_bytes(&self) -> usize {
+        self.spread_bytes + self.lone_bytes - self.free_bytes
+    }
+
+    /// Whether enough is free, and finely enough scattered, for draining to be worth its copies: an eighth,
+    /// or a 64th where memory is `pressed`.
+    #[must_use]
+    pub fn is_scattered(&self, pressed: bool) -> bool {
+        let (share, least) = if pressed { (64, FREE_BYTES_MIN_PRESSED) } else { (8, FREE_BYTES_MIN) };
+        self.draining.is_some() || (self.free_bytes > self.spread_bytes / share && self.free_bytes > least)
     }
 
     /// Begins to drain the segment with the most free bytes, unless one is being drained.
     /// Cost: one look at each segment, and taking its free blocks out of their lists.
-    pub fn drain_begin(&mut self, len_of: impl Fn(&[u8]) -> usize) {
-        if self.draining.is_some() || !self.is_scattered() {
+    pub fn drain_begin(&mut self, pressed: bool, len_of: impl Fn(&[u8]) -> usize) {
+        if self.draining.is_some() || !self.is_scattered(pressed) {
             return;
         }
         let most = (1..self.segments.len()).max_by_key(|at| self.segments[*at].free_bytes);
@@ -280,7 +305,13 @@ impl Arena {
         if at + size > SEGMENT_BYTES {
             return None;
         }
+        let held = segment.bytes.capacity();
+        if at + size > held {
+            let step = (self.spread_bytes / STEP_SHARE).max(STEP_BYTES_MIN).max(size);
+            segment.bytes.reserve_exact(step.min(SEGMENT_BYTES - at));
+        }
         segment.bytes.resize(at + size, 0);
+        self.held_bytes += segment.bytes.capacity() - held;
         self.spread_bytes += size;
         Some(Block::new(self.open, at))
     }
@@ -292,7 +323,10 @@ impl Arena {
         let at = segment.bytes.len();
         let rest = SEGMENT_BYTES - at;
         if rest > 0 {
+            let held = segment.bytes.capacity();
+            segment.bytes.reserve_exact(rest);
             segment.bytes.resize(SEGMENT_BYTES, 0);
+            self.held_bytes += segment.bytes.capacity() - held;
             segment.free_bytes += rest;
             self.free_bytes += rest;
             self.spread_bytes += rest;
@@ -302,7 +336,7 @@ impl Arena {
         }
     }
 
-    fn new_segment(&mut self, bytes: usize) -> usize {
+    fn new_segment(&mut self) -> usize {
         if self.segments.is_empty() {
             self.segments.push(Segment::default());
         }
@@ -311,8 +345,6 @@ impl Arena {
             self.segments.len() - 1
         });
         assert!(segment < 1 << (BLOCK_BITS - GRANULE_BITS), "a shard's arena is full");
-        let first = segment == 1 && bytes == SEGMENT_BYTES;
-        self.segments[segment].bytes.reserve_exact(if first { FIRST_BYTES } else { bytes });
         segment
     }
 
@@ -331,6 +363,7 @@ impl Arena {
     }
 
     fn vacate(&mut self, segment: usize) {
+        self.held_bytes -= self.segments[segment].bytes.capacity();
         self.segments[segment] = Segment::default();
         self.vacant.push(segment as u32);
         self.reset_if_unused();
@@ -505,7 +538,7 @@ mod tests {
                         arena.free(block, len);
                     }
                     _ => {
-                        arena.drain_begin(len_of);
+                        arena.drain_begin(false, len_of);
                         if let Some(from) = arena.drain_next(len_of) {
                             let moved = live.iter_mut().find(|(block, ..)| *block == from);
                             let Some(moved) = moved else { return Err(TestCaseError::fail("a free block was to move")) };
@@ -542,9 +575,9 @@ mod tests {
             }
             at % 5 == 0
         });
-        assert!(arena.is_scattered());
-        while arena.is_scattered() {
-            arena.drain_begin(len_of);
+        assert!(arena.is_scattered(false));
+        while arena.is_scattered(false) {
+            arena.drain_begin(false, len_of);
             while let Some(block) = arena.drain_next(len_of) {
                 arena.move_block(block, 40);
             }

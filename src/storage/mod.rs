@@ -5,14 +5,19 @@
 
 pub mod arena;
 pub mod entry;
+pub mod eviction;
+mod marks;
 pub mod meta;
 pub mod shared;
+mod size;
 pub mod store;
 pub mod table;
 pub mod wheel;
 
 pub use entry::{Entry, Kind, NewValue, ValueRef};
+pub use eviction::{Eviction, Order};
 pub use meta::{Idle, Meta, Refill};
+pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
 

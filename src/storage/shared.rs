@@ -9,17 +9,25 @@ use bytes::{Bytes, BytesMut};
 pub struct SharedValues {
     values: Vec<Bytes>,
     vacant: Vec<u32>,
+    bytes: usize,
 }
 
 impl SharedValues {
     /// Keeps a value and returns its number.
     pub fn add(&mut self, value: Bytes) -> u32 {
+        self.bytes += value.len();
         if let Some(number) = self.vacant.pop() {
             self.values[number as usize] = value;
             return number;
         }
         self.values.push(value);
         (self.values.len() - 1) as u32
+    }
+
+    /// Bytes of all values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The value of a number given by `add`.
@@ -40,15 +48,16 @@ impl SharedValues {
         self.len() == 0
     }
 
-    /// Bytes of all values. Cost: a look at each.
+    /// What `bytes` must be. Cost: a look at each value.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn counted_bytes(&self) -> usize {
         self.values.iter().map(Bytes::len).sum()
     }
 
     /// Takes a value out; dropping it may free a large block, best done outside of any lock.
     pub fn take(&mut self, number: u32) -> Bytes {
         let value = std::mem::take(&mut self.values[number as usize]);
+        self.bytes -= value.len();
         self.vacant.push(number);
         if self.vacant.len() == self.values.len() {
             *self = SharedValues::default();
@@ -64,6 +73,7 @@ impl SharedValues {
             Ok(own) => own,
             Err(read_elsewhere) => BytesMut::from(&read_elsewhere[..]),
         };
+        self.bytes = self.bytes - bytes.len() + len;
         bytes.resize(len, 0);
         change(&mut bytes);
         *value = bytes.freeze();

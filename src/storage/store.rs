@@ -15,6 +15,7 @@ pub use recount::Recount;
 use super::LineAddress;
 use super::arena::{Arena, Block};
 use super::entry::{self, Content, Entry, Kind, NewValue};
+use super::eviction;
 use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};
@@ -25,20 +26,22 @@ use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 /// The entries of one shard and database.
 #[derive(Debug)]
 pub struct Store {
-    seed: HashSeed,
-    table: Table,
-    arena: Arena,
-    shared: SharedValues,
-    wheel: Wheel,
-    expiring: usize,
+    pub(super) seed: HashSeed,
+    pub(super) table: Table,
+    pub(super) arena: Arena,
+    pub(super) shared: SharedValues,
+    pub(super) wheel: Wheel,
+    /// What eviction needs, while there is a limit on memory.
+    pub(super) eviction: Option<Box<eviction::State>>,
+    pub(super) expiring: usize,
     hidden: usize,
 }
 
 /// An entry found; good until the store's next change.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
-    slot: Slot,
-    block: Block,
+    pub(super) slot: Slot,
+    pub(super) block: Block,
 }
 
 /// What is left of an entry that was removed or replaced.
@@ -59,6 +62,7 @@ impl Store {
             arena: Arena::default(),
             shared: SharedValues::default(),
             wheel: Wheel::default(),
+            eviction: None,
             expiring: 0,
             hidden: 0,
         }
@@ -116,6 +120,7 @@ impl Store {
     /// Cost: one copy of key and small value; rarely one bucket is split.
     pub fn put(&mut self, now_ms: i64, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) -> Option<Removed> {
         let found = self.find(key);
+        found.into_iter().for_each(|found| self.note_use(found, now_ms));
         let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
         let removed = found.map(|found| self.forget(found));
         let content = match value {
@@ -286,15 +291,21 @@ impl Store {
     /// Whether `compact` would regain enough memory to be worth its copies.
     #[must_use]
     pub fn is_scattered(&self) -> bool {
-        self.arena.is_scattered()
+        self.arena.is_scattered(false)
     }
 
     /// Moves up to `entries` entries together, so that memory between them can be given back.
-    /// True if there is more to do. Cost: per entry one hash, one look-up and one copy.
-    pub fn compact(&mut self, entries: usize) -> bool {
-        self.arena.drain_begin(entry::bytes_of);
+    /// True if there is more to do. With `pressed` also little is regained.
+    /// Cost: per entry one hash, one look-up and one copy.
+    pub fn compact(&mut self, entries: usize, pressed: bool) -> bool {
+        self.arena.drain_begin(pressed, entry::bytes_of);
+        if !self.arena.is_scattered(pressed) {
+            return false;
+        }
         for _ in 0..entries {
-            let Some(from) = self.arena.drain_next(entry::bytes_of) else { return self.is_scattered() };
+            let Some(from) = self.arena.drain_next(entry::bytes_of) else {
+                return self.arena.is_scattered(pressed);
+            };
             let (bytes, hash) = (self.read(from).bytes(), hash_of(self.seed, &self.arena, from));
             let to = self.arena.move_block(from, bytes);
             match self.table.find(hash, |block| block == from) {
@@ -306,7 +317,7 @@ impl Store {
     }
 
     #[inline]
-    fn read(&self, block: Block) -> Entry<'_> {
+    pub(super) fn read(&self, block: Block) -> Entry<'_> {
         Entry::read(self.arena.bytes(block), &self.shared)
     }
 
@@ -339,7 +350,10 @@ impl Store {
         };
         entry::write(self.arena.bytes_mut(block), key.bytes, content, meta);
         if found.is_none() {
-            self.table.insert(key.hash, block);
+            let len = self.table.len() + 1;
+            let (is_young, stamp) =
+                self.eviction.as_mut().map_or((false, 0), |state| state.admit(key.hash, len));
+            self.table.insert(key.hash, block, is_young, stamp);
             let Store { seed, table, arena, .. } = self;
             table.grow(|block| arena.lines(block)[0].fetch(), |block| hash_of(*seed, arena, block));
         }
@@ -373,7 +387,7 @@ impl Store {
         }
     }
 
-    fn rebuild_wheel(&mut self, now_ms: i64) {
+    pub(super) fn rebuild_wheel(&mut self, now_ms: i64) {
         let mut records = Vec::with_capacity(self.expiring);
         self.each(|entry| {
             records.extend(sweep_at(&entry).map(|at| (at, record_of(self.seed.hash(entry.key())))));
@@ -383,19 +397,19 @@ impl Store {
 }
 
 /// The part of a hash that finds an entry again.
-fn record_of(hash: u64) -> u32 {
+pub(super) fn record_of(hash: u64) -> u32 {
     const _: () = assert!(HASH_BITS == u32::BITS);
     hash as u32
 }
 
 /// The hash of the key of the entry in a block.
-fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
+pub(super) fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
     let none = SharedValues::default();
     seed.hash(Entry::read(arena.bytes(block), &none).key())
 }
 
 /// When there is next something to do about an entry's time: it expires, or its grace ends.
-fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
+pub(super) fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
     if entry.kind() == Kind::Stale { entry.dies_at() } else { entry.expire_at() }
 }
 
@@ -423,14 +437,14 @@ mod tests {
             let found = store.find(&hashed(key.as_bytes()));
             found.into_iter().for_each(|found| drop(store.remove(found)));
         }
-        while store.compact(256) {}
+        while store.compact(256, false) {}
         let kept: usize = (0..40_000)
             .filter(|number| number % 5 == 0)
             .map(|number| 60 + format!("key:{number}").len())
             .sum();
         let refilled: usize =
             (0..6_000).map(|number| put(&mut store, 100_000 + number, 150 + number as usize % 300)).sum();
-        while store.compact(256) {}
+        while store.compact(256, false) {}
         let held = store.arena.held_bytes() + store.table.bytes();
         assert!(held * 4 < (kept + refilled) * 5, "{held} bytes for {} of keys and values", kept + refilled);
     }

@@ -6,23 +6,33 @@
 //! Linear hashing: Litwin, VLDB 1980. Scan order: reverse binary counting, as in Redis's dict.
 //!
 //! ```text
-//! bucket  12 references of 4 | number of an overflow bucket 4 | 12 tags of 1
+//! bucket  12 references of 4 | link 4 | 12 tags of 1
+//! slot    count 2 bits | block 30 bits              count: what eviction keeps of an entry's use, 0 to 3
+//! link    12 bits "young", one per slot | number of the next bucket of the chain + 1, 20 bits, 0 = none
 //! hash    shard 8 | ... | tag 8 | home 24           (from the highest bit to the lowest)
 //! ```
+//! Counts, the bits "young" and the stamps (`stamp_all`) belong to eviction; nothing here reads them.
 
 use super::LineAddress;
 use super::arena::Block;
 
-const SLOTS: usize = 12;
+pub(super) const SLOTS: usize = 12;
 /// Buckets of a page: the table grows by a page, so that growing copies nothing.
-const PAGE: usize = 16;
+pub(super) const PAGE: usize = 16;
 /// Twice the mean entries per bucket above which one bucket is split at each insertion. In the middle of
 /// a doubling the buckets not yet split hold half as much again; at 8.5 half of those overflow, one in six of all.
 const TWICE_LOAD_MAX: usize = 17;
 /// Mean entries per bucket below which one bucket is merged at each removal.
 const LOAD_MIN: usize = 3;
 /// Set in the number of a bucket that is an overflow bucket.
-const IS_OVERFLOW: u32 = 1 << 31;
+pub(super) const IS_OVERFLOW: u32 = 1 << 31;
+/// The bits of a slot that name a block; the count lies above.
+pub(super) const BLOCK_MASK: u32 = (1 << super::arena::BLOCK_BITS) - 1;
+/// The greatest count a slot holds.
+pub const COUNT_MAX: u8 = 3;
+/// The bits of a link that name a bucket; the bits "young" lie above.
+const LINK_MASK: u32 = (1 << LINK_BITS) - 1;
+const LINK_BITS: u32 = u32::BITS - SLOTS as u32;
 
 /// The bits of a hash that the table uses: enough to find an entry again without its key.
 pub const HASH_BITS: u32 = 32;
@@ -30,42 +40,57 @@ pub const HASH_BITS: u32 = 32;
 /// References found by hash.
 #[derive(Debug, Default)]
 pub struct Table {
-    homes: Pages,
+    pub(super) homes: Pages,
     /// Continuations of crowded buckets, by number.
-    overflow: Pages,
+    pub(super) overflow: Pages,
     /// The first unused overflow bucket, 0 = none; each names the next in its `overflow`.
     unused: u32,
     len: usize,
+    /// Slots whose bit "young" is set.
+    pub(super) young: usize,
 }
 
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
-struct Bucket {
+pub(super) struct Bucket {
     /// 0 = empty.
-    slots: [u32; SLOTS],
-    /// Number of the bucket that continues this one; 0 = none.
-    overflow: u32,
+    pub(super) slots: [u32; SLOTS],
+    link: u32,
     tags: [u8; SLOTS],
+}
+
+/// A word of eviction for each slot of a bucket.
+pub(super) type Stamps = [u32; SLOTS];
+
+/// A reference on its way from one bucket to another, with all that its slot says.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    slot: u32,
+    is_young: bool,
+    stamp: u32,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// Buckets in pages of `PAGE`.
 #[derive(Debug, Default)]
-struct Pages {
+pub(super) struct Pages {
     #[expect(
         clippy::vec_box,
         reason = "a page stays where it is when another is added: growing copies no bucket"
     )]
-    pages: Vec<Box<[Bucket; PAGE]>>,
-    len: usize,
+    pub(super) pages: Vec<Box<[Bucket; PAGE]>>,
+    /// The stamps of each page, while some are kept.
+    #[expect(clippy::vec_box, reason = "as for the pages")]
+    pub(super) stamps: Option<Vec<Box<[Stamps; PAGE]>>>,
+    pub(super) len: usize,
 }
 
 /// Where a reference stands; good until the table's next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    bucket: u32,
-    slot: u8,
+    pub(super) bucket: u32,
+    pub(super) slot: u8,
 }
 
 /// What is to be fetched ahead of a look-up.
@@ -97,24 +122,67 @@ impl Pages {
     fn push(&mut self) {
         if self.len == self.pages.len() * PAGE {
             self.pages.push(Box::default());
+            if let Some(stamps) = &mut self.stamps {
+                stamps.push(Box::default());
+            }
         }
         self.len += 1;
     }
 
-    fn pop(&mut self) -> Bucket {
+    /// Empties a bucket and returns what was in it.
+    fn take(&mut self, at: usize) -> (Bucket, Stamps) {
+        (std::mem::take(self.get_mut(at)), self.stamps_of(at).map_or_else(Stamps::default, std::mem::take))
+    }
+
+    fn pop(&mut self) -> (Bucket, Stamps) {
         self.len -= 1;
-        let bucket = std::mem::take(self.get_mut(self.len));
+        let bucket = self.take(self.len);
         // One empty page is kept, so that a table at a page's border does not allocate at each change.
         self.pages.truncate(self.len / PAGE + 1);
+        if let Some(stamps) = &mut self.stamps {
+            stamps.truncate(self.len / PAGE + 1);
+        }
         bucket
     }
 
+    #[inline]
+    pub(super) fn stamps_of(&mut self, at: usize) -> Option<&mut Stamps> {
+        self.stamps.as_mut().map(|pages| &mut pages[at / PAGE][at % PAGE])
+    }
+
     fn bytes(&self) -> usize {
-        self.pages.len() * PAGE * size_of::<Bucket>()
+        let stamps = if self.stamps.is_some() { size_of::<Stamps>() } else { 0 };
+        self.pages.len() * PAGE * (size_of::<Bucket>() + stamps)
     }
 }
 
 impl Bucket {
+    /// Number of the bucket that continues this one; 0 = none.
+    #[inline]
+    pub(super) fn next(&self) -> u32 {
+        match self.link & LINK_MASK {
+            0 => 0,
+            link => (link - 1) | IS_OVERFLOW,
+        }
+    }
+
+    /// Sets the bucket that continues this one; 0 = none.
+    fn set_next(&mut self, number: u32) {
+        let link = if number == 0 { 0 } else { (number & !IS_OVERFLOW) + 1 };
+        assert!(link <= LINK_MASK, "a shard's table is full");
+        self.link = self.link & !LINK_MASK | link;
+    }
+
+    #[inline]
+    pub(super) fn is_young(&self, slot: usize) -> bool {
+        self.link >> (LINK_BITS + slot as u32) & 1 == 1
+    }
+
+    pub(super) fn set_young(&mut self, slot: usize, is_young: bool) {
+        let bit = 1 << (LINK_BITS + slot as u32);
+        self.link = if is_young { self.link | bit } else { self.link & !bit };
+    }
+
     /// One bit for each slot whose tag is this one, empty slots perhaps among them.
     #[inline]
     fn matches(&self, tag: u8) -> u32 {
@@ -158,44 +226,54 @@ impl Table {
     /// Cost: one bucket line and whatever `is_it` looks at, rarely a second bucket.
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl Fn(Block) -> bool) -> Option<(Slot, Block)> {
+        self.find_slot(hash, |_, block| is_it(block))
+    }
+
+    /// As `find`, told the slot as well.
+    #[inline]
+    pub fn find_slot(&self, hash: u64, is_it: impl Fn(Slot, Block) -> bool) -> Option<(Slot, Block)> {
         let mut number = self.home(hash)? as u32;
         loop {
             let bucket = self.bucket(number);
             let mut matches = bucket.matches(tag(hash));
             while matches != 0 {
-                let slot = matches.trailing_zeros();
-                let block = Block(bucket.slots[slot as usize]);
-                if block.0 != 0 && is_it(block) {
-                    return Some((Slot { bucket: number, slot: slot as u8 }, block));
+                let at = matches.trailing_zeros();
+                let block = Block(bucket.slots[at as usize] & BLOCK_MASK);
+                let slot = Slot { bucket: number, slot: at as u8 };
+                if block.0 != 0 && is_it(slot, block) {
+                    return Some((slot, block));
                 }
                 matches &= matches - 1;
             }
-            if bucket.overflow == 0 {
+            number = bucket.next();
+            if number == 0 {
                 return None;
             }
-            number = bucket.overflow;
         }
     }
 
-    /// Adds a reference that is not in the table. Call `grow` after it.
-    pub fn insert(&mut self, hash: u64, block: Block) {
+    /// Adds a reference that is not in the table, with a count of 0. Call `grow` after it.
+    pub fn insert(&mut self, hash: u64, block: Block, is_young: bool, stamp: u32) {
         if self.homes.len == 0 {
             self.homes.push();
         }
         if let Some(home) = self.home(hash) {
-            self.push(home, tag(hash), block);
+            self.push(home, tag(hash), Moved { slot: block.0, is_young, stamp });
             self.len += 1;
+            self.young += usize::from(is_young);
         }
     }
 
-    /// Puts another reference in place of one, for the same key.
+    /// Puts another reference in place of one, for the same key; its count stays.
     #[inline]
     pub fn replace(&mut self, at: Slot, block: Block) {
-        self.bucket_mut(at.bucket).slots[usize::from(at.slot)] = block.0;
+        let slot = &mut self.bucket_mut(at.bucket).slots[usize::from(at.slot)];
+        *slot = *slot & !BLOCK_MASK | block.0;
     }
 
     /// Takes a reference out. Call `shrink` after it.
     pub fn remove(&mut self, at: Slot) {
+        self.set_young(at, false);
         let bucket = self.bucket_mut(at.bucket);
         bucket.slots[usize::from(at.slot)] = 0;
         bucket.tags[usize::from(at.slot)] = 0;
@@ -208,18 +286,20 @@ impl Table {
         if self.len * 2 > self.homes.len * TWICE_LOAD_MAX {
             let from = self.homes.len - self.base();
             self.homes.push();
-            let moved = std::mem::take(self.homes.get_mut(from));
-            self.spread(moved, prefetch, hash_of);
+            let (moved, stamps) = self.homes.take(from);
+            self.spread(moved, stamps, prefetch, hash_of);
         }
     }
 
     /// Merges a bucket into another if the table is sparse.
     pub fn shrink(&mut self, prefetch: impl Fn(Block), hash_of: impl Fn(Block) -> u64) {
         if self.is_empty() {
+            let is_stamped = self.homes.stamps.is_some();
             *self = Table::default();
+            self.keep_stamps(is_stamped, 0);
         } else if self.homes.len > 1 && self.len < self.homes.len * LOAD_MIN {
-            let last = self.homes.pop();
-            self.spread(last, prefetch, hash_of);
+            let (last, stamps) = self.homes.pop();
+            self.spread(last, stamps, prefetch, hash_of);
         }
     }
 
@@ -274,7 +354,7 @@ impl Table {
         let bucket = self.homes.get(home);
         let mut matches = bucket.matches(tag(hash));
         while matches != 0 {
-            let block = bucket.slots[matches.trailing_zeros() as usize];
+            let block = bucket.slots[matches.trailing_zeros() as usize] & BLOCK_MASK;
             if block != 0 {
                 visit(Block(block));
             }
@@ -301,7 +381,7 @@ impl Table {
     }
 
     #[inline]
-    fn bucket(&self, number: u32) -> &Bucket {
+    pub(super) fn bucket(&self, number: u32) -> &Bucket {
         if number & IS_OVERFLOW == 0 {
             self.homes.get(number as usize)
         } else {
@@ -310,7 +390,7 @@ impl Table {
     }
 
     #[inline]
-    fn bucket_mut(&mut self, number: u32) -> &mut Bucket {
+    pub(super) fn bucket_mut(&mut self, number: u32) -> &mut Bucket {
         if number & IS_OVERFLOW == 0 {
             self.homes.get_mut(number as usize)
         } else {
@@ -318,16 +398,18 @@ impl Table {
         }
     }
 
-    fn push(&mut self, home: usize, tag: u8, block: Block) {
+    fn push(&mut self, home: usize, tag: u8, moved: Moved) {
         let mut number = home as u32;
         loop {
             let bucket = self.bucket_mut(number);
             if let Some(free) = bucket.slots.iter().position(|slot| *slot == 0) {
-                bucket.slots[free] = block.0;
+                bucket.slots[free] = moved.slot;
                 bucket.tags[free] = tag;
+                bucket.set_young(free, moved.is_young);
+                self.set_stamp(Slot { bucket: number, slot: free as u8 }, moved.stamp);
                 return;
             }
-            number = match bucket.overflow {
+            number = match bucket.next() {
                 0 => self.continue_bucket(number),
                 next => next,
             };
@@ -342,46 +424,52 @@ impl Table {
                 (self.overflow.len - 1) as u32 | IS_OVERFLOW
             }
             unused => {
-                self.unused = std::mem::take(&mut self.bucket_mut(unused).overflow);
+                let bucket = self.bucket_mut(unused);
+                let rest = bucket.next();
+                bucket.set_next(0);
+                self.unused = rest;
                 unused
             }
         };
-        self.bucket_mut(number).overflow = overflow;
+        self.bucket_mut(number).set_next(overflow);
         overflow
     }
 
     /// Puts the references of a taken bucket and its continuations back where they now belong.
-    fn spread(&mut self, bucket: Bucket, prefetch: impl Fn(Block), hash_of: impl Fn(Block) -> u64) {
-        let mut blocks = Vec::with_capacity(SLOTS * 2);
-        let mut bucket = bucket;
+    fn spread(
+        &mut self,
+        mut bucket: Bucket,
+        mut stamps: Stamps,
+        prefetch: impl Fn(Block),
+        hash_of: impl Fn(Block) -> u64,
+    ) {
+        let mut all = Vec::with_capacity(SLOTS * 2);
         loop {
-            blocks.extend(bucket.slots.into_iter().filter(|slot| *slot != 0).map(Block));
-            let next = bucket.overflow;
+            let filled = (0..SLOTS).filter(|at| bucket.slots[*at] != 0);
+            all.extend(filled.map(|at| Moved {
+                slot: bucket.slots[at],
+                is_young: bucket.is_young(at),
+                stamp: stamps[at],
+            }));
+            let next = bucket.next();
             if next == 0 {
                 break;
             }
-            bucket = std::mem::take(self.bucket_mut(next));
+            (bucket, stamps) = self.overflow.take((next & !IS_OVERFLOW) as usize);
             let rest = std::mem::replace(&mut self.unused, next);
-            self.bucket_mut(next).overflow = rest;
+            self.bucket_mut(next).set_next(rest);
         }
-        blocks.iter().for_each(|block| prefetch(*block));
-        for block in blocks {
-            let hash = hash_of(block);
+        all.iter().for_each(|moved| prefetch(Block(moved.slot & BLOCK_MASK)));
+        for moved in all {
+            let hash = hash_of(Block(moved.slot & BLOCK_MASK));
             if let Some(home) = self.home(hash) {
-                self.push(home, tag(hash), block);
+                self.push(home, tag(hash), moved);
             }
         }
     }
 
     fn each_of(&self, home: usize, visit: &mut impl FnMut(Block)) {
-        let mut bucket = self.homes.get(home);
-        loop {
-            bucket.slots.iter().filter(|slot| **slot != 0).for_each(|slot| visit(Block(*slot)));
-            if bucket.overflow == 0 {
-                return;
-            }
-            bucket = self.bucket(bucket.overflow);
-        }
+        self.each_slot(home, |_, block| visit(block));
     }
 }
 
@@ -405,7 +493,7 @@ mod tests {
         let hash = hash_of(Block(block));
         let new = table.find(hash, |it| it.0 == block).is_none();
         if new {
-            table.insert(hash, Block(block));
+            table.insert(hash, Block(block), false, 0);
             table.grow(|_| {}, hash_of);
         }
         new

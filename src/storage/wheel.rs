@@ -114,6 +114,14 @@ impl Level {
         std::mem::take(&mut self.slots[slot])
     }
 
+    fn pop(&mut self, slot: usize) -> Option<u32> {
+        let record = self.slots[slot].pop();
+        if self.slots[slot].0.is_none() {
+            self.filled[slot / 64] &= !(1 << (slot % 64));
+        }
+        record
+    }
+
     /// The first slot with records from `from` on.
     fn first(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
@@ -183,6 +191,20 @@ impl Wheel {
         }
     }
 
+    /// Takes a record of the earliest slot, whose time need not have begun, and tells when that slot ends.
+    pub fn take_earliest(&mut self) -> Option<(i64, u32)> {
+        let (until, record) = match self.due.pop() {
+            Some(record) => (self.cursor + 1, record),
+            None => {
+                let (tick, level, slot) = self.next_slot()?;
+                let until = tick + (1 << (SLOT_BITS * level as u32));
+                (until, self.levels[level].pop(slot)?)
+            }
+        };
+        self.len -= 1;
+        Some(((until.saturating_sub(self.phase) << TICK_BITS) as i64, record))
+    }
+
     /// Whether the clock was set back so far that records would be given out late.
     #[must_use]
     pub fn is_ahead_of(&self, now_ms: i64) -> bool {
@@ -207,6 +229,12 @@ impl Wheel {
         self.len
     }
 
+    /// Bytes of the records, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.len * size_of::<Piece>() / PIECE
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -219,7 +247,7 @@ impl Wheel {
 
     /// Bytes asked of the allocator. Cost: as `records`.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn counted_bytes(&self) -> usize {
         let slots: usize = self.levels.iter().map(|level| level.slots.capacity() * size_of::<List>()).sum();
         slots + self.levels.capacity() * size_of::<Level>() + self.pieces().count() * size_of::<Piece>()
     }

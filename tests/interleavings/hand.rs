@@ -187,7 +187,17 @@ fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>)) {
     let settings_version = shared.settings_version();
     let effects = &mut Effects::default();
     let meter = &mut Meter::new(shared.clock.clone(), shared.calls[number].clone());
-    let mut bench = Bench { shared, settings, settings_version, rules, counters, now, effects, meter };
+    let mut bench = Bench {
+        shared,
+        settings,
+        settings_version,
+        rules,
+        counters,
+        now,
+        effects,
+        deliveries: Vec::new(),
+        meter,
+    };
     work(&mut bench);
     while !bench.effects.is_empty() {
         bench.effects.alarms.clear();

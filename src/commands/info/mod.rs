@@ -201,11 +201,8 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.overhead("mem_fragmentation", rss, used);
     page.fields(&[("mem_clients_slaves", "0"), ("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
     page.field("mem_clients_normal", split.clients);
-    page.fields(&[
-        ("mem_not_counted_for_evict", "0"),
-        ("mem_replication_backlog", "0"),
-        ("mem_total_replication_buffers", "0"),
-    ]);
+    page.field("mem_not_counted_for_evict", shared.client_buffer_bytes());
+    page.fields(&[("mem_replication_backlog", "0"), ("mem_total_replication_buffers", "0")]);
     page.field("mem_allocator", allocator());
     page.field("active_defrag_running", 0);
     page.field("lazyfree_pending_objects", shared.keyspace.entries_to_free());
@@ -250,6 +247,12 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
+    let (exceeded_ms, exceeded_now_ms) = ctx.shared.exceeded_ms(ctx.now.mono_ms);
+    page.field("total_eviction_exceeded_time", exceeded_ms);
+    page.field("current_eviction_exceeded_time", exceeded_now_ms);
+    let [hits, missed] =
+        [Counter::KeyspaceHits, Counter::GhostHits].map(|counter| ctx.shared.counted(counter));
+    page.field("keyspace_hits_at_twice_maxmemory", hits + missed);
     page.field("expired_stale_perc", format_args!("{:.2}", dead_percent(ctx)));
     let rates = &ctx.shared.rates;
     let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
@@ -261,7 +264,6 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("sync_full", "0"),
         ("sync_partial_ok", "0"),
         ("sync_partial_err", "0"),
-        ("evicted_keys", "0"),
         ("evicted_clients", "0"),
         ("pubsub_channels", &pubsub.channels.len().to_string()),
         ("pubsub_patterns", &pubsub.pattern_count().to_string()),

@@ -17,7 +17,12 @@ impl View<'_> {
     pub fn fill_ask(&mut self, key: &Key<'_>, asked: &FillAsk) -> Asked<'_> {
         let decision = self.decide(key, asked);
         let Decision::Told(outcome) = decision else { return Asked::WouldPark };
-        let value = self.store().get(key).map(|entry| entry.value());
+        let scope = self.scope;
+        let store = self.store();
+        let value = store.find(key).map(|found| {
+            scope.note_use(store, found);
+            store.entry(found).value()
+        });
         // Where `decide` promised a value, the entry is there: nothing ran in between.
         let empty = ValueRef::Inline(b"");
         Asked::Answer(outcome.map(|()| value.unwrap_or(empty)))

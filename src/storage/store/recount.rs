@@ -17,7 +17,7 @@ pub struct Recount {
     pub expiring: usize,
     /// Stale values, NONE and PASS.
     pub hidden: usize,
-    /// Bytes asked of the allocator: table, arena, wheel and large values.
+    /// Bytes asked of the allocator: table, arena, wheel, large values and what eviction keeps.
     pub bytes: usize,
     /// Each says which figure is another than the one kept; none in a sound store.
     pub faults: Vec<String>,
@@ -46,7 +46,7 @@ impl Store {
     pub fn recount(&self) -> Recount {
         let records: HashSet<u32> = self.wheel.records().collect();
         let mut count = Recount::default();
-        let (mut used, mut numbers, mut unfound, mut unfiled) = (0, HashSet::new(), 0, 0);
+        let (mut used, mut numbers, mut young, mut unfound, mut unfiled) = (0, HashSet::new(), 0, 0, 0);
         self.table.each(|block| {
             let entry = self.read(block);
             let key = Key { bytes: entry.key(), hash: self.seed.hash(entry.key()) };
@@ -60,18 +60,27 @@ impl Store {
                 count.expiring += 1;
                 unfiled += usize::from(!records.contains(&record_of(key.hash)));
             }
-            unfound += usize::from(self.find(&key).is_none_or(|found| found.block != block));
+            let found = self.find(&key).filter(|found| found.block == block);
+            unfound += usize::from(found.is_none());
+            young += usize::from(found.is_some_and(|found| self.table.is_young(found.slot)));
         });
         let (entries, expiring, hidden) = (count.entries, count.expiring, count.hidden);
         count.check("entries", self.table.len(), entries);
         count.check("entries with a deadline", self.expiring, expiring);
         count.check("hidden entries", self.hidden, hidden);
         count.check("bytes of entries", self.arena.used_bytes(), used);
+        count.check("young entries", self.table.young(), young);
         count.check("large values", self.shared.len(), numbers.len());
         count.check("records", self.wheel.len(), self.wheel.records().count());
         count.check("entries that a look-up does not find", 0, unfound);
         count.check("entries with a deadline that the wheel does not know", 0, unfiled);
-        count.bytes = self.table.bytes() + self.arena.held_bytes() + self.wheel.bytes() + self.shared.bytes();
+        count.check("bytes that the arena holds", self.arena.held_bytes(), self.arena.counted_bytes());
+        count.check("bytes of large values", self.shared.bytes(), self.shared.counted_bytes());
+        count.bytes = self.table.bytes()
+            + self.arena.counted_bytes()
+            + self.wheel.counted_bytes()
+            + self.shared.counted_bytes()
+            + self.eviction_bytes();
         count
     }
 }

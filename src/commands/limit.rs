@@ -1,0 +1,195 @@
+//! `maxmemory`: what counts against it, who makes room before a write, who is refused.
+//!
+//! The allocator is asked now and then; in between, what the stores took since is added to its figure. Buffers
+//! of clients are left out: they have limits of their own, and no slow reader may drive entries out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::args::Args;
+use super::batch::Bench;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::shared::Shared;
+use super::spec::Flag;
+use super::table::Row;
+use crate::base::limits::{EVICT_NS_MAX, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
+use crate::base::{memory, metrics};
+use crate::config::{EvictionPolicy, Settings};
+use crate::keyspace::{Evicted, Room, Used};
+use crate::storage::eviction::LfuRule;
+use crate::storage::{Eviction, Order};
+
+/// The allocator's last figure.
+#[derive(Debug, Default)]
+pub struct MemoryLimit {
+    /// What counted then, less what the stores held; wraps.
+    beside_bytes: AtomicU64,
+    held_bytes: AtomicU64,
+    client_bytes: AtomicU64,
+    at_ms: AtomicU64,
+    /// Since when more is used than may be, monotonic ms; 0 = it is not.
+    exceeded_at_ms: AtomicU64,
+    exceeded_ms: AtomicU64,
+}
+
+/// Which entries make room under these settings; `None` without a limit, and where none may.
+#[must_use]
+pub fn eviction(settings: &Settings) -> Option<Eviction> {
+    let (order, expiring_only) = match settings.maxmemory_policy {
+        _ if settings.maxmemory_bytes == 0 => return None,
+        EvictionPolicy::NoEviction => return None,
+        EvictionPolicy::AllkeysS3fifo => (Order::Adaptive, false),
+        EvictionPolicy::AllkeysLru => (Order::Lru, false),
+        EvictionPolicy::AllkeysLfu => (Order::Lfu, false),
+        EvictionPolicy::AllkeysRandom => (Order::Random, false),
+        EvictionPolicy::VolatileLru => (Order::Lru, true),
+        EvictionPolicy::VolatileLfu => (Order::Lfu, true),
+        EvictionPolicy::VolatileRandom => (Order::Random, true),
+        EvictionPolicy::VolatileTtl => (Order::Deadline, true),
+    };
+    Some(Eviction {
+        order,
+        expiring_only,
+        samples: settings.maxmemory_samples as usize,
+        lfu: lfu_rule(settings),
+    })
+}
+
+/// How uses are counted for `allkeys-lfu` and `volatile-lfu`.
+#[must_use]
+pub fn lfu_rule(settings: &Settings) -> LfuRule {
+    LfuRule { log_factor: settings.lfu_log_factor, decay_minutes: settings.lfu_decay_minutes }
+}
+
+impl Shared {
+    /// Memory that counts against the limit, as of now. Cost: a look at each worker's counters.
+    #[must_use]
+    pub fn memory_used(&self) -> Used {
+        let held = metrics::held(self.counters.iter().map(Arc::as_ref));
+        let used = self.limit.beside_bytes.load(Relaxed).wrapping_add(held.held_bytes);
+        Used { used_bytes: used, spare_bytes: held.spare_bytes, held_bytes: held.held_bytes }
+    }
+
+    /// Asks the allocator anew if that is long ago or much was stored since.
+    /// Cost: some microseconds and a look at each client then.
+    pub fn sample_memory(&self, now_ms: u64) {
+        let limit = &self.limit;
+        let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
+        let at_ms = limit.at_ms.load(Relaxed);
+        let grown = held.wrapping_sub(limit.held_bytes.load(Relaxed)) as i64;
+        let is_recent = at_ms != 0 && now_ms.saturating_sub(at_ms) < MEMORY_SAMPLE_MS;
+        if is_recent && grown.unsigned_abs() < MEMORY_SAMPLE_BYTES {
+            return;
+        }
+        // Whoever comes second finds a recent figure.
+        if limit.at_ms.compare_exchange(at_ms, now_ms.max(1), Relaxed, Relaxed).is_ok() {
+            let client_bytes = self.client_buffer_bytes();
+            // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
+            // count for a moment; the other way round writes would be refused for nothing.
+            let cast_off = self.keyspace.bytes_to_free() as u64;
+            let counted = (memory::read().allocated as u64).saturating_sub(client_bytes + cast_off);
+            let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
+            limit.client_bytes.store(client_bytes, Relaxed);
+            limit.held_bytes.store(held, Relaxed);
+            limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
+        }
+    }
+
+    /// Bytes of requests and replies that wait in clients' buffers: they do not count against the limit.
+    #[must_use]
+    pub fn client_buffer_bytes(&self) -> u64 {
+        let buffers = self.clients.list();
+        let bytes = buffers
+            .iter()
+            .map(|client| client.seen.query_bytes.load(Relaxed) + client.seen.reply_bytes.load(Relaxed));
+        bytes.sum::<usize>() as u64
+    }
+
+    /// For how long more was used than may be: all times before this one, and this one, ms.
+    #[must_use]
+    pub fn exceeded_ms(&self, now_ms: u64) -> (u64, u64) {
+        let current = match self.limit.exceeded_at_ms.load(Relaxed) {
+            0 => 0,
+            at => now_ms.saturating_sub(at),
+        };
+        (self.limit.exceeded_ms.load(Relaxed) + current, current)
+    }
+
+    fn note_exceeded(&self, is_exceeded: bool, now_ms: u64) {
+        let since = &self.limit.exceeded_at_ms;
+        if is_exceeded {
+            // Only the first to notice sets it.
+            let _ = since.compare_exchange(0, now_ms.max(1), Relaxed, Relaxed);
+        } else if since.load(Relaxed) != 0 {
+            let at = since.swap(0, Relaxed);
+            if at != 0 {
+                self.limit.exceeded_ms.fetch_add(now_ms.saturating_sub(at), Relaxed);
+            }
+        }
+    }
+}
+
+impl Ctx<'_> {
+    /// Makes room before a command that may need it, and refuses it where none can be made.
+    /// Cost: one branch without a limit.
+    #[inline]
+    pub fn check_memory(&mut self, row: &'static Row, args: &Args<'_>) -> Result<(), CommandError> {
+        if self.settings.maxmemory_bytes == 0 || !self.wants_memory(row) {
+            return Ok(());
+        }
+        self.make_room(row, args)
+    }
+
+    /// Commands that Redis refuses out of memory. What is queued takes memory, whatever it is.
+    fn wants_memory(&self, row: &Row) -> bool {
+        let Some(transaction) = &self.session.transaction else { return row.spec.has(Flag::DenyOom) };
+        match row.spec.name {
+            "exec" => transaction.queued.iter().any(|queued| queued.row.spec.has(Flag::DenyOom)),
+            "discard" | "quit" | "reset" => false,
+            _ => true,
+        }
+    }
+
+    fn make_room(&mut self, row: &Row, args: &Args<'_>) -> Result<(), CommandError> {
+        let (shared, limit_bytes) = (self.shared, self.settings.maxmemory_bytes);
+        shared.sample_memory(self.now.mono_ms);
+        let used = shared.memory_used();
+        if used.used_bytes <= limit_bytes {
+            return Ok(());
+        }
+        if self.keys.scope.rules.eviction.is_none() {
+            let refused = used.short_bytes(limit_bytes) > 0;
+            return if refused { Err(CommandError::OutOfMemory) } else { Ok(()) };
+        }
+        let key = (row.first_key > 0 && row.first_key < args.words()).then(|| args.word(row.first_key));
+        let room = Room { limit_bytes, own: key.map(|key| shared.keyspace.hash(key)), is_thorough: false };
+        let begun = shared.clock.reading();
+        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > EVICT_NS_MAX;
+        match self.keys.make_room(room, || shared.memory_used(), is_late) {
+            Evicted::Nothing => Err(CommandError::OutOfMemory),
+            Evicted::Enough | Evicted::Some => Ok(()),
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Makes room in the background, for at most `ns`. True if there is more to do.
+    pub fn make_room(&mut self, ns: u64) -> bool {
+        let (shared, limit_bytes, now_ms) = (self.shared, self.settings.maxmemory_bytes, self.now.mono_ms);
+        if limit_bytes == 0 {
+            shared.note_exceeded(false, now_ms);
+            return false;
+        }
+        shared.sample_memory(now_ms);
+        let room = Room { limit_bytes, own: None, is_thorough: true };
+        let begun = shared.clock.reading();
+        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > ns;
+        let ended = match shared.memory_used().used_bytes > limit_bytes {
+            true => self.keys().make_room(room, || shared.memory_used(), is_late),
+            false => Evicted::Enough,
+        };
+        shared.note_exceeded(shared.memory_used().used_bytes > limit_bytes, now_ms);
+        ended == Evicted::Some
+    }
+}

@@ -1,0 +1,215 @@
+//! Making room: which shard gives, and entries that go.
+//!
+//! Knows the limit only as the answer of its caller's `short_bytes`; the sums behind it are counted per
+//! worker and the size of each shard under its lock, so that no write touches a line that all workers write.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::keys::Keys;
+use super::view::View;
+use super::{Keyspace, shard_of};
+use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEEP_EXPIRED_FIRST};
+use crate::storage::Kind;
+
+/// How an attempt to make room ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// There is room.
+    Enough,
+    /// Its time was up; there is more to evict.
+    Some,
+    /// There is nothing that may be evicted.
+    Nothing,
+}
+
+/// The room that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub limit_bytes: u64,
+    /// The hash of the key that wants it.
+    pub own: Option<u64>,
+    /// Also moves entries together until what is used is below the limit: for who has the time.
+    pub is_thorough: bool,
+}
+
+/// Memory against its limit, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// What counts against the limit.
+    pub used_bytes: u64,
+    /// Of that: free for the next entries without asking the allocator.
+    pub spare_bytes: u64,
+    /// What all shards hold.
+    pub held_bytes: u64,
+}
+
+impl Used {
+    /// Bytes of entries that must go. What is used may stand above the limit while a 32nd of it is spare:
+    /// the next entries take that, and compaction gives the rest back. The further above, the more must be.
+    #[must_use]
+    pub fn short_bytes(&self, limit_bytes: u64) -> u64 {
+        let above = self.used_bytes.saturating_sub(limit_bytes);
+        if above == 0 {
+            return 0;
+        }
+        (self.used_bytes / 32 + above * 2).saturating_sub(self.spare_bytes)
+    }
+}
+
+impl Keys<'_> {
+    /// Evicts until `used` says that there is room, or `is_late` that the time is up. Begins with the shard
+    /// of the key that wants room, unless it is smaller than others. No shard may be held.
+    pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> Evicted {
+        let own = room.own.map(shard_of);
+        let mut hand = fastrand::usize(..SHARDS);
+        let mut fruitless = 0;
+        let mut is_own = true;
+        loop {
+            let now = used();
+            if now.used_bytes <= room.limit_bytes {
+                return Evicted::Enough;
+            }
+            let is_short = now.short_bytes(room.limit_bytes) > 0;
+            let mean = now.held_bytes as usize / SHARDS;
+            let shard = match own.filter(|own| is_own && self.keyspace.held_bytes(*own) >= mean - mean / 16) {
+                Some(own) => own,
+                None => self.keyspace.next_large(&mut hand, if fruitless == 0 { mean } else { 0 }),
+            };
+            let mut view = self.view_shard(shard, 0);
+            // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
+            view.scope.by = 0;
+            let given = view.give(is_short);
+            drop(view);
+            if !is_short && !room.is_thorough {
+                return Evicted::Enough;
+            }
+            is_own = given;
+            fruitless = if given { 0 } else { fruitless + 1 };
+            if fruitless > SHARDS {
+                return Evicted::Nothing;
+            }
+            if is_late() {
+                return Evicted::Some;
+            }
+        }
+    }
+}
+
+impl Keyspace {
+    /// What a shard's stores hold, bytes.
+    fn held_bytes(&self, shard: usize) -> usize {
+        self.stripes[shard].held_bytes.load(Relaxed)
+    }
+
+    /// The next shard that holds at least so much, or simply the next.
+    fn next_large(&self, hand: &mut usize, bytes: usize) -> usize {
+        for _ in 0..SHARDS {
+            *hand = (*hand + 1) % SHARDS;
+            if self.held_bytes(*hand) >= bytes {
+                break;
+            }
+        }
+        *hand
+    }
+}
+
+impl View<'_> {
+    /// Evicts some entries of this shard, whatever their database, and moves others together.
+    /// False if there was nothing to evict, or, where none shall be, nothing to move.
+    fn give(&mut self, evicts: bool) -> bool {
+        let mut given = false;
+        for _ in 0..if evicts { EVICT_ENTRIES_MAX } else { 0 } {
+            let Some(db) = self.drawn_db() else { break };
+            self.db = db;
+            given |= self.evict_one();
+        }
+        for db in 0..self.shard.dbs.len() {
+            self.db = db;
+            let moved = self.store().compact(EVICT_COMPACT_ENTRIES, true);
+            given |= moved && !evicts;
+            self.note_size();
+        }
+        given
+    }
+
+    /// A database with entries that may go, drawn by their numbers.
+    fn drawn_db(&self) -> Option<usize> {
+        let expiring_only = self.scope.rules.eviction?.expiring_only;
+        let count = |db: usize| {
+            let store = &self.shard.dbs[db].store;
+            if expiring_only { store.expiring() } else { store.len() }
+        };
+        let all: usize = (0..self.shard.dbs.len()).map(count).sum();
+        let mut drawn = if all == 0 { return None } else { fastrand::usize(..all) };
+        (0..self.shard.dbs.len()).find(|db| {
+            let is_it = drawn < count(*db);
+            drawn = drawn.saturating_sub(count(*db));
+            is_it
+        })
+    }
+
+    /// Evicts one entry of this database; what is expired goes first.
+    fn evict_one(&mut self) -> bool {
+        let wall_ms = self.scope.now.wall_ms;
+        let before = self.store().len();
+        if self.store().sweep_next_at().is_some_and(|at| at <= wall_ms) {
+            self.sweep_entries(SWEEP_EXPIRED_FIRST);
+        }
+        if self.store().len() < before {
+            return true;
+        }
+        self.follow_eviction();
+        let store = self.store();
+        let Some(found) = store.victim(wall_ms) else { return false };
+        let key = store.entry(found).key().to_vec();
+        match self.take_found(found) {
+            Kind::Value => self.evicted(&key),
+            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
+        }
+        true
+    }
+
+    /// Lets the store keep what the eviction of now needs. Cost: a comparison mostly.
+    #[inline]
+    pub(super) fn follow_eviction(&mut self) {
+        let (rule, wall_ms) = (self.scope.rules.eviction, self.scope.now.wall_ms);
+        let store = self.store();
+        if rule.is_some() || store.eviction().is_some() {
+            store.set_eviction(rule, wall_ms);
+        }
+    }
+
+    /// Counts what the store holds more or less than when it was last counted.
+    #[inline]
+    pub(super) fn note_size(&mut self) {
+        let db = self.db();
+        let (now, before) = (db.store.size(), db.counted);
+        if now == before {
+            return;
+        }
+        db.counted = now;
+        let held = now.held_bytes.wrapping_sub(before.held_bytes);
+        let spare = now.spare_bytes.wrapping_sub(before.spare_bytes);
+        self.scope.counters.hold(held as u64, spare as u64);
+        // Under the lock, so that a load and a store are one step.
+        let stripe = &self.keyspace.stripes[self.index].held_bytes;
+        stripe.store(stripe.load(Relaxed).wrapping_add(held), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(used_bytes: u64, spare_bytes: u64) -> Used {
+        Used { used_bytes, spare_bytes, held_bytes: used_bytes }
+    }
+
+    #[test]
+    fn nothing_must_go_below_the_limit_or_while_enough_is_spare() {
+        assert_eq!(used(3_200, 0).short_bytes(3_200), 0);
+        assert_eq!(used(3_201, 0).short_bytes(3_200), 102);
+        assert_eq!(used(3_201, 102).short_bytes(3_200), 0);
+        assert!(used(4_000, 400).short_bytes(3_200) > 1_000, "far above the limit spare room is no excuse");
+    }
+}

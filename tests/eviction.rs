@@ -1,0 +1,305 @@
+//! `maxmemory`: the limit holds under writes of mixed sizes, each policy evicts what it says, and where
+//! nothing may go writes are refused, in transactions too.
+//!
+//! The allocator is the process's, so each test runs the program by itself.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use support::{Conn, Value, wait_until};
+
+const MIB: usize = 1 << 20;
+const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/// One run of the program.
+struct Program {
+    child: Child,
+    conn: Conn,
+    addr: std::net::SocketAddr,
+}
+
+impl Program {
+    fn start(args: &[&str]) -> Program {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_onefill"))
+            .args(["--port", "0", "--bind", "127.0.0.1", "--io-threads", "2"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let mut log = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
+        let mut logged = log.by_ref().map(|line| line.expect("the log is text"));
+        let listening = logged.find(|line| line.contains("listening on 127.0.0.1")).expect("it listens");
+        let addr = listening.split_whitespace().find_map(|word| word.parse().ok()).expect("an address");
+        assert!(logged.any(|line| line.contains("Ready to accept connections")));
+        std::thread::spawn(move || log.for_each(drop));
+        Program { child, conn: Conn::open(addr), addr }
+    }
+
+    fn ask(&mut self, line: &str) -> Value {
+        self.conn.pipeline(&[line]);
+        self.conn.reply()
+    }
+
+    /// A field of INFO.
+    fn info(&mut self, name: &str) -> usize {
+        let text = self.ask("INFO").text();
+        let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        field.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// Every figure kept is what a recount finds.
+    #[track_caller]
+    fn expect_sound(&mut self) {
+        let census = self.ask("DEBUG RECOUNT");
+        let faults = census.array().last().expect("a recount tells of faults");
+        assert_eq!(faults.array(), []);
+    }
+
+    /// Stores a value of so many bytes under each of the keys.
+    fn fill(&mut self, keys: std::ops::Range<usize>, bytes: impl Fn(usize) -> usize, tail: &[&str]) -> usize {
+        let mut refused = 0;
+        for first in keys.clone().step_by(100) {
+            let batch = first..keys.end.min(first + 100);
+            for key in batch.clone() {
+                let value = vec![b'x'; bytes(key)];
+                let name = format!("key:{key}");
+                let mut words = vec![b"SET".to_vec(), name.into_bytes(), value];
+                words.extend(tail.iter().map(|word| word.as_bytes().to_vec()));
+                self.conn.send(&words);
+            }
+            refused += batch.filter(|_| is_error(&self.conn.reply(), OUT_OF_MEMORY)).count();
+        }
+        refused
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Nothing to kill and nothing to wait for when it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_error(value: &Value, text: &str) -> bool {
+    matches!(value, Value::Error(error) if error == text)
+}
+
+/// Mostly small, some across the borders of what a block and an entry hold.
+fn mixed(key: usize) -> usize {
+    match key % 50 {
+        0 => 20_000,
+        1 => 5_000,
+        rest => 10 + rest * 13 % 700,
+    }
+}
+
+#[test]
+fn mixed_sizes_stay_within_the_limit_under_each_policy() {
+    for policy in ["allkeys-s3fifo", "allkeys-lru", "allkeys-lfu", "allkeys-random"] {
+        let mut program = Program::start(&[
+            "--maxmemory",
+            "40mb",
+            "--maxmemory-policy",
+            policy,
+            "--enable-debug-command",
+            "yes",
+        ]);
+        let mut most = 0;
+        for round in 0..4 {
+            assert_eq!(program.fill(round * 20_000..(round + 1) * 20_000, mixed, &[]), 0, "{policy}");
+            most = most.max(program.info("used_memory"));
+        }
+        assert!(most < 41 * MIB, "{policy}: {most}");
+        let (used, evicted) = (program.info("used_memory"), program.info("evicted_keys"));
+        assert!(used > 34 * MIB, "{policy}: room is used, {used}");
+        let Value::Int(kept) = program.ask("DBSIZE") else { panic!("DBSIZE is a number") };
+        assert_eq!(kept as usize + evicted, 80_000, "{policy}: every key is kept or counted as evicted");
+        program.expect_sound();
+    }
+}
+
+#[test]
+fn half_the_limit_is_reached_in_the_background() {
+    let mut program = Program::start(&["--maxmemory", "60mb"]);
+    program.fill(0..40_000, |key| 1_100 + key % 800, &[]);
+    assert!(program.info("used_memory") > 50 * MIB);
+    assert_eq!(program.ask("CONFIG SET maxmemory 30mb").text(), "OK");
+    wait_until("used_memory shrinks", || program.info("used_memory") < 31 * MIB);
+    assert!(program.info("used_memory") > 24 * MIB, "no more goes than must");
+    wait_until("the limit is reached", || program.info("current_eviction_exceeded_time") == 0);
+    assert!(program.info("total_eviction_exceeded_time") > 0);
+}
+
+#[test]
+fn volatile_policies_take_entries_with_a_deadline_alone() {
+    for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
+        let mut program = Program::start(&["--maxmemory", "30mb", "--maxmemory-policy", policy]);
+        assert_eq!(program.fill(0..4_000, |_| 1_000, &[]), 0);
+        assert_eq!(program.fill(4_000..44_000, |_| 1_000, &["EX", "5000"]), 0, "{policy}");
+        assert!(program.info("evicted_keys") > 10_000, "{policy}");
+        let names: Vec<String> = (0..4_000).map(|key| format!("key:{key}")).collect();
+        assert_eq!(program.ask(&format!("EXISTS {}", names.join(" "))).text(), "4000", "{policy}");
+        let refused = program.fill(50_000..90_000, |_| 1_000, &[]);
+        assert!(refused > 8_000, "{policy}: without deadlines nothing may go, {refused}");
+    }
+}
+
+#[test]
+fn volatile_ttl_takes_the_nearest_deadline() {
+    let mut program = Program::start(&["--maxmemory", "30mb", "--maxmemory-policy", "volatile-ttl"]);
+    program.fill(0..4_000, |_| 1_000, &["EX", "100000"]);
+    program.fill(4_000..44_000, |_| 1_000, &["EX", "1000"]);
+    let evicted = program.info("evicted_keys");
+    assert!(evicted > 10_000, "{evicted}");
+    let far: Vec<String> = (0..4_000).map(|key| format!("key:{key}")).collect();
+    assert_eq!(program.ask(&format!("EXISTS {}", far.join(" "))).text(), "4000");
+}
+
+#[test]
+fn recently_used_entries_outlive_others_under_lru_and_often_used_ones_under_lfu() {
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-s3fifo"] {
+        let mut program = Program::start(&["--maxmemory", "30mb", "--maxmemory-policy", policy]);
+        let hot: Vec<String> = (0..1_000).map(|key| format!("key:{key}")).collect();
+        let touch = format!("MGET {}", hot.join(" "));
+        program.fill(0..1_000, |_| 1_000, &[]);
+        for round in 1..40 {
+            for _ in 0..5 {
+                program.ask(&touch);
+            }
+            program.fill(round * 1_000..(round + 1) * 1_000, |_| 1_000, &[]);
+        }
+        let kept: usize = program.ask(&format!("EXISTS {}", hot.join(" "))).text().parse().expect("a number");
+        assert!(kept > 950, "{policy}: {kept} of 1000");
+    }
+}
+
+#[test]
+fn without_eviction_writes_are_refused_and_what_frees_is_not() {
+    let mut program = Program::start(&["--maxmemory", "20mb", "--maxmemory-policy", "noeviction"]);
+    let refused = program.fill(0..30_000, |_| 1_000, &[]);
+    assert!((7_000..18_000).contains(&refused), "{refused}");
+    for line in
+        ["SET k v", "APPEND k v", "INCR n", "SETRANGE k 5 v", "MSET k v", "SETBIT k 5 1", "COPY key:1 k"]
+    {
+        assert!(is_error(&program.ask(line), OUT_OF_MEMORY), "{line}");
+    }
+    for line in
+        ["GET key:1", "DEL none", "EXPIRE key:1 100", "PERSIST key:1", "GETDEL none", "RENAME key:1 key:2"]
+    {
+        assert!(!matches!(program.ask(line), Value::Error(_)), "{line}");
+    }
+    assert_eq!(program.info("evicted_keys"), 0);
+    assert_eq!(program.ask("MULTI").text(), "OK");
+    assert!(is_error(&program.ask("GET key:1"), OUT_OF_MEMORY), "what is queued takes memory too");
+    let aborted = "EXECABORT Transaction discarded because of previous errors.";
+    assert!(is_error(&program.ask("EXEC"), aborted));
+    assert_eq!(program.ask("FLUSHALL").text(), "OK");
+    assert_eq!(program.ask("SET k v").text(), "OK");
+}
+
+#[test]
+fn exec_is_refused_if_a_queued_write_would_be() {
+    let mut program = Program::start(&["--maxmemory-policy", "noeviction"]);
+    program.fill(0..5_000, |_| 1_000, &[]);
+    program.ask("MULTI");
+    assert_eq!(program.ask("SET k v").text(), "QUEUED");
+    let mut other = Conn::open(program.addr);
+    other.pipeline(&["CONFIG SET maxmemory 1mb"]);
+    assert_eq!(other.reply().text(), "OK");
+    let why = format!("EXECABORT Transaction discarded because of: {OUT_OF_MEMORY}");
+    assert_eq!(program.ask("EXEC"), Value::Error(why));
+    other.pipeline(&["CONFIG SET maxmemory 0", "GET key:1"]);
+    other.reply();
+    assert_eq!(program.ask("SET k v").text(), "OK");
+}
+
+#[test]
+fn eviction_touches_watchers_and_leaves_leases_good() {
+    let mut program = Program::start(&["--maxmemory", "20mb", "--maxmemory-policy", "allkeys-random"]);
+    program.ask("SET watched v");
+    let led = program.ask("FILL.GET led").text();
+    let token = led.split(' ').nth(2).expect("a token").to_owned();
+    program.ask("WATCH watched");
+    let mut other = Conn::open(program.addr);
+    let mut number = 0;
+    // Until it is its turn.
+    loop {
+        other.pipeline(
+            &(0..500).map(|at| format!("SET key:{} {}", number + at, "x".repeat(1_000))).collect::<Vec<_>>(),
+        );
+        (0..500).for_each(|_| drop(other.reply()));
+        number += 500;
+        assert!(number < 2_000_000);
+        other.pipeline(&["EXISTS watched"]);
+        if other.reply() == Value::Int(0) {
+            break;
+        }
+    }
+    program.ask("MULTI");
+    program.ask("SET other w");
+    assert_eq!(program.ask("EXEC"), Value::Nil, "an evicted key was touched");
+    assert_eq!(program.ask(&format!("FILL.PUT led {token} value")).text(), "OK");
+}
+
+#[test]
+fn eviction_is_published_and_told_to_caches_even_of_who_wanted_the_room() {
+    let mut program = Program::start(&["--maxmemory", "20mb", "--maxmemory-policy", "allkeys-random"]);
+    assert_eq!(program.ask("CONFIG SET notify-keyspace-events Ke").text(), "OK");
+    let mut listener = Conn::open(program.addr);
+    listener.say("SUBSCRIBE __keyspace@0__:cached");
+    program.ask("HELLO 3");
+    program.ask("CLIENT TRACKING ON NOLOOP");
+    program.ask("SET cached v");
+    program.ask("GET cached");
+    let told = (0..2_000_000).step_by(500).find_map(|first| {
+        let sets: Vec<_> =
+            (first..first + 500).map(|at| format!("SET k:{at} {}", "x".repeat(1_000))).collect();
+        program.conn.pipeline(&sets);
+        let mut told = None;
+        let mut done = 0;
+        while done < 500 {
+            match program.conn.reply().text() {
+                text if text == "OK" => done += 1,
+                text => told = Some(text),
+            }
+        }
+        told
+    });
+    assert_eq!(told.as_deref(), Some("invalidate cached"));
+    assert_eq!(listener.reply().text(), "message __keyspace@0__:cached evicted");
+}
+
+#[test]
+fn looks_of_a_connection_that_says_no_touch_are_no_uses() {
+    let mut program = Program::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu"]);
+    program.ask("SET k v");
+    let mut often_after_looks = |switch: &str| {
+        assert_eq!(program.ask(&format!("CLIENT NO-TOUCH {switch}")).text(), "OK");
+        (0..200).for_each(|_| drop(program.ask("GET k")));
+        let Value::Int(often) = program.ask("OBJECT FREQ k") else { panic!("a number") };
+        often
+    };
+    let untouched = often_after_looks("ON");
+    assert!(untouched <= 5, "{untouched}");
+    let touched = often_after_looks("OFF");
+    assert!(touched > 5, "{touched}");
+}
+
+#[test]
+fn object_tells_what_the_policy_keeps() {
+    let mut program = Program::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu"]);
+    program.ask("SET k v");
+    for _ in 0..200 {
+        program.ask("GET k");
+    }
+    let Value::Int(often) = program.ask("OBJECT FREQ k") else { panic!("a number") };
+    assert!(often > 5, "{often}");
+    assert!(program.ask("OBJECT IDLETIME k").text().contains("An LFU maxmemory policy is selected"));
+    program.ask("CONFIG SET maxmemory-policy allkeys-lru");
+    assert_eq!(program.ask("OBJECT IDLETIME k"), Value::Int(0));
+    assert!(program.ask("OBJECT FREQ k").text().contains("An LFU maxmemory policy is not selected"));
+}
