@@ -22,8 +22,6 @@ const START_WAIT: Duration = Duration::from_secs(20);
 const REDIS_ALONE: &[&str] = &[
     "redis_cpu_sys_main_thread_seconds_total",
     "redis_cpu_user_main_thread_seconds_total",
-    "redis_expired_stale_percentage",
-    "redis_expired_time_cap_reached_total",
     "redis_io_threaded_reads_processed",
     "redis_io_threaded_writes_processed",
     "redis_total_reads_processed",

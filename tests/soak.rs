@@ -17,6 +17,8 @@ use support::{Conn, EPOCH_MS, PATIENCE, TestServer, Value, wait_until};
 
 /// Keys that all threads meet on.
 const KEYS: u64 = 3_000;
+/// Connections at a time from which on no more are opened for a while.
+const CONNECTIONS_MAX: usize = 500;
 /// The longest TTL, idle time or grace given, ms.
 const TTL_MS_MAX: u64 = 1_500;
 /// Requests in one portion.
@@ -177,6 +179,15 @@ fn churn(addr: SocketAddr, random: &mut fastrand::Rng) {
             _ => conn.pipeline(&["WATCH k1 k2 k3"]),
         }
     }
+    drop(conns);
+    // A backlog of thousands would keep everybody waiting: the test is not about that.
+    wait_until("the server keeps up", || connected(addr) < CONNECTIONS_MAX);
+}
+
+fn connected(addr: SocketAddr) -> usize {
+    let info = Conn::open(addr).say("INFO clients");
+    let count = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+    count.and_then(|count| count.parse().ok()).expect("a figure")
 }
 
 fn configure(addr: SocketAddr, random: &mut fastrand::Rng) {

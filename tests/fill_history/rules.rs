@@ -62,6 +62,11 @@ struct Origin<'h> {
     is_refused: bool,
 }
 
+/// Whether a write was refused for want of memory, or the transaction in which it was queued.
+fn is_for_room(text: &str) -> bool {
+    text.starts_with("OOM") || text.starts_with("EXECABORT")
+}
+
 impl<'h> Judge<'h> {
     fn complain(&mut self, rule: &'static str, what: impl fmt::Display) {
         self.complaints.push(Complaint { rule, what: what.to_string() });
@@ -71,7 +76,7 @@ impl<'h> Judge<'h> {
     fn replies(&mut self) {
         for act in &self.history.acts {
             match &act.said {
-                Some(Said::Refused(text)) if !(self.terms.evicts && text.starts_with("OOM")) => {
+                Some(Said::Refused(text)) if !(self.terms.evicts && is_for_room(text)) => {
                     self.complain("nothing is refused", show(act));
                 }
                 None if !self.history.closed.contains_key(&act.conn) => {
