@@ -31,9 +31,9 @@ pub const BLOCK_BITS: u32 = 30;
 const GRANULE_BITS: u32 = 12;
 /// A free block holds its list's links, so no block is shorter.
 const BLOCK_BYTES_MIN: usize = 16;
-/// An arena grows by this share of itself, at least by `STEP_BYTES_MIN` and at most by a segment: many small
-/// arenas would otherwise hold more than they use.
-const STEP_SHARE: usize = 64;
+/// A sparing arena grows by this share of itself: many small ones would otherwise hold more than they use.
+const SPARING_SHARE: usize = 64;
+/// The least that an arena grows by.
 const STEP_BYTES_MIN: usize = 512;
 /// Free bytes below which it is never scattered, and below which not even with little memory left.
 const FREE_BYTES_MIN: usize = 2 * SEGMENT_BYTES;
@@ -99,6 +99,10 @@ pub struct Arena {
     /// Capacity of all segments.
     held_bytes: usize,
     draining: Option<Draining>,
+    /// Whether it holds little more than it uses, as it must under a limit. Otherwise it doubles until it fills
+    /// segments, and each then has its full size at once: growing in steps copies, and what it leaves behind
+    /// stays resident for a while.
+    is_sparing: bool,
 }
 
 /// The segment being emptied, and how far.
@@ -177,6 +181,16 @@ impl Arena {
     pub fn lines(&self, block: Block) -> [LineAddress; 2] {
         let segment = self.segments[block.segment()].bytes.as_ptr();
         [0, 64].map(|offset| LineAddress::of(segment.wrapping_add(block.at() + offset)))
+    }
+
+    /// Says whether to hold little more than is used; what is held already of the open segment is let go.
+    pub fn set_sparing(&mut self, sparing: bool) {
+        self.is_sparing = sparing;
+        if let Some(open) = self.segments.get_mut(self.open).filter(|_| sparing) {
+            self.held_bytes -= open.bytes.capacity();
+            open.bytes.shrink_to_fit();
+            self.held_bytes += open.bytes.capacity();
+        }
     }
 
     /// Bytes asked of the allocator for blocks.
@@ -307,7 +321,8 @@ impl Arena {
         }
         let held = segment.bytes.capacity();
         if at + size > held {
-            let step = (self.spread_bytes / STEP_SHARE).max(STEP_BYTES_MIN).max(size);
+            let share = if self.is_sparing { SPARING_SHARE } else { 1 };
+            let step = (self.spread_bytes / share).max(STEP_BYTES_MIN).max(size);
             segment.bytes.reserve_exact(step.min(SEGMENT_BYTES - at));
         }
         segment.bytes.resize(at + size, 0);
@@ -373,7 +388,7 @@ impl Arena {
     fn reset_if_unused(&mut self) {
         let kept = 1 + usize::from(self.open != 0);
         if self.spread_bytes == 0 && self.vacant.len() + kept == self.segments.len() {
-            *self = Arena::default();
+            *self = Arena { is_sparing: self.is_sparing, ..Arena::default() };
         }
     }
 

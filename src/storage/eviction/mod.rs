@@ -97,6 +97,7 @@ impl Store {
             _ => sampled::clock(now_ms),
         };
         self.table.keep_stamps(rule.is_some_and(State::keeps_stamps), stamp);
+        self.arena.set_sparing(rule.is_some());
         self.eviction = rule.map(|rule| Box::new(State::new(rule, now_ms)));
     }
 
