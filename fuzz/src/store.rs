@@ -45,8 +45,16 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
             let refill = (what & 16 != 0).then_some(Refill { grace_ms: 50, delta_ms: 7 });
             let expire_at = at.filter(|_| what & 32 != 0);
             let meta = Meta { refill, edited: what & 64 != 0, ..Meta::value(expire_at) };
-            let value = vec![what; if what & 128 == 0 { len % 3000 } else { len }];
-            store.put(*now_ms, &key, &NewValue::copied(&value), meta);
+            // Short ones are often of much the same length, and take each other's place.
+            let value = match what & 129 {
+                0 => vec![what; len % 3000],
+                1 => vec![what; len % 40],
+                _ => vec![what; len],
+            };
+            let new = NewValue::copied(&value);
+            if !found.is_some_and(|found| store.overwrite(*now_ms, found, &new, meta)) {
+                store.put_at(*now_ms, found, &key, &new, meta);
+            }
             model.insert(bytes, (value, meta));
         }
         2 => {

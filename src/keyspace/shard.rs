@@ -79,17 +79,23 @@ impl Shard {
     }
 
     /// The database, made on first use.
+    #[inline]
     pub fn db(&mut self, db: usize) -> &mut Db {
         if db >= self.dbs.len() {
-            let seed = self.seed;
-            self.dbs.resize_with(db + 1, || Db {
-                store: Store::new(seed),
-                counted: Size::default(),
-                flights: HashMap::new(),
-                watchers: Watchers::default(),
-            });
+            self.make(db);
         }
         &mut self.dbs[db]
+    }
+
+    #[cold]
+    fn make(&mut self, db: usize) {
+        let seed = self.seed;
+        self.dbs.resize_with(db + 1, || Db {
+            store: Store::new(seed),
+            counted: Size::default(),
+            flights: HashMap::new(),
+            watchers: Watchers::default(),
+        });
     }
 
     /// The next serial number for a token of this shard.

@@ -444,7 +444,11 @@ impl View<'_> {
         let wall_ms = self.scope.now.wall_ms;
         self.follow_eviction();
         let store = self.store();
-        let old = store.put(wall_ms, key, value, meta);
+        let found = store.find(key);
+        if found.is_some_and(|found| store.overwrite(wall_ms, found, value, meta)) {
+            return;
+        }
+        let old = store.put_at(wall_ms, found, key, value, meta);
         let ghost_hits = store.take_ghost_hits();
         if ghost_hits > 0 {
             self.scope.counters.add(Counter::GhostHits, ghost_hits);

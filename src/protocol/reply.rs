@@ -38,6 +38,7 @@ impl Output {
     }
 
     /// Appends raw bytes that are already in wire format.
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -233,9 +234,18 @@ impl<'a> Reply<'a> {
         self.out.extend(b"\r\n");
     }
 
+    #[inline]
     fn header(&mut self, mark: u8, len: usize) {
-        self.out.bytes.push(mark);
-        self.digits(len as i64);
+        // Nearly all values and arrays are as short as that, and their headers are written in one piece.
+        let (ten, one) = (b'0'.wrapping_add((len / 10) as u8), b'0' + (len % 10) as u8);
+        match len {
+            0..10 => self.out.extend(&[mark, one, b'\r', b'\n']),
+            10..100 => self.out.extend(&[mark, ten, one, b'\r', b'\n']),
+            _ => {
+                self.out.bytes.push(mark);
+                self.digits(len as i64);
+            }
+        }
     }
 
     fn digits(&mut self, value: i64) {

@@ -376,6 +376,20 @@ pub fn replace_expire_at(block: &mut [u8], expire_at: Option<i64>, idle: Option<
     fits
 }
 
+/// Puts a small value in place of another, and `edited` with it: where both are visible values without a deadline
+/// or refill facts, and of much the same length. False, and nothing changed, where they are not.
+#[inline]
+pub fn overwrite(block: &mut [u8], value: &[u8], meta: Meta) -> bool {
+    let is_plain = meta.kind == Kind::Value && meta.expire_at.is_none() && meta.refill.is_none();
+    if !is_plain || block[0] & !EDITED != Kind::Value as u8 {
+        return false;
+    }
+    let Some(place) = resize_in_place(block, value.len()) else { return false };
+    place.copy_from_slice(value);
+    set_edited(block, meta.edited);
+    true
+}
+
 /// The place of an inline value of `len` bytes in an entry whose value has another length, its length field set:
 /// `None` where the entry's block is too short or too long for it, or its length needs another field.
 /// The bytes are what they were, whatever the length.

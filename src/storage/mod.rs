@@ -1,7 +1,8 @@
 //! L1: entries, the table that finds them, the memory they lie in and the order in which they expire.
 //!
 //! Knows nothing of locks, databases, requests or clocks. `Store` is the one door; docs/storage.md draws
-//! what is behind it. The only layer in which `unsafe` is allowed: it has one block, the prefetch.
+//! what is behind it. The only layer in which `unsafe` is allowed: it has two blocks,
+//! the prefetch and the comparison of tags.
 
 pub mod arena;
 pub mod entry;

@@ -120,6 +120,30 @@ impl Store {
     /// Cost: one copy of key and small value; rarely one bucket is split.
     pub fn put(&mut self, now_ms: i64, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) -> Option<Removed> {
         let found = self.find(key);
+        self.put_at(now_ms, found, key, value, meta)
+    }
+
+    /// The everyday overwrite: a small value over another of much the same size, neither with a deadline. No figure
+    /// of the store changes. False, and nothing done, where it is another case. Cost: one copy of the value.
+    #[inline]
+    pub fn overwrite(&mut self, now_ms: i64, found: Found, value: &NewValue<'_>, meta: Meta) -> bool {
+        let NewValue::Small(bytes) = value else { return false };
+        let done = entry::overwrite(self.arena.bytes_mut(found.block), bytes, meta);
+        if done {
+            self.note_use(found, now_ms);
+        }
+        done
+    }
+
+    /// As `put`, told what `find` says of the key.
+    pub fn put_at(
+        &mut self,
+        now_ms: i64,
+        found: Option<Found>,
+        key: &Key<'_>,
+        value: &NewValue<'_>,
+        meta: Meta,
+    ) -> Option<Removed> {
         found.into_iter().for_each(|found| self.note_use(found, now_ms));
         let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
         let removed = found.map(|found| self.forget(found));
