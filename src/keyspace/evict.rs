@@ -57,13 +57,15 @@ impl Used {
 }
 
 impl Keys<'_> {
-    /// Evicts until `used` says that there is room, or `is_late` that the time is up. Begins with the shard
+    /// Evicts until `used` says that there is room, or `is_late` that the time is up: then it has evicted something,
+    /// or there is nothing. Begins with the shard
     /// of the key that wants room, unless it is smaller than others. No shard may be held.
     pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> Evicted {
         let own = room.own.map(shard_of);
         let mut hand = fastrand::usize(..SHARDS);
         let mut fruitless = 0;
         let mut is_own = true;
+        let mut has_given = false;
         loop {
             let now = used();
             if now.used_bytes <= room.limit_bytes {
@@ -88,7 +90,9 @@ impl Keys<'_> {
             if fruitless > SHARDS {
                 return Evicted::Nothing;
             }
-            if is_late() {
+            // Whether there is anything to evict is known only once a shard gave something or all were asked.
+            has_given |= given;
+            if has_given && is_late() {
                 return Evicted::Some;
             }
         }
@@ -200,6 +204,11 @@ impl View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Now;
+    use crate::base::events::Classes;
+    use crate::base::hash::HashSeed;
+    use crate::base::metrics::Counters;
+    use crate::keyspace::{Effects, FillRules, Scope};
 
     fn used(used_bytes: u64, spare_bytes: u64) -> Used {
         Used { used_bytes, spare_bytes, held_bytes: used_bytes }
@@ -211,5 +220,34 @@ mod tests {
         assert_eq!(used(3_201, 0).short_bytes(3_200), 102);
         assert_eq!(used(3_201, 102).short_bytes(3_200), 0);
         assert!(used(4_000, 400).short_bytes(3_200) > 1_000, "far above the limit spare room is no excuse");
+    }
+
+    #[test]
+    fn that_nothing_may_go_is_found_out_however_late_it_is() {
+        let keyspace = Keyspace::new(1, HashSeed(1, 2));
+        let rules = FillRules {
+            wait_ms: 0,
+            lease_ms: 0,
+            beta: 1.0,
+            grace_ms: 0,
+            orphan_grace_ms: 0,
+            late_ms: 0,
+            waiters_per_key: 1,
+            flights: 1,
+            eviction: None,
+            events: Classes::default(),
+        };
+        let counters = Counters::default();
+        let scope = Scope {
+            now: Now { wall_ms: 0, mono_ms: 0 },
+            rules: &rules,
+            counters: &counters,
+            by: 0,
+            touches: false,
+        };
+        let mut effects = Effects::default();
+        let mut keys = Keys::new(&keyspace, 0, scope, &mut effects);
+        let room = Room { limit_bytes: 1, own: Some(7), is_thorough: false };
+        assert_eq!(keys.make_room(room, || used(1_000, 0), || true), Evicted::Nothing);
     }
 }
