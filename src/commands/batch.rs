@@ -12,7 +12,7 @@ use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
 use bytes::Bytes;
 
-use crate::keyspace::{Effects, FillRules, Keys, Keyspace, LineAddress, Scope};
+use crate::keyspace::{Ahead, Effects, FillRules, Keys, Keyspace, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 use crate::pubsub::Delivery;
@@ -65,8 +65,7 @@ pub struct Batch {
     requests: Vec<Request>,
     /// The buffer of the requests, where there is one that can be kept.
     kept: Option<Bytes>,
-    /// Scratch of `prefetch`.
-    lines: Vec<LineAddress>,
+    ahead: Ahead,
 }
 
 /// One request: its words, and its row if its name is known.
@@ -165,7 +164,7 @@ impl Batch {
                 request.hash = Some(hash);
             }
         }
-        keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.hash), &mut self.lines);
+        keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.hash), &mut self.ahead);
     }
 
     /// Where a request begins in the buffer it was cut out of.

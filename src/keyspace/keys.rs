@@ -13,7 +13,7 @@ use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::sync::MutexGuard;
 use crate::fill::{Answer, ReplySlot};
-use crate::storage::Line;
+use crate::storage::Ahead;
 
 /// The keyspace as one command (or one transaction) sees it.
 pub struct Keys<'a> {
@@ -81,14 +81,9 @@ impl<'a> Keys<'a> {
     /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
     pub fn prefetch(&mut self, hashes: &[u64]) {
         let db = self.db;
-        let mut lines = Vec::with_capacity(hashes.len() * 2);
-        for line in [Line::Bucket, Line::Entries] {
-            lines.clear();
-            for hash in hashes {
-                self.view_shard(shard_of(*hash), db).store().lines(*hash, line, &mut lines);
-            }
-            lines.iter().for_each(|line| line.fetch());
-        }
+        Ahead::default().fetch(hashes.iter().copied(), |hash, line, lines| {
+            self.view_shard(shard_of(hash), db).store().lines(hash, line, lines)
+        });
     }
 
     /// Locks every shard until `release`.

@@ -40,8 +40,8 @@ use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
-pub use crate::storage::LineAddress;
-use crate::storage::{Eviction, Line, Store};
+pub use crate::storage::Ahead;
+use crate::storage::{Eviction, Store};
 use shard::Shard;
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
@@ -169,27 +169,12 @@ impl Keyspace {
     }
 
     /// Asks the processor to fetch what look-ups of these keys will touch: all their buckets, then all the
-    /// entries that the buckets name, so that the waits for memory overlap. `lines` is for scratch.
-    /// A shard that is busy is left out.
-    pub fn prefetch(
-        &self,
-        db: usize,
-        hashes: impl Iterator<Item = u64> + Clone,
-        lines: &mut Vec<LineAddress>,
-    ) {
-        for line in [Line::Bucket, Line::Entries] {
-            // The addresses first, the fetches after the last unlock: an atomic instruction waits for the
-            // fetches before it, one by one.
-            lines.clear();
-            for hash in hashes.clone() {
-                if let Some(shard) = self.stripes[shard_of(hash)].shard.try_lock()
-                    && let Some(db) = shard.dbs.get(db)
-                {
-                    db.store.lines(hash, line, lines);
-                }
-            }
-            lines.iter().for_each(|line| line.fetch());
-        }
+    /// entries that the buckets name. A shard that is busy is left out.
+    pub fn prefetch(&self, db: usize, hashes: impl Iterator<Item = u64>, ahead: &mut Ahead) {
+        ahead.fetch(hashes, |hash, line, lines| {
+            let shard = self.stripes[shard_of(hash)].shard.try_lock();
+            shard.is_some_and(|shard| shard.dbs.get(db).is_some_and(|db| db.store.lines(hash, line, lines)))
+        });
     }
 
     /// Empties what FILL.TOP shows. Takes no lock.

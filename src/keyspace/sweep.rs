@@ -14,7 +14,7 @@ use crate::base::hash::Key;
 use crate::base::limits::{
     COMPACT_ENTRIES_MAX, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS,
 };
-use crate::storage::{Entry, Line};
+use crate::storage::{Ahead, Entry};
 
 /// Records whose cache lines are fetched together.
 const SWEEP_PORTION: usize = 16;
@@ -90,16 +90,13 @@ impl View<'_> {
     pub(super) fn sweep_entries(&mut self, limit: usize) {
         let wall_ms = self.scope.now.wall_ms;
         let mut left = limit;
-        let (mut records, mut lines) = (Vec::new(), Vec::new());
+        let (mut records, mut ahead) = (Vec::new(), Ahead::default());
         while left > 0 {
             let store = self.store();
             let portion = left.min(SWEEP_PORTION);
             records.extend((0..portion).map_while(|_| store.sweep_pop(wall_ms)));
-            for line in [Line::Bucket, Line::Entries] {
-                lines.clear();
-                records.iter().for_each(|record| store.record_lines(*record, line, &mut lines));
-                lines.iter().for_each(|line| line.fetch());
-            }
+            let hashes = records.iter().map(|record| u64::from(*record));
+            ahead.fetch(hashes, |hash, line, lines| store.lines(hash, line, lines));
             left = if records.len() < portion { 0 } else { left - portion };
             records.drain(..).for_each(|record| self.sweep_entry(record));
         }

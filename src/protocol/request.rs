@@ -402,22 +402,26 @@ fn plain_bulks(buf: &[u8], start: usize, limits: RequestLimits, args: &mut Vec<A
 
 /// Reads the header line at `at`: `mark`, a few digits, `\r` and one byte more. Returns its number
 /// and where the next line begins.
-#[inline]
+#[inline(always)]
 fn plain_header(mark: u8, buf: &[u8], at: usize) -> Option<(usize, usize)> {
     let line = buf.get(at..)?;
     // Nearly all have one digit or two.
     match line.first_chunk() {
         Some(&[first, one @ b'0'..=b'9', b'\r', _, _]) if first == mark => {
             steps::add(2);
-            return Some((usize::from(one - b'0'), at + 4));
+            Some((usize::from(one - b'0'), at + 4))
         }
         Some(&[first, ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _]) if first == mark => {
             steps::add(3);
-            return Some((usize::from(ten - b'0') * 10 + usize::from(one - b'0'), at + 5));
+            Some((usize::from(ten - b'0') * 10 + usize::from(one - b'0'), at + 5))
         }
-        _ => {}
+        _ => longer_header(mark, buf, at),
     }
-    if *line.first()? != mark {
+}
+
+/// [`plain_header`] for any number of digits.
+fn longer_header(mark: u8, buf: &[u8], at: usize) -> Option<(usize, usize)> {
+    if *buf.get(at)? != mark {
         return None;
     }
     let first = at + 1;

@@ -4,6 +4,7 @@
 //! what is behind it. The only layer in which `unsafe` is allowed: it has two blocks,
 //! the prefetch and the comparison of tags.
 
+mod ahead;
 pub mod arena;
 pub mod entry;
 pub mod eviction;
@@ -15,6 +16,7 @@ pub mod store;
 pub mod table;
 pub mod wheel;
 
+pub use ahead::Ahead;
 pub use entry::{Entry, Kind, NewValue, ValueRef};
 pub use eviction::{Eviction, Order};
 pub use meta::{Idle, Meta, Refill};

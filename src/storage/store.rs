@@ -263,14 +263,18 @@ impl Store {
         self.table.draw(random).map(|block| self.read(block))
     }
 
-    /// Adds the cache lines that a look-up of this hash will touch: its bucket, or, once that has been
-    /// fetched, the entries which the bucket names.
+    /// Adds the cache lines that a look-up of this hash will touch in one of its steps, once those of the step
+    /// before have been fetched. Returns whether another step follows. The record of an entry will do for its hash.
     #[inline]
-    pub fn lines(&self, hash: u64, line: Line, into: &mut Vec<LineAddress>) {
-        match line {
-            Line::Bucket => into.extend(self.table.line(hash)),
-            Line::Entries => self.table.likely(hash, |block| into.extend(self.arena.lines(block))),
+    pub fn lines(&self, hash: u64, line: Line, into: &mut Vec<LineAddress>) -> bool {
+        if line == Line::Bucket {
+            into.extend(self.table.line(hash));
+            return true;
         }
+        let behind = line == Line::Continued;
+        let next = self.table.likely(hash, behind, |block| into.extend(self.arena.lines(block)));
+        into.extend(next);
+        next.is_some()
     }
 
     /// When the store next has something to sweep, wall-clock ms; in the past if it has now.
@@ -298,11 +302,6 @@ impl Store {
         };
         let (slot, block) = self.table.find(hash, is_it)?;
         Some(Found { slot, block })
-    }
-
-    /// Adds the cache lines that `find_record` will touch, as `lines`.
-    pub fn record_lines(&self, record: u32, line: Line, into: &mut Vec<LineAddress>) {
-        self.lines(u64::from(record), line, into);
     }
 
     /// Files the record of an entry again that was not due, or has just become stale.

@@ -98,8 +98,10 @@ pub struct Slot {
 pub enum Line {
     /// The bucket a hash belongs to.
     Bucket,
-    /// The entries which that bucket names for the hash.
+    /// The entries which that bucket names for the hash, or else the bucket that continues it.
     Entries,
+    /// The entries which that one names.
+    Continued,
 }
 
 /// The byte of a hash that filters slots before their entries are looked at.
@@ -364,12 +366,16 @@ impl Table {
         self.home(hash).map(|home| LineAddress::of(self.homes.get(home)))
     }
 
-    /// Visits the references in a hash's home bucket that a look-up will ask for.
+    /// Visits the references that a look-up of this hash will ask for in its home bucket, or in the one behind it.
+    /// Where there are none, returns the bucket that the look-up will read next.
     #[inline]
-    pub fn likely(&self, hash: u64, mut visit: impl FnMut(Block)) {
-        let Some(home) = self.home(hash) else { return };
-        let bucket = self.homes.get(home);
+    pub fn likely(&self, hash: u64, behind: bool, mut visit: impl FnMut(Block)) -> Option<LineAddress> {
+        let mut bucket = self.homes.get(self.home(hash)?);
+        if behind && bucket.next() != 0 {
+            bucket = self.bucket(bucket.next());
+        }
         let mut matches = bucket.matches(tag(hash));
+        let next = if matches == 0 { bucket.next() } else { 0 };
         while matches != 0 {
             let block = bucket.slots[matches.trailing_zeros() as usize] & BLOCK_MASK;
             if block != 0 {
@@ -377,6 +383,7 @@ impl Table {
             }
             matches &= matches - 1;
         }
+        (next != 0).then(|| LineAddress::of(self.bucket(next)))
     }
 
     /// Buckets before the split pointer's round: the largest power of two not above the bucket count.
