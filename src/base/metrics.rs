@@ -84,17 +84,12 @@ counters! {
 #[derive(Debug)]
 pub struct Counters {
     counts: [AtomicU64; Counter::ALL.len()],
-    held_bytes: AtomicU64,
-    spare_bytes: AtomicU64,
+    held: [AtomicU64; 3],
 }
 
 impl Default for Counters {
     fn default() -> Counters {
-        Counters {
-            counts: std::array::from_fn(|_| AtomicU64::new(0)),
-            held_bytes: AtomicU64::default(),
-            spare_bytes: AtomicU64::default(),
-        }
+        Counters { counts: std::array::from_fn(|_| AtomicU64::new(0)), held: Default::default() }
     }
 }
 
@@ -104,6 +99,18 @@ pub struct Held {
     pub held_bytes: u64,
     /// Of that: free for the next entries.
     pub spare_bytes: u64,
+    /// Of that: never written to, so that no page lies behind it yet.
+    pub untouched_bytes: u64,
+}
+
+impl Held {
+    fn figures(self) -> [u64; 3] {
+        [self.held_bytes, self.spare_bytes, self.untouched_bytes]
+    }
+
+    fn of([held_bytes, spare_bytes, untouched_bytes]: [u64; 3]) -> Held {
+        Held { held_bytes, spare_bytes, untouched_bytes }
+    }
 }
 
 impl Counters {
@@ -115,9 +122,8 @@ impl Counters {
     }
 
     /// Notes that a store holds more or, wrapping below zero, less. For the owning worker alone, as `add`.
-    #[inline]
-    pub fn hold(&self, held_bytes: u64, spare_bytes: u64) {
-        for (cell, more) in [(&self.held_bytes, held_bytes), (&self.spare_bytes, spare_bytes)] {
+    pub fn hold(&self, more: Held) {
+        for (cell, more) in self.held.iter().zip(more.figures()) {
             cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
         }
     }
@@ -131,10 +137,13 @@ impl Counters {
 /// What all stores hold. Cost: a look at each worker's counters.
 #[must_use]
 pub fn held<'a>(all: impl Iterator<Item = &'a Counters>) -> Held {
-    all.fold(Held::default(), |sum, one| Held {
-        held_bytes: sum.held_bytes.wrapping_add(one.held_bytes.load(Relaxed)),
-        spare_bytes: sum.spare_bytes.wrapping_add(one.spare_bytes.load(Relaxed)),
-    })
+    let mut sums = [0_u64; 3];
+    for counters in all {
+        for (sum, cell) in sums.iter_mut().zip(&counters.held) {
+            *sum = sum.wrapping_add(cell.load(Relaxed));
+        }
+    }
+    Held::of(sums)
 }
 
 /// The figure of a counter over all workers, less what it was at the last CONFIG RESETSTAT.

@@ -14,7 +14,8 @@ use super::shared::Shared;
 use super::spec::Flag;
 use super::table::Row;
 use crate::base::limits::{EVICT_NS_MAX, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
-use crate::base::{memory, metrics};
+use crate::base::memory::{self, Memory};
+use crate::base::metrics;
 use crate::config::{EvictionPolicy, Settings};
 use crate::keyspace::{Evicted, Room, Used};
 use crate::storage::eviction::LfuRule;
@@ -71,6 +72,15 @@ impl Shared {
         Used { used_bytes: used, spare_bytes: held.spare_bytes, held_bytes: held.held_bytes }
     }
 
+    /// What the allocator and the system say of this process's memory. Pages that the stores were given and never
+    /// wrote to are not there yet, and do not count. Cost: some microseconds.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let untouched = metrics::held(self.counters.iter().map(Arc::as_ref)).untouched_bytes as usize;
+        let figures = memory::read();
+        Memory { allocated: figures.allocated.saturating_sub(untouched), ..figures }
+    }
+
     /// Asks the allocator anew if that is long ago or much was stored since.
     /// Cost: some microseconds and a look at each client then.
     pub fn sample_memory(&self, now_ms: u64) {
@@ -88,7 +98,7 @@ impl Shared {
             // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
             // count for a moment; the other way round writes would be refused for nothing.
             let cast_off = self.keyspace.bytes_to_free() as u64;
-            let counted = (memory::read().allocated as u64).saturating_sub(client_bytes + cast_off);
+            let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
             let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
             limit.client_bytes.store(client_bytes, Relaxed);
             limit.held_bytes.store(held, Relaxed);

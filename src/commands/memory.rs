@@ -180,7 +180,7 @@ impl Use {
 }
 
 fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let allocator = memory::read();
+    let allocator = ctx.shared.memory();
     let figures = Use::of(&allocator, ctx);
     let rss = super::info::resident_bytes();
     let keys = keys_by_database(ctx);
@@ -256,7 +256,7 @@ fn overhead(ctx: &mut Ctx<'_>, name: &str, more: u64, less: u64) {
 }
 
 fn doctor(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let figures = Use::of(&memory::read(), ctx);
+    let figures = Use::of(&ctx.shared.memory(), ctx);
     let rss = super::info::resident_bytes();
     let clients = ctx.shared.clients.len().max(1) as u64;
     ctx.reply.verbatim(&diagnosis(&figures, rss, clients));

@@ -9,7 +9,8 @@ use super::keys::Keys;
 use super::view::View;
 use super::{Keyspace, shard_of};
 use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEEP_EXPIRED_FIRST};
-use crate::storage::Kind;
+use crate::base::metrics::Held;
+use crate::storage::{Kind, Size};
 
 /// How an attempt to make room ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,9 +193,13 @@ impl View<'_> {
             return;
         }
         db.counted = now;
-        let held = now.held_bytes.wrapping_sub(before.held_bytes);
-        let spare = now.spare_bytes.wrapping_sub(before.spare_bytes);
-        self.scope.counters.hold(held as u64, spare as u64);
+        let more = |of: fn(&Size) -> usize| of(&now).wrapping_sub(of(&before));
+        let held = more(|size| size.held_bytes);
+        self.scope.counters.hold(Held {
+            held_bytes: held as u64,
+            spare_bytes: more(|size| size.spare_bytes) as u64,
+            untouched_bytes: more(|size| size.untouched_bytes) as u64,
+        });
         // Under the lock, so that a load and a store are one step.
         let stripe = &self.keyspace.stripes[self.index].held_bytes;
         stripe.store(stripe.load(Relaxed).wrapping_add(held), Relaxed);

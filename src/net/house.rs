@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crate::base::memory;
 use crate::base::metrics::{Counter, total};
 use crate::clients::Client;
 use crate::commands::shared::Shared;
@@ -27,7 +26,7 @@ pub async fn keep_house(shared: &Shared) {
         periods = periods.wrapping_add(1);
         close_overdue_clients(shared);
         if periods.is_multiple_of(MEMORY_PERIODS) {
-            shared.peak_memory_bytes.fetch_max(memory::read().allocated, Relaxed);
+            shared.peak_memory_bytes.fetch_max(shared.memory().allocated, Relaxed);
         }
     }
 }

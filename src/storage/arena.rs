@@ -1,4 +1,4 @@
-//! Memory for entries: blocks of 8-byte granules inside segments, named by 30-bit references.
+//! Memory for entries: blocks of 4-byte granules inside segments, named by 30-bit references.
 //!
 //! A segment is filled from its beginning; a freed block goes to a list of its size and is used again by
 //! the next entry of that size, or split for a smaller one. What is scattered too finely for that is
@@ -7,20 +7,20 @@
 //! of its own.
 //!
 //! ```text
-//! Block    unused 2 bits | segment number 18 bits | granule 12 bits    0 names nothing
+//! Block    unused 2 bits | segment number 17 bits | granule 13 bits    0 names nothing
 //! segment  block | block | free block | block | ... up to SEGMENT_BYTES
-//! free     FREE 1 | - 1 | granules 2 | next 4 | previous 4              8-byte remainders are in no list
+//! free     FREE 1 | - 1 | granules 2 | next 4 | previous 4              shorter remainders are in no list
 //! ```
 //! Invariants: blocks follow each other without gaps up to the segment's length; the first byte of a
 //! block tells free (`FREE`) from used; `free_bytes` is the sum of a segment's free blocks; every free
-//! block of 16 bytes or more is in the list of its class, except in the segment being drained.
+//! block of 12 bytes or more is in the list of its class, except in the segment being drained.
 
 use super::LineAddress;
 
 /// Bytes of a granule: what lengths are rounded up to.
-pub const GRANULE: usize = 8;
+pub const GRANULE: usize = 4;
 /// Bytes of an ordinary segment.
-pub const SEGMENT_BYTES: usize = 1 << (GRANULE_BITS + 3);
+pub const SEGMENT_BYTES: usize = GRANULE << GRANULE_BITS;
 /// A block longer than this has a segment of its own.
 pub const LONE_BYTES_MIN: usize = 4096;
 /// The first byte of a free block; the owner's blocks must begin otherwise.
@@ -28,18 +28,20 @@ pub const FREE: u8 = 0b0000_0111;
 
 /// Bits of a reference: the two above are free for its owner.
 pub const BLOCK_BITS: u32 = 30;
-const GRANULE_BITS: u32 = 12;
+const GRANULE_BITS: u32 = 13;
 /// A free block holds its list's links, so no block is shorter.
-const BLOCK_BYTES_MIN: usize = 16;
+const BLOCK_BYTES_MIN: usize = 12;
 /// A sparing arena grows by this share of itself: many small ones would otherwise hold more than they use.
 const SPARING_SHARE: usize = 64;
+/// What the system gives memory in.
+const PAGE_BYTES: usize = 4096;
 /// The least that an arena grows by.
 const STEP_BYTES_MIN: usize = 512;
 /// Free bytes below which it is never scattered, and below which not even with little memory left.
 const FREE_BYTES_MIN: usize = 2 * SEGMENT_BYTES;
 const FREE_BYTES_MIN_PRESSED: usize = 1024;
 /// Free lists: one per size below 64 granules, then eight per doubling.
-const CLASSES: usize = 64 + 8 * 7;
+const CLASSES: usize = 64 + 8 * 8;
 
 const _: () = assert!(CLASSES <= u128::BITS as usize);
 
@@ -116,7 +118,7 @@ impl Arena {
     /// A block for `len` bytes, all zero. Cost: a list's head, or the end of a segment.
     ///
     /// # Panics
-    /// With 2^18 segments in use: 8 GiB, or 262,144 lone blocks.
+    /// With 2^17 segments in use: 4 GiB, or 131,072 lone blocks.
     pub fn alloc(&mut self, len: usize) -> Block {
         let size = rounded(len);
         if size > LONE_BYTES_MIN {
@@ -209,6 +211,15 @@ impl Arena {
     #[must_use]
     pub fn spare_bytes(&self) -> usize {
         self.held_bytes - self.used_bytes()
+    }
+
+    /// Bytes of whole pages at the end of the open segment that were never written to.
+    #[inline]
+    #[must_use]
+    pub fn untouched_bytes(&self) -> usize {
+        self.segments
+            .get(self.open)
+            .map_or(0, |open| (open.bytes.capacity() - open.bytes.len()) & !(PAGE_BYTES - 1))
     }
 
     /// Bytes of blocks in use.
@@ -468,7 +479,7 @@ fn links(block: &[u8]) -> (u32, u32) {
     (word(4), word(8))
 }
 
-/// The free list for blocks of this size: exact below 512 bytes, eight steps per doubling above.
+/// The free list for blocks of this size: exact below 256 bytes, eight steps per doubling above.
 fn class_of(size: usize) -> usize {
     let granules = size / GRANULE;
     if granules < 64 {

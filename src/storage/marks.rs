@@ -2,7 +2,8 @@
 //! walk of a hand over the slots in bucket order. Only eviction reads them.
 
 use super::arena::Block;
-use super::table::{BLOCK_MASK, COUNT_MAX, IS_OVERFLOW, PAGE, SLOTS, Slot, Table};
+use super::bucket::{BLOCK_MASK, IS_OVERFLOW, SLOTS};
+use super::table::{COUNT_MAX, PAGE, Slot, Table};
 
 /// Where a hand stands between two slots.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,6 +6,7 @@
 
 mod ahead;
 pub mod arena;
+mod bucket;
 pub mod entry;
 pub mod eviction;
 mod marks;

@@ -9,6 +9,8 @@ pub struct Size {
     pub held_bytes: usize,
     /// Of that: free for the next entries.
     pub spare_bytes: usize,
+    /// Of that: never written to, so that no page lies behind it yet.
+    pub untouched_bytes: usize,
 }
 
 impl Store {
@@ -18,6 +20,10 @@ impl Store {
     pub fn size(&self) -> Size {
         let Store { table, arena, shared, wheel, .. } = self;
         let beside = table.bytes() + shared.bytes() + wheel.bytes() + self.eviction_bytes();
-        Size { held_bytes: arena.held_bytes() + beside, spare_bytes: arena.spare_bytes() }
+        Size {
+            held_bytes: arena.held_bytes() + beside,
+            spare_bytes: arena.spare_bytes(),
+            untouched_bytes: arena.untouched_bytes(),
+        }
     }
 }

@@ -6,17 +6,14 @@
 //! Linear hashing: Litwin, VLDB 1980. Scan order: reverse binary counting, as in Redis's dict.
 //!
 //! ```text
-//! bucket  12 references of 4 | link 4 | 12 tags of 1
-//! slot    count 2 bits | block 30 bits              count: what eviction keeps of an entry's use, 0 to 3
-//! link    12 bits "young", one per slot | number of the next bucket of the chain + 1, 20 bits, 0 = none
-//! hash    shard 8 | ... | tag 8 | home 24           (from the highest bit to the lowest)
+//! hash     shard 8 | ... | tag 8 | home 24           (from the highest bit to the lowest)
 //! ```
 //! Counts, the bits "young" and the stamps (`stamp_all`) belong to eviction; nothing here reads them.
 
 use super::LineAddress;
 use super::arena::Block;
+use super::bucket::{BLOCK_MASK, Bucket, IS_OVERFLOW, SLOTS};
 
-pub(super) const SLOTS: usize = 12;
 /// Buckets of a page: the table grows by a page, so that growing copies nothing.
 pub(super) const PAGE: usize = 16;
 /// Twice the mean entries per bucket above which one bucket is split at each insertion. In the middle of
@@ -24,16 +21,8 @@ pub(super) const PAGE: usize = 16;
 const TWICE_LOAD_MAX: usize = 17;
 /// Mean entries per bucket below which one bucket is merged at each removal.
 const LOAD_MIN: usize = 3;
-/// Set in the number of a bucket that is an overflow bucket.
-pub(super) const IS_OVERFLOW: u32 = 1 << 31;
-/// The bits of a slot that name a block; the count lies above.
-pub(super) const BLOCK_MASK: u32 = (1 << super::arena::BLOCK_BITS) - 1;
 /// The greatest count a slot holds.
 pub const COUNT_MAX: u8 = 3;
-/// The bits of a link that name a bucket; the bits "young" lie above.
-const LINK_MASK: u32 = (1 << LINK_BITS) - 1;
-const LINK_BITS: u32 = u32::BITS - SLOTS as u32;
-
 /// The bits of a hash that the table uses: enough to find an entry again without its key.
 pub const HASH_BITS: u32 = 32;
 
@@ -50,15 +39,6 @@ pub struct Table {
     pub(super) young: usize,
 }
 
-#[derive(Debug, Default)]
-#[repr(C, align(64))]
-pub(super) struct Bucket {
-    /// 0 = empty.
-    pub(super) slots: [u32; SLOTS],
-    link: u32,
-    tags: [u8; SLOTS],
-}
-
 /// A word of eviction for each slot of a bucket.
 pub(super) type Stamps = [u32; SLOTS];
 
@@ -69,8 +49,6 @@ struct Moved {
     is_young: bool,
     stamp: u32,
 }
-
-const _: () = assert!(size_of::<Bucket>() == 64);
 
 /// Buckets in pages of `PAGE`.
 #[derive(Debug, Default)]
@@ -156,71 +134,6 @@ impl Pages {
         let stamps = if self.stamps.is_some() { size_of::<Stamps>() } else { 0 };
         self.pages.len() * PAGE * (size_of::<Bucket>() + stamps)
     }
-}
-
-impl Bucket {
-    /// Number of the bucket that continues this one; 0 = none.
-    #[inline]
-    pub(super) fn next(&self) -> u32 {
-        match self.link & LINK_MASK {
-            0 => 0,
-            link => (link - 1) | IS_OVERFLOW,
-        }
-    }
-
-    /// Sets the bucket that continues this one; 0 = none.
-    fn set_next(&mut self, number: u32) {
-        let link = if number == 0 { 0 } else { (number & !IS_OVERFLOW) + 1 };
-        assert!(link <= LINK_MASK, "a shard's table is full");
-        self.link = self.link & !LINK_MASK | link;
-    }
-
-    #[inline]
-    pub(super) fn is_young(&self, slot: usize) -> bool {
-        self.link >> (LINK_BITS + slot as u32) & 1 == 1
-    }
-
-    pub(super) fn set_young(&mut self, slot: usize, is_young: bool) {
-        let bit = 1 << (LINK_BITS + slot as u32);
-        self.link = if is_young { self.link | bit } else { self.link & !bit };
-    }
-
-    /// One bit for each slot whose tag is this one, empty slots perhaps among them.
-    #[inline]
-    fn matches(&self, tag: u8) -> u32 {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.tags;
-        let low = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let high = u64::from_le_bytes([i, j, k, l, !tag, !tag, !tag, !tag]);
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set_epi64x, _mm_set1_epi8};
-            // SAFETY: every x86-64 processor has SSE2, and these touch no memory.
-            unsafe {
-                let tags = _mm_set_epi64x(high as i64, low as i64);
-                _mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(tag as i8))) as u32
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        matches_by_words(tag, low, high)
-    }
-}
-
-/// `Bucket::matches` without vector instructions: one bit for each byte of two words that is the tag.
-#[cfg_attr(target_arch = "x86_64", cfg(test))]
-fn matches_by_words(tag: u8, low: u64, high: u64) -> u32 {
-    let all = u64::from_le_bytes([tag; 8]);
-    equal_bytes(low ^ all) | equal_bytes(high ^ all) << 8
-}
-
-/// One bit for each zero byte of a word, lowest first.
-#[cfg_attr(target_arch = "x86_64", cfg(test))]
-#[inline]
-fn equal_bytes(word: u64) -> u32 {
-    const LOW_SEVEN: u64 = u64::from_le_bytes([0x7f; 8]);
-    // Adding 0x7f to seven bits carries into the eighth unless they are zero; no byte carries into the next.
-    let zero = !(((word & LOW_SEVEN) + LOW_SEVEN) | word | LOW_SEVEN);
-    // The product gathers the eight top bits in its highest byte.
-    (zero.wrapping_mul(0x0002_0408_1020_4081) >> 56) as u32
 }
 
 impl Table {
@@ -533,17 +446,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn matches_are_the_slots_with_the_tag(tags in any::<[u8; SLOTS]>(), tag in any::<u8>(), at in 0..SLOTS) {
-            let mut bucket = Bucket { tags, ..Bucket::default() };
-            bucket.tags[at] = tag;
-            let expected = bucket.tags.iter().rev().fold(0, |bits, own| bits << 1 | u32::from(*own == tag));
-            prop_assert_eq!(bucket.matches(tag), expected);
-            let [a, b, c, d, e, f, g, h, i, j, k, l] = bucket.tags;
-            let (low, high) = ([a, b, c, d, e, f, g, h], [i, j, k, l, !tag, !tag, !tag, !tag]);
-            prop_assert_eq!(matches_by_words(tag, u64::from_le_bytes(low), u64::from_le_bytes(high)), expected);
-        }
-
         #[test]
         fn table_answers_like_a_set(steps in proptest::collection::vec((0..5u8, 1..700u32), 0..2500)) {
             let mut table = Table::default();

@@ -20,7 +20,6 @@ use super::error::CommandError;
 use super::memory::Use;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, string};
 use crate::base::limits::SWEEP_PERIOD_MS;
-use crate::base::memory;
 use crate::base::metrics::{Counter, METRICS};
 use crate::fill::times::Summary;
 
@@ -174,7 +173,7 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
 
 fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     let shared = ctx.shared;
-    let memory = memory::read();
+    let memory = shared.memory();
     let peak = shared.peak_memory_bytes.fetch_max(memory.allocated, Relaxed).max(memory.allocated) as u64;
     let [used, active, resident] =
         [memory.allocated, memory.active, memory.resident].map(|bytes| bytes as u64);
