@@ -364,7 +364,8 @@ impl Ctx<'_> {
     }
 
     fn run_locked(&mut self, row: &Row, run: Run, args: &mut Args<'_>) -> Result<(), CommandError> {
-        if row.names_several_keys && row.spec.locking == Locking::Keys {
+        // One argument is one key at most: its view locks it, and the batch has fetched it ahead.
+        if row.names_several_keys && args.words() > 2 && row.spec.locking == Locking::Keys {
             let keyspace = self.keys.keyspace;
             let positions = row.key_positions(args.words(), |at| args.word(at));
             let hashes: Vec<u64> = positions.into_iter().map(|at| keyspace.hash(args.word(at))).collect();
