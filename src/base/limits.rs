@@ -92,8 +92,11 @@ pub const POST_SENDS_MAX: usize = 64 * 1024;
 /// Payloads from this size on stay shared in the replies of everybody who gets them; copying smaller ones
 /// costs less than the bookkeeping, bytes.
 pub const PUSH_SHARED_BYTES_MIN: usize = 1024;
-/// Bytes of answers after which such a portion ends: writing them takes about a third of a millisecond.
-pub const WAKE_BYTES: usize = 1024 * 1024;
+/// Replies of more than this wait for their turn where much is being written, bytes.
+pub const LARGE_WRITE_BYTES: usize = 16 * 1024;
+/// Bytes of large replies that a worker writes before it looks at its other connections again, and bytes of answers
+/// after which a portion of waiters ends: writing them takes about an eighth of a millisecond.
+pub const TURN_BYTES: usize = 512 * 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.

@@ -37,6 +37,7 @@ counters! {
     Commands, "total_commands_processed", "stats", "commands", "commands run, also those that failed";
     InputBytes, "total_net_input_bytes", "stats", "bytes", "bytes read from clients";
     OutputBytes, "total_net_output_bytes", "stats", "bytes", "bytes written to clients";
+    WritesPutOff, "large_writes_put_off", "stats", "writes", "writes of large replies that waited so that other connections got their turn";
     ConnectionsRejected, "rejected_connections", "stats", "connections", "connections refused because of maxclients";
     ErrorReplies, "total_error_replies", "stats", "replies", "error replies sent";
     OutputLimitDisconnects, "client_output_buffer_limit_disconnections", "stats", "connections", "clients closed by an output buffer limit";

@@ -19,9 +19,11 @@ use super::house::class_of;
 use super::partial::Partial;
 use super::reply_queue::ReplyQueue;
 use super::stream::{Accepted, Stream};
+use super::turns::Ticket;
 use super::worker::{Lent, Worker};
 use crate::base::limits::{
-    IDLE_BUFFER_BYTES_MAX, KEPT_REQUEST_BYTES_MIN, REPLY_BYTES_PAUSE, UNAUTHENTICATED_REPLY_BYTES_MAX,
+    IDLE_BUFFER_BYTES_MAX, KEPT_REQUEST_BYTES_MIN, LARGE_WRITE_BYTES, REPLY_BYTES_PAUSE, TURN_BYTES,
+    UNAUTHENTICATED_REPLY_BYTES_MAX,
 };
 use crate::base::metrics::Counter;
 use crate::clients::{Client, Names, Seen};
@@ -51,6 +53,10 @@ struct Connection {
     written: usize,
     /// The socket takes no more for the moment.
     is_backlogged: bool,
+    /// Its large replies wait for their turn.
+    ticket: Option<Ticket>,
+    /// They did, since all was written last.
+    was_put_off: bool,
     /// More messages waited for it than it may have.
     is_overrun: bool,
     /// Its last requests sent messages.
@@ -121,6 +127,8 @@ impl Connection {
             replies: ReplyQueue::default(),
             written: 0,
             is_backlogged: false,
+            ticket: None,
+            was_put_off: false,
             is_overrun: false,
             publishes: false,
             finishes: false,
@@ -407,11 +415,18 @@ impl Connection {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.replies.ready.len() {
+            if self.poll_turn(cx)?.is_pending() {
+                self.session.post_box().set_backlogged(true);
+                return Poll::Pending;
+            }
             let polled = match self.replies.ready.as_plain() {
-                Some(bytes) => self.stream.poll_write(cx, &bytes[self.written..]),
+                Some(bytes) => {
+                    let end = bytes.len().min(self.written + TURN_BYTES);
+                    self.stream.poll_write(cx, &bytes[self.written..end])
+                }
                 None => {
                     let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-                    let used = self.replies.ready.slices(self.written, &mut slices);
+                    let used = self.replies.ready.slices_within(self.written, TURN_BYTES, &mut slices);
                     self.stream.poll_write_vectored(cx, &slices[..used])
                 }
             };
@@ -438,14 +453,35 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether what is next may be written now. Much waits until it is its turn; the socket is asked first, so that
+    /// no turn passes with nothing written.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let left = self.replies.ready.len() - self.written;
+        if left <= LARGE_WRITE_BYTES {
+            return Poll::Ready(Ok(()));
+        }
+        if self.stream.poll_write_ready(cx)?.is_pending() {
+            self.is_backlogged = true;
+            return Poll::Pending;
+        }
+        let had_ticket = self.ticket.is_some();
+        let turn = self.worker.turns.poll(&mut self.ticket, left.min(TURN_BYTES), cx);
+        if turn.is_pending() && !had_ticket {
+            self.was_put_off = true;
+            self.worker.counters.add(Counter::WritesPutOff, 1);
+        }
+        turn.map(Ok)
+    }
+
     /// Everything is with the socket. Where that took a while, the leases in it begin only now.
     fn replies_handed(&mut self) {
         let leases = std::mem::take(&mut self.session.leases.unsent);
         let was_backlogged = std::mem::take(&mut self.is_backlogged);
-        if was_backlogged {
+        let was_held_up = std::mem::take(&mut self.was_put_off) || was_backlogged;
+        if was_held_up {
             self.session.post_box().set_backlogged(false);
         }
-        if was_backlogged && !leases.is_empty() {
+        if was_held_up && !leases.is_empty() {
             let worker = self.worker.clone();
             let client = self.session.client.id;
             worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(client, &leases));

@@ -11,6 +11,7 @@ mod partial;
 mod post;
 mod reply_queue;
 mod stream;
+mod turns;
 mod worker;
 
 pub use house::keep_house;

@@ -21,7 +21,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::connection;
 use super::post::Post;
 use super::stream::Accepted;
-use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, WAKE_BYTES, WAKE_PORTION};
+use super::turns::Turns;
+use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, TURN_BYTES, WAKE_PORTION};
 use crate::base::metrics::{Counter, Counters};
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::calls::Meter;
@@ -88,6 +89,8 @@ pub(super) struct Worker {
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
     pub post: Post,
+    /// Of its connections' large writes.
+    pub turns: Turns,
 }
 
 /// Buffers a connection borrows while it runs a batch.
@@ -159,11 +162,13 @@ fn run(
         outbox: RefCell::default(),
         outbox_filled: Notify::new(),
         post: Post::default(),
+        turns: Turns::default(),
     });
     runtime.block_on(async move {
         tokio::task::spawn_local(sweep(worker.clone(), number));
         tokio::task::spawn_local(send_outbox(worker.clone()));
         tokio::task::spawn_local(send_post(worker.clone()));
+        tokio::task::spawn_local(call_turns(worker.clone()));
         // The channel closes when the server has stopped and every connection has been told.
         while let Some(accepted) = sockets.recv().await {
             tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
@@ -281,7 +286,7 @@ impl Worker {
 fn portion<'a>(answers: impl Iterator<Item = &'a (Arc<ReplySlot>, Answer)>) -> usize {
     let mut bytes = 0;
     let fits = |(_, answer): &&(Arc<ReplySlot>, Answer)| {
-        let room = bytes < WAKE_BYTES;
+        let room = bytes < TURN_BYTES;
         bytes += answer.value_bytes();
         room
     };
@@ -329,6 +334,11 @@ async fn send_post(worker: Rc<Worker>) {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Lets connections with much to write take turns.
+async fn call_turns(worker: Rc<Worker>) {
+    worker.turns.call().await;
 }
 
 /// Looks after the worker's shards: deadlines of flights when they come, expired entries a little later.

@@ -86,15 +86,27 @@ impl Output {
     }
 
     /// Fills `slices` with what follows the first `skip` wire bytes; returns how many slices were used.
-    pub fn slices<'a>(&'a self, mut skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
+    pub fn slices<'a>(&'a self, skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        self.slices_within(skip, usize::MAX, slices)
+    }
+
+    /// As `slices`, with at most `room` wire bytes.
+    pub fn slices_within<'a>(
+        &'a self,
+        mut skip: usize,
+        mut room: usize,
+        slices: &mut [IoSlice<'a>],
+    ) -> usize {
         let mut used = 0;
         let mut from = 0;
         let mut push = |piece: &'a [u8]| {
             let cut = skip.min(piece.len());
             skip -= cut;
-            if cut < piece.len() && used < slices.len() {
-                slices[used] = IoSlice::new(&piece[cut..]);
+            let end = piece.len().min(cut.saturating_add(room));
+            if cut < end && used < slices.len() {
+                slices[used] = IoSlice::new(&piece[cut..end]);
                 used += 1;
+                room -= end - cut;
             }
         };
         for (at, value) in &self.shared {
@@ -303,6 +315,12 @@ mod tests {
             let used = first.slices(skip, &mut slices);
             let rest: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
             assert_eq!(rest, whole[skip..], "after {skip}");
+            for room in 0..=whole.len() - skip {
+                let mut slices = [IoSlice::new(&[]); 8];
+                let used = first.slices_within(skip, room, &mut slices);
+                let part: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
+                assert_eq!(part, whole[skip..skip + room], "{room} after {skip}");
+            }
         }
     }
 
