@@ -96,6 +96,27 @@ fn fail_takes_retry_without_a_message() {
 }
 
 #[test]
+fn leader_that_cannot_store_because_memory_is_used_up_can_say_that_it_failed() {
+    let server = TestServer::start();
+    let [mut leader, mut waiter, mut other] = server.connect_many();
+    let token = leader.lead("k");
+    server.park(&mut waiter, "k WAIT 60000");
+    server.park(&mut other, "k WAIT 60000");
+    leader.say("SET other v");
+    leader.say("CONFIG SET maxmemory-policy noeviction maxmemory 1");
+    for answer in ["PUT k {} v", "NONE k {}", "PASS k {}", "MPUT 1 k {} v"] {
+        let refused = leader.error(&format!("FILL.{}", answer.replace("{}", &token)));
+        assert_eq!(refused, "OOM command not allowed when used memory > 'maxmemory'.", "{answer}");
+    }
+    server.expect_parked("k", &mut [&mut waiter, &mut other]);
+    assert_eq!(leader.say(&format!("FILL.FAIL k {token}")), "OK");
+    let token = waiter.answer().expect("LEAD").into_token();
+    assert_eq!(waiter.say(&format!("FILL.FAIL k {token} full RETRY 900")), "OK");
+    assert_eq!(other.answer(), Answer::fail("full", 900));
+    leader.say("CONFIG SET maxmemory 0");
+}
+
+#[test]
 fn fail_message_is_not_told_to_the_next_leader() {
     let server = TestServer::start();
     let [mut leader, mut waiter] = server.connect_many();

@@ -57,6 +57,8 @@ pub static ROWS: &[Spec] = &[
             string("message").optional(),
             integer("retry-ms").token("RETRY").optional(),
         ],
+        // Not refused when memory is used up: whoever cannot store must be able to say so.
+        flags: &[Flag::Write, Flag::Fast],
         handler: Handler::Run(answer::fail),
         ..ANSWER
     },
