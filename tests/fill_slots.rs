@@ -92,6 +92,59 @@ fn put_behind_a_parked_read_on_the_same_connection_is_done() {
 }
 
 #[test]
+fn two_callers_of_one_connection_parked_on_one_key_are_answered_alike() {
+    let server = TestServer::start();
+    let [mut leader, mut conn] = server.connect_many();
+    for (end, answer) in [
+        ("PUT k {} v", Answer::hit("v", -1)),
+        ("NONE k {}", Answer::none(-1)),
+        ("PASS k {}", Answer::pass(-1)),
+        ("FAIL k {} down RETRY 100", Answer::fail("down", 100)),
+    ] {
+        let token = leader.lead("k");
+        conn.pipeline(&["FILL.GET k WAIT 60000", "PING", "FILL.GET k WAIT 60000"]);
+        server.until_waiters("k", 2);
+        assert_eq!(leader.say(&format!("FILL.{}", end.replace("{}", &token))), "OK");
+        assert_eq!(conn.answer(), answer);
+        assert_eq!(conn.reply().text(), "PONG");
+        assert_eq!(conn.answer(), answer);
+        leader.say("DEL k");
+    }
+    conn.expect_nothing_more();
+}
+
+#[test]
+fn caller_whose_own_connection_is_elected_before_it_stays_parked_and_gets_what_that_one_puts() {
+    let server = TestServer::start();
+    let [mut leader, mut conn] = server.connect_many();
+    let token = leader.lead("k");
+    conn.pipeline(&["FILL.GET k WAIT 60000", "FILL.GET k WAIT 60000"]);
+    server.until_waiters("k", 2);
+    assert_eq!(leader.say(&format!("FILL.FAIL k {token}")), "OK");
+    let token = conn.answer().expect("LEAD").into_token();
+    server.expect_parked("k", &mut [&mut conn]);
+    conn.send(&["FILL.PUT", "k", &token, "v"]);
+    assert_eq!(conn.answer(), Answer::hit("v", -1));
+    assert_eq!(conn.reply().text(), "OK");
+}
+
+#[test]
+fn caller_parked_behind_its_own_connections_lease_leads_when_that_ends() {
+    let server = TestServer::start();
+    let [mut leader, mut conn] = server.connect_many();
+    leader.lead("k LEASE 100");
+    conn.pipeline(&["FILL.GET k WAIT 60000 LEASE 100", "FILL.GET k WAIT 60000"]);
+    server.until_waiters("k", 2);
+    server.advance_ms(100);
+    let first = conn.answer().expect("LEAD").into_token();
+    server.until_waiters("k", 1);
+    server.advance_ms(100);
+    let second = conn.answer().expect("LEAD").into_token();
+    assert_eq!(leader.say(&format!("FILL.PUT k {first} old")), "VOID");
+    assert_eq!(leader.say(&format!("FILL.PUT k {second} new")), "OK");
+}
+
+#[test]
 fn rule_09_two_connections_that_wait_for_each_others_keys_do_not_deadlock() {
     let server = TestServer::start();
     let [mut one, mut two] = server.connect_many();
