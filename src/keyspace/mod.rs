@@ -26,7 +26,7 @@ use bytes::Bytes;
 
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, Room, Used};
-pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_outcome};
+pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
 pub use idle::Ends;
 pub use keys::Keys;
 pub use recount::Census;

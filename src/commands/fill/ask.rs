@@ -15,8 +15,8 @@ use crate::commands::error::CommandError;
 use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::commands::value::write_value;
 use crate::fill::{Answer, Grant, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, WaitTerms, count_outcome};
-use crate::protocol::reply::Reply;
+use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome};
+use crate::protocol::reply::{Proto, Reply};
 use crate::storage::ValueRef;
 
 /// A value that can be written into a reply.
@@ -46,10 +46,14 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
-    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
     let mut view = ctx.keys.view(&key);
     let mut grant = None;
     let waits = match view.fill_ask(&key, &asked) {
+        Asked::Answer(Outcome::Hit { value, ttl_ms }) => {
+            count_hit(ctx.counters);
+            write_hit(&mut ctx.reply, &value, ttl_ms);
+            return Ok(());
+        }
         Asked::Answer(outcome) => {
             count_outcome(ctx.counters, &outcome);
             write_outcome(&mut ctx.reply, &outcome);
@@ -58,6 +62,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         }
         Asked::WouldPark => true,
     };
+    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
     if waits && has_slot {
         let client = ctx.session.client.clone();
         let home = view.home(&key, 0);
@@ -190,15 +195,25 @@ fn shed(wait_ms: u64) -> Outcome<Bytes> {
     Outcome::Wait { retry_ms: wait_ms.max(1) as i64 }
 }
 
+/// HIT, what almost every caller gets: in as few pieces as it takes.
+#[inline]
+fn write_hit<V: Value>(reply: &mut Reply<'_>, value: &V, ttl_ms: i64) {
+    reply.out.extend(b"*4\r\n+HIT\r\n");
+    value.write(reply);
+    match (ttl_ms, reply.proto) {
+        (-1, Proto::Resp2) => reply.out.extend(b"$-1\r\n:-1\r\n"),
+        (-1, Proto::Resp3) => reply.out.extend(b"_\r\n:-1\r\n"),
+        _ => {
+            reply.null();
+            reply.int(ttl_ms);
+        }
+    }
+}
+
 /// Writes `[status, value, token, ms]`.
 pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
     if let Outcome::Hit { value, ttl_ms } = outcome {
-        // What almost every caller gets, in as few pieces as it takes.
-        reply.out.extend(b"*4\r\n+HIT\r\n");
-        value.write(reply);
-        reply.null();
-        reply.int(*ttl_ms);
-        return;
+        return write_hit(reply, value, *ttl_ms);
     }
     reply.array(4);
     let (status, value, grant, ms) = match outcome {

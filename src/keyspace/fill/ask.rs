@@ -10,34 +10,49 @@ use crate::base::metrics::Counter;
 use crate::fill::flight::Backoff;
 use crate::fill::{Flight, Grant, Outcome, Token, Waiter};
 use crate::keyspace::view::View;
-use crate::storage::ValueRef;
+use crate::storage::{Found, ValueRef};
 
 impl View<'_> {
     /// FILL.GET of one key.
     pub fn fill_ask(&mut self, key: &Key<'_>, asked: &FillAsk) -> Asked<'_> {
-        let decision = self.decide(key, asked);
-        let Decision::Told(outcome) = decision else { return Asked::WouldPark };
-        let scope = self.scope;
-        let store = self.store();
-        let value = store.find(key).map(|found| {
-            scope.note_use(store, found);
-            store.entry(found).value()
-        });
-        // Where `decide` promised a value, the entry is there: nothing ran in between.
-        let empty = ValueRef::Inline(b"");
-        Asked::Answer(outcome.map(|()| value.unwrap_or(empty)))
+        let (known, found) = self.look_up(key);
+        self.tick_due_flight(key);
+        let mut is_early_now = false;
+        if let Known::Fresh { ttl_ms, delta_ms } = known {
+            // Drawn once, whichever way is taken.
+            is_early_now = is_early(ttl_ms, delta_ms, asked.beta);
+            if !is_early_now && asked.ask.nonce.is_none() {
+                // What almost every caller meets, in as few steps as it takes.
+                return Asked::Answer(Outcome::Hit { value: self.used_value(found), ttl_ms });
+            }
+        }
+        match self.decide(key, asked, known, is_early_now) {
+            Decision::Told(outcome) => {
+                let value = self.used_value(found);
+                Asked::Answer(outcome.map(|()| value))
+            }
+            Decision::Park => Asked::WouldPark,
+        }
     }
 
-    fn decide(&mut self, key: &Key<'_>, asked: &FillAsk) -> Decision {
-        let known = self.known(key);
-        self.tick_due_flight(key);
+    /// The value of an entry, whose use is noted. Empty without an entry: then nothing promises one.
+    #[inline]
+    fn used_value(&mut self, found: Option<Found>) -> ValueRef<'_> {
+        let Some(found) = found else { return ValueRef::Inline(b"") };
+        let scope = self.scope;
+        let store = self.store();
+        scope.note_use(store, found);
+        store.entry(found).value()
+    }
+
+    fn decide(&mut self, key: &Key<'_>, asked: &FillAsk, known: Known, is_early: bool) -> Decision {
         let value = ();
         Decision::Told(match known {
             Known::None { ttl_ms } => Outcome::None { ttl_ms },
             Known::Pass { ttl_ms } => Outcome::Pass { ttl_ms },
-            Known::Fresh { ttl_ms, delta_ms } => match self.lease_again(key, asked) {
+            Known::Fresh { ttl_ms, .. } => match self.lease_again(key, asked) {
                 Some(grant) => Outcome::Refresh { value, grant },
-                None if is_early(ttl_ms, delta_ms, asked.beta) => match self.elect_caller(key, asked) {
+                None if is_early => match self.elect_caller(key, asked) {
                     Some(grant) => Outcome::Refresh { value, grant },
                     None => Outcome::Hit { value, ttl_ms },
                 },

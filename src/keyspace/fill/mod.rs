@@ -17,7 +17,7 @@ use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
 use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot, Saved};
-use crate::storage::{Kind, NewValue, ValueRef};
+use crate::storage::{Found, Kind, NewValue, ValueRef};
 
 /// A FILL.GET caller's terms.
 #[derive(Clone, Debug)]
@@ -134,12 +134,20 @@ impl View<'_> {
 
     /// What is known of the key now; entries of no more use are removed.
     fn known(&mut self, key: &Key<'_>) -> Known {
+        self.look_up(key).0
+    }
+
+    /// As `known`, and the entry that it is known from.
+    #[inline]
+    fn look_up(&mut self, key: &Key<'_>) -> (Known, Option<Found>) {
         self.tend(key);
         let wall_ms = self.scope.now.wall_ms;
-        let Some(entry) = self.store().get(key) else { return Known::Missing };
+        let store = self.store();
+        let Some(found) = store.find(key) else { return (Known::Missing, None) };
+        let entry = store.entry(found);
         let expire_at = entry.expire_at();
         let ttl_ms = expire_at.map_or(-1, |at| at - wall_ms);
-        match entry.kind() {
+        let known = match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
             // Its end may lie ahead again: the wall clock was set back.
@@ -150,9 +158,11 @@ impl View<'_> {
                 let refill = entry.refill().filter(|_| is_fixed);
                 Known::Fresh { ttl_ms, delta_ms: refill.map_or(0, |refill| refill.delta_ms) }
             }
-        }
+        };
+        (known, Some(found))
     }
 }
+
 /// Counts each key of an answer: gets = the sum of the nine statuses, always.
 pub(in crate::keyspace) fn count_answer(counters: &Counters, answer: &Answer) {
     match answer {
@@ -160,6 +170,13 @@ pub(in crate::keyspace) fn count_answer(counters: &Counters, answer: &Answer) {
         Answer::Many(outcomes) => outcomes.iter().for_each(|outcome| count_outcome(counters, outcome)),
         Answer::Unblocked => {}
     }
+}
+
+/// Counts a key that was answered HIT, as `count_outcome` does.
+#[inline]
+pub fn count_hit(counters: &Counters) {
+    counters.add(Counter::FillGets, 1);
+    counters.add(Counter::FillHits, 1);
 }
 
 /// Counts one answered key.
@@ -193,6 +210,7 @@ fn info(db: usize, key: &Arc<[u8]>, flight: &Flight<Arc<ReplySlot>>, now: u64) -
 
 /// XFetch: whether this caller should refresh a value before it expires.
 /// `now - delta * beta * ln(random) >= expire_at` (Vattani et al., VLDB 2015).
+#[inline]
 fn is_early(ttl_ms: i64, delta_ms: u32, beta: f64) -> bool {
     if ttl_ms < 0 || delta_ms == 0 || beta <= 0.0 {
         return false;
