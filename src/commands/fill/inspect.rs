@@ -62,17 +62,16 @@ fn write_saved(reply: &mut Reply<'_>, saved: &Saved) {
     reply.map(6);
     reply.bulk(b"key");
     reply.bulk(&saved.key);
-    let numbers = [
-        ("database", saved.db as i64),
-        ("saved", saved.fills as i64),
-        ("overcount", saved.overcount as i64),
-        ("crowds", saved.crowds as i64),
-        ("largest-crowd", saved.largest as i64),
-    ];
-    for (field, number) in numbers {
-        reply.bulk(field.as_bytes());
-        reply.int(number);
-    }
+    write_numbers(
+        reply,
+        &[
+            ("database", saved.db as i64),
+            ("saved", saved.fills as i64),
+            ("overcount", saved.overcount as i64),
+            ("crowds", saved.crowds as i64),
+            ("largest-crowd", saved.largest as i64),
+        ],
+    );
 }
 
 fn write_flight(ctx: &mut Ctx<'_>, flight: &FlightInfo) {
@@ -82,19 +81,25 @@ fn write_flight(ctx: &mut Ctx<'_>, flight: &FlightInfo) {
     reply.map(8);
     reply.bulk(b"key");
     reply.bulk(&flight.key);
-    let numbers = [
-        ("database", flight.db as i64),
-        ("age-ms", flight.age_ms as i64),
-        ("lease-left-ms", flight.lease_left_ms as i64),
-        ("waiters", flight.waiters as i64),
-        ("leader-id", flight.leader as i64),
-    ];
-    for (field, number) in numbers {
-        reply.bulk(field.as_bytes());
-        reply.int(number);
-    }
+    write_numbers(
+        reply,
+        &[
+            ("database", flight.db as i64),
+            ("age-ms", flight.age_ms as i64),
+            ("lease-left-ms", flight.lease_left_ms as i64),
+            ("waiters", flight.waiters as i64),
+            ("leader-id", flight.leader as i64),
+        ],
+    );
     reply.bulk(b"leader-addr");
     reply.bulk(leader.as_ref().map_or("", |client| &client.addr).as_bytes());
     reply.bulk(b"leader-name");
     reply.bulk(&name);
+}
+
+fn write_numbers(reply: &mut Reply<'_>, fields: &[(&str, i64)]) {
+    for (field, number) in fields {
+        reply.bulk(field.as_bytes());
+        reply.int(*number);
+    }
 }
