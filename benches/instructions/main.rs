@@ -6,6 +6,8 @@
 //! `UPDATE_BASELINE=1 cargo test --test instructions`.
 
 mod desk;
+#[path = "../../tests/support/desk.rs"]
+mod support;
 
 use std::process::ExitCode;
 

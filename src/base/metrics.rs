@@ -32,6 +32,27 @@ macro_rules! counters {
     };
 }
 
+impl Counter {
+    /// The nine answers of FILL.GET, whose sum is `FillGets`.
+    pub const FILL_ANSWERS: [Counter; 9] = [
+        Counter::FillHits,
+        Counter::FillLeads,
+        Counter::FillRefreshes,
+        Counter::FillStale,
+        Counter::FillNone,
+        Counter::FillFail,
+        Counter::FillPass,
+        Counter::FillWait,
+        Counter::FillSelf,
+    ];
+
+    /// Its name in INFO.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        METRICS[self as usize].name
+    }
+}
+
 counters! {
     ConnectionsReceived, "total_connections_received", "stats", "connections", "connections accepted";
     Commands, "total_commands_processed", "stats", "commands", "commands run, also those that failed";

@@ -84,7 +84,33 @@ impl Seen {
     pub const TRACKING_BROKEN: usize = 4;
 }
 
+/// The two ends of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    pub addr: String,
+    pub laddr: String,
+    pub fd: i32,
+    pub is_unix: bool,
+}
+
 impl Client {
+    /// A connection that begins at `mono_ms` and has said nothing yet.
+    #[must_use]
+    pub fn new(id: u64, peer: Peer, mono_ms: u64) -> Client {
+        let Peer { addr, laddr, fd, is_unix } = peer;
+        Client {
+            id,
+            addr,
+            laddr,
+            fd,
+            is_unix,
+            connected_at: mono_ms,
+            post_box: Arc::default(),
+            names: Mutex::default(),
+            seen: Seen { active_at: mono_ms.into(), last_command: usize::MAX.into(), ..Seen::default() },
+        }
+    }
+
     /// Milliseconds since the last request.
     #[must_use]
     pub fn idle_ms(&self, mono_ms: u64) -> u64 {

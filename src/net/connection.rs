@@ -26,12 +26,12 @@ use crate::base::limits::{
     UNAUTHENTICATED_REPLY_BYTES_MAX,
 };
 use crate::base::metrics::Counter;
-use crate::clients::{Client, Names, Seen};
+use crate::clients::{Client, Peer};
 use crate::commands::batch::{Batch, Bench, Cut};
 use crate::commands::session::Session;
 use crate::commands::subscriptions::write_push;
 use crate::config::Settings;
-use crate::fill::{Answer, Letter, PostBox};
+use crate::fill::{Answer, Letter};
 use crate::keyspace::Effects;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
@@ -104,17 +104,8 @@ impl Connection {
         let stream = Stream::register(accepted)?;
         let shared = &worker.shared;
         let now = shared.clock.now().mono_ms;
-        let client = Arc::new(Client {
-            id: shared.clients.next_id(),
-            addr,
-            laddr,
-            fd: stream.fd(),
-            is_unix,
-            connected_at: now,
-            post_box: Arc::new(PostBox::default()),
-            names: parking_lot::Mutex::new(Names::default()),
-            seen: Seen { active_at: now.into(), last_command: usize::MAX.into(), ..Seen::default() },
-        });
+        let peer = Peer { addr, laddr, fd: stream.fd(), is_unix };
+        let client = Arc::new(Client::new(shared.clients.next_id(), peer, now));
         shared.clients.add(client.clone());
         worker.counters.add(Counter::ConnectionsReceived, 1);
         let session = Session::new(client, shared.settings.load().requirepass.is_none());
@@ -563,6 +554,7 @@ impl Connection {
         worker.forget_paused(self.session.client.id);
         let slots = self.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
+        self.stream.end(&mut worker.lent.borrow_mut().read_buffer);
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::thread;
 
+use onefill::base::metrics::Counter;
+
 use super::caller::{Caller, Manner, PAIR};
 use super::program::Program;
 use super::puppet::Puppet;
@@ -156,17 +158,8 @@ fn counted(server: &Program, history: &History) -> Vec<Complaint> {
         history.acts.iter().filter(|act| is(&act.op, act.said.as_ref())).count()
     };
     let unread = of(&|op, said| matches!(op, Op::Get { .. }) && said.is_none());
-    let names = ["HIT", "LEAD", "REFRESH", "STALE", "NONE", "FAIL", "PASS", "WAIT", "SELF"].iter().zip([
-        "fill_hits",
-        "fill_leads",
-        "fill_refreshes",
-        "fill_stale",
-        "fill_none",
-        "fill_fail",
-        "fill_pass",
-        "fill_wait",
-        "fill_self",
-    ]);
+    let statuses = ["HIT", "LEAD", "REFRESH", "STALE", "NONE", "FAIL", "PASS", "WAIT", "SELF"];
+    let names = statuses.iter().zip(Counter::FILL_ANSWERS.map(Counter::name));
     let mut all = 0;
     for (status, name) in names {
         let told = of(&|_, said| matches!(said, Some(Said::Told { status: told, .. }) if told == status));

@@ -276,18 +276,7 @@ impl Pair {
 
     /// The counters' sum, and that time alone forgets everything.
     fn end(&mut self) -> Result<(), String> {
-        let statuses = [
-            Counter::FillHits,
-            Counter::FillLeads,
-            Counter::FillRefreshes,
-            Counter::FillStale,
-            Counter::FillNone,
-            Counter::FillFail,
-            Counter::FillPass,
-            Counter::FillWait,
-            Counter::FillSelf,
-        ];
-        let sum: u64 = statuses.iter().map(|status| self.real.counted(*status)).sum();
+        let sum: u64 = Counter::FILL_ANSWERS.iter().map(|answer| self.real.counted(*answer)).sum();
         equal(&self.real.counted(Counter::FillGets), &sum)?;
         equal(&sum, &self.told)?;
         for _ in 0..RULES.window + 20 {

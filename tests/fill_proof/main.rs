@@ -24,6 +24,8 @@ mod alphabet;
 mod answer;
 mod ask;
 mod compare;
+#[path = "../support/desk.rs"]
+mod desk;
 mod laws;
 mod mutants;
 mod outside;

@@ -2,72 +2,44 @@
 //! holds. Does what `net::connection` and `net::worker` do between two awaits; waits by its post box alone.
 
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::Poll;
 
-use onefill::base::clock::Clock;
-use onefill::base::hash::HashSeed;
 use onefill::base::limits::SHARDS;
 use onefill::base::metrics::Counter;
-use onefill::clients::{Client, Seen};
-use onefill::commands::batch::{Batch, Bench};
-use onefill::commands::calls::Meter;
-use onefill::commands::session::Session;
-use onefill::commands::shared::{Shared, fill_rules};
+use onefill::commands::batch::Batch;
+use onefill::commands::shared::Shared;
 use onefill::config::Settings;
-use onefill::fill::{Letter, PostBox};
-use onefill::keyspace::Effects;
-use onefill::net::ReplyQueue;
 use onefill::protocol::request::{Parser, RequestLimits};
-use onefill::server::{Surroundings, share};
 
+use super::desk::{Desk, at_bench, shard_of};
 use super::resp::{Value, decode};
 
-const SEED: HashSeed = HashSeed(1, 2);
 /// Workers a server has; each may be used by one thread.
 pub const WORKERS: usize = 5;
 
 /// A server's inside.
 pub fn server() -> Arc<Shared> {
-    let settings = Settings { io_threads: WORKERS as u32, hash_seed: Some(SEED), ..Settings::default() };
-    let clock = Clock::manual(1_800_000_000_000);
-    let surroundings = Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())) };
-    Arc::new(share(settings, surroundings, 0, &Arc::default()))
+    Arc::new(super::desk::server(Settings { io_threads: WORKERS as u32, ..Settings::default() }))
 }
 
 /// A worker and its only connection.
 pub struct Worker {
     shared: Arc<Shared>,
     number: usize,
-    session: Session,
-    replies: ReplyQueue,
+    desk: Desk,
     inbox: Vec<u8>,
 }
 
 impl Worker {
     /// Worker `number` with a new connection.
     pub fn new(shared: &Arc<Shared>, number: usize) -> Worker {
-        let id = shared.clients.next_id();
-        let client = Arc::new(Client {
-            id,
-            addr: "127.0.0.1:1".to_owned(),
-            laddr: "127.0.0.1:2".to_owned(),
-            fd: 0,
-            is_unix: false,
-            connected_at: shared.clock.now().mono_ms,
-            post_box: Arc::new(PostBox::default()),
-            names: parking_lot::Mutex::default(),
-            seen: Seen::default(),
-        });
-        shared.clients.add(client.clone());
-        let (session, replies) = (Session::new(client, true), ReplyQueue::default());
-        Worker { shared: shared.clone(), number, session, replies, inbox: Vec::new() }
+        Worker { shared: shared.clone(), number, desk: Desk::open(shared), inbox: Vec::new() }
     }
 
     /// The number by which the server knows the connection.
     pub fn id(&self) -> u64 {
-        self.session.client.id
+        self.desk.id()
     }
 
     /// Runs requests that arrive together, one a line, and waits for nothing.
@@ -76,21 +48,8 @@ impl Worker {
         let limits = RequestLimits { authenticated: true, bulk_bytes_max: 1 << 20 };
         let mut batch = Batch::default();
         batch.cut(&mut Parser::default(), &mut bytes, 0, limits);
-        let Worker { shared, number, session, replies, .. } = self;
-        at_bench(shared, *number, |bench| {
-            for index in 0..batch.len() {
-                batch.run(index, &bytes, bench, session, replies.tail());
-                match session.slots.parked.take() {
-                    Some(parked) => {
-                        replies.keep_place(parked, session.proto);
-                        session.slots.open += 1;
-                    }
-                    None => replies.note_reply(),
-                }
-            }
-            bench.answer_wait(replies.claim_overfull());
-            bench.prune_leases(session);
-        });
+        let Worker { shared, number, desk, .. } = self;
+        at_bench(shared, *number, |bench| desk.run(&batch, &bytes, bench));
     }
 
     /// The next reply, once it is there.
@@ -128,31 +87,21 @@ impl Worker {
 
     /// Sleeps until a letter comes, and reads all there are.
     fn wait(&mut self) {
-        let post_box = self.session.post_box().clone();
+        let post_box = self.desk.session.post_box().clone();
         let letters = shuttle::future::block_on(poll_fn(|cx| {
             post_box.register(cx.waker());
             let letters = post_box.take_letters();
             if letters.is_empty() { Poll::Pending } else { Poll::Ready(letters) }
         }));
-        let Worker { shared, number, session, replies, .. } = self;
+        let Worker { shared, number, desk, .. } = self;
         for letter in letters {
-            let Letter::Answer { seq, answer } = letter else { continue };
-            at_bench(shared, *number, |bench| {
-                if let Some(slot) = replies.slot(seq).cloned() {
-                    bench.handed(session, &slot, &answer);
-                }
-            });
-            replies.answer(seq, &answer);
-            session.slots.open = replies.unanswered();
+            at_bench(shared, *number, |bench| desk.read_letter(letter, bench));
         }
     }
 
     fn flush(&mut self) {
-        let mut slices = [IoSlice::new(&[]); 64];
-        let used = self.replies.ready.slices(0, &mut slices);
-        slices[..used].iter().for_each(|slice| self.inbox.extend_from_slice(slice));
-        self.replies.ready.clear(usize::MAX);
-        self.session.leases.unsent.clear();
+        self.desk.flush(&mut self.inbox);
+        self.desk.session.leases.unsent.clear();
     }
 
     /// Lets time pass, then sweeps all shards.
@@ -172,59 +121,14 @@ impl Worker {
     }
 
     /// The connection closes, whatever it still waits for.
-    pub fn leave(mut self) {
-        self.shared.clients.remove(self.id());
-        let slots = self.replies.slots();
-        at_bench(&self.shared, self.number, |bench| bench.leave(&mut self.session, &slots));
-    }
-}
-
-/// Runs `work` as a worker does, and what follows from it.
-fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>)) {
-    let settings = shared.settings.load_full();
-    let rules = fill_rules(&settings);
-    let (counters, now) = (&*shared.counters[number], shared.clock.now());
-    let settings_version = shared.settings_version();
-    let effects = &mut Effects::default();
-    let meter = &mut Meter::new(shared.clock.clone(), shared.calls[number].clone());
-    let mut bench = Bench {
-        shared,
-        settings,
-        settings_version,
-        rules,
-        counters,
-        now,
-        effects,
-        deliveries: Vec::new(),
-        meter,
-    };
-    work(&mut bench);
-    while !bench.effects.is_empty() {
-        bench.effects.alarms.clear();
-        bench.effects.freed.clear();
-        for (slot, answer) in std::mem::take(&mut bench.effects.answers) {
-            if let Err(answer) = slot.deliver(answer) {
-                bench.undelivered(&slot, &answer);
-            }
-        }
-        bench.forget_waiters();
+    pub fn leave(self) {
+        self.desk.close(&self.shared, self.number);
     }
 }
 
 /// What must hold after every story: the counters' sum (19), and that time clears everything (17).
 pub fn nothing_is_left(shared: &Arc<Shared>) {
-    let statuses = [
-        Counter::FillHits,
-        Counter::FillLeads,
-        Counter::FillRefreshes,
-        Counter::FillStale,
-        Counter::FillNone,
-        Counter::FillFail,
-        Counter::FillPass,
-        Counter::FillWait,
-        Counter::FillSelf,
-    ];
-    let sum: u64 = statuses.iter().map(|status| shared.counted(*status)).sum();
+    let sum: u64 = Counter::FILL_ANSWERS.iter().map(|answer| shared.counted(*answer)).sum();
     assert_eq!(shared.counted(Counter::FillGets), sum, "gets is the sum of the statuses");
     let mut worker = Worker::new(shared, WORKERS - 1);
     // A lease, then its late answer, then what is kept for DUP.
@@ -256,7 +160,6 @@ impl Answer {
 
 /// Names of keys, each in a shard behind that of the one before.
 pub fn keys<const N: usize>() -> [String; N] {
-    let shard_of = |key: &str| (SEED.hash(key.as_bytes()) >> (64 - SHARDS.ilog2())) as usize;
     let mut from = 0;
     std::array::from_fn(|_| {
         let key = (0..).map(|number| format!("k{number}")).find(|key| shard_of(key) == from);

@@ -17,6 +17,8 @@
 //!     cargo test --features shuttle --test interleavings
 //!     INTERLEAVINGS=20000 INTERLEAVINGS_SEED=7 cargo test …    # more schedules, from this seed
 
+#[path = "../support/desk.rs"]
+mod desk;
 mod fills;
 mod hand;
 mod holds;

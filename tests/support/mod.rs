@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use onefill::base::clock::Clock;
+use onefill::base::metrics::Counter;
 use onefill::config::Settings;
 use onefill::server::{Running, Server};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -210,8 +211,7 @@ impl Figures {
     }
 
     pub fn sum_holds(&self) -> bool {
-        let parts = ["hits", "leads", "refreshes", "stale", "none", "fail", "pass", "wait", "self"];
-        let sum: u64 = parts.iter().map(|part| self.get(&format!("fill_{part}"))).sum();
+        let sum: u64 = Counter::FILL_ANSWERS.iter().map(|answer| self.get(answer.name())).sum();
         self.get("fill_gets") == sum
     }
 }
