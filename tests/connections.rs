@@ -501,6 +501,27 @@ fn client_kill_takes_those_its_filter_names() {
     me.expect_closed();
 }
 
+/// Whose requests are there unread when it is killed sees the end of the stream, not a reset; and the killer finds it
+/// nowhere once it has its answer.
+#[test]
+fn client_kill_ends_the_stream_before_it_answers() {
+    let server = TestServer::start();
+    let mut me = server.connect();
+    for round in 0..20 {
+        let mut victim = server.connect();
+        let id = victim.id();
+        assert_eq!(me.say("CLIENT PAUSE 100000 WRITE"), "OK");
+        victim.send(&["SET", "k", "v"]);
+        support::wait_until("it is put off", || me.say("INFO clients").contains("blocked_clients:1\r\n"));
+        victim.send(&["GET", "k"]);
+        assert_eq!(me.say(&format!("CLIENT KILL ID {id}")), "1");
+        assert!(client_line(&mut me, id).is_none(), "round {round}: it is listed after its end");
+        let end = victim.next_reply().expect_err("nothing was answered");
+        assert!(end.contains("closed"), "round {round}: {end}");
+        assert_eq!(me.say("CLIENT UNPAUSE"), "OK");
+    }
+}
+
 #[test]
 fn client_kill_by_own_address_takes_all_but_the_asker() {
     let server = TestServer::start();

@@ -49,6 +49,8 @@ pub fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
             ctx.session.closes = true;
         } else {
             client.kill();
+            // Who is told that it is dead finds it nowhere any more, though its worker may have yet to close it.
+            ctx.shared.clients.remove(client.id);
         }
     }
     match (old_form, victims.len()) {

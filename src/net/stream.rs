@@ -1,7 +1,8 @@
 //! A client's socket: TCP or Unix, alike to everybody above.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -39,6 +40,20 @@ impl Stream {
             Stream::Unix(stream) => SockRef::from(stream).peek(&mut byte),
         };
         peeked.is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Ends our side before the socket is closed. Unread bytes would make the kernel send a reset at once, which
+    /// takes from the peer what it has not read yet and the end of the stream with it; so they are read first, as
+    /// many as are there and fit into `scratch`.
+    pub fn end(&self, scratch: &mut [u8]) {
+        let socket = match self {
+            Stream::Tcp(stream) => SockRef::from(stream),
+            Stream::Unix(stream) => SockRef::from(stream),
+        };
+        // A peer that is gone already needs no ending.
+        if socket.shutdown(Shutdown::Write).is_ok() {
+            (&*socket).read(scratch).ok();
+        }
     }
 
     pub fn fd(&self) -> RawFd {
