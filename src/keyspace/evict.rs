@@ -10,7 +10,7 @@ use super::view::View;
 use super::{Keyspace, shard_of};
 use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEEP_EXPIRED_FIRST};
 use crate::base::metrics::Held;
-use crate::storage::{Kind, Size};
+use crate::storage::Size;
 
 /// How an attempt to make room ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,11 +166,7 @@ impl View<'_> {
         self.follow_eviction();
         let store = self.store();
         let Some(found) = store.victim(wall_ms) else { return false };
-        let key = store.entry(found).key().to_vec();
-        match self.take_found(found) {
-            Kind::Value => self.evicted(&key),
-            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
-        }
+        self.take_and_tell(found, Self::evicted);
         true
     }
 

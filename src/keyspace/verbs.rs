@@ -414,11 +414,17 @@ impl View<'_> {
         }
     }
 
-    /// Removes an entry whose time is up: a visible one has expired, of a hidden one only caches may know.
+    /// Removes an entry whose time is up.
     pub(super) fn expire_found(&mut self, found: Found) {
+        self.take_and_tell(found, Self::expired);
+    }
+
+    /// Takes an entry out and says so: of one that ordinary commands saw with `tell`, of a hidden one only
+    /// caches may know.
+    pub(super) fn take_and_tell(&mut self, found: Found, tell: fn(&mut Self, &[u8])) {
         let key = self.store().entry(found).key().to_vec();
         match self.take_found(found) {
-            Kind::Value => self.expired(&key),
+            Kind::Value => tell(self, &key),
             Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
         }
     }
