@@ -335,3 +335,40 @@ fn watch_of_an_entry_that_had_ended_already_does_not_mind() {
     conn.pipeline(&["MULTI", "SET won 1", "EXEC"]);
     assert_eq!([conn.reply(), conn.reply(), conn.reply()][2].text(), "OK");
 }
+
+/// Whoever watches a key that is dead, or absent, sees nothing change when SWAPDB puts another dead one in its place:
+/// whichever moment of the sweeper's beat it is. A live one it does see.
+#[test]
+fn swap_of_what_has_died_touches_no_watcher() {
+    for (own, other, is_touched) in [
+        ("", "SET k v PX 1", false),
+        ("SET k v PX 1", "", false),
+        ("SET k v PX 1", "SET k w PX 1", false),
+        ("SET k v PX 1", "SET k w PX 1000", true),
+        ("SET k v", "SET k w PX 1", true),
+    ] {
+        for dead_ms in 0..10 {
+            let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+            let mut conn = server.connect();
+            conn.say("DEBUG SET-ACTIVE-EXPIRE 0");
+            for (db, line) in [("SELECT 1", other), ("SELECT 0", own)] {
+                conn.say(db);
+                if !line.is_empty() {
+                    conn.say(line);
+                }
+            }
+            server.advance_ms(1 + dead_ms);
+            conn.say("WATCH k");
+            conn.say("SWAPDB 0 1");
+            server.advance_ms(20);
+            conn.pipeline(&["MULTI", "PING", "EXEC"]);
+            (0..2).for_each(|_| drop(conn.reply()));
+            let reply = conn.reply();
+            assert_eq!(
+                reply == Value::Nil,
+                is_touched,
+                "{own:?} for {other:?}, dead for {dead_ms} ms: {reply:?}"
+            );
+        }
+    }
+}

@@ -349,17 +349,24 @@ impl View<'_> {
     }
 
     /// Whether this shard never held anything of the database, so that there is nothing to look at.
-    fn is_untouched(&self) -> bool {
+    pub(super) fn is_untouched(&self) -> bool {
         self.db >= self.shard.dbs.len()
     }
 
     /// Exchanges two databases of this shard.
     pub fn swap(&mut self, one: usize, two: usize) {
+        let dbs = [one, two].into_iter().filter_map(|db| self.shard.dbs.get(db));
+        let watched: Vec<Vec<u8>> = dbs.flat_map(|db| db.watchers.keys()).map(<[u8]>::to_vec).collect();
+        let keyspace = self.keyspace;
         for db in [one, two] {
             self.db = db;
             self.sweep_entries(usize::MAX);
+            // The sweep may leave what has only just died; on the other side its end would touch those who never
+            // saw it alive.
+            for bytes in &watched {
+                self.tend(&Key { bytes, hash: keyspace.hash(bytes) });
+            }
         }
-        let keyspace = self.keyspace;
         let empty = || Store::new(keyspace.seed);
         let [a, b] = [one, two].map(|db| std::mem::replace(&mut self.shard.dbs[db].store, empty()));
         let wall_ms = self.scope.now.wall_ms;

@@ -60,8 +60,13 @@ impl Watchers {
         }
     }
 
+    /// The watched keys.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.keys().map(AsRef::as_ref)
+    }
+
     /// FLUSHDB and SWAPDB: touches the watched keys for which `exists` says so.
     pub fn touch_where(&self, exists: impl Fn(&[u8]) -> bool) {
-        self.0.keys().filter(|key| exists(key)).for_each(|key| self.touch(key));
+        self.keys().filter(|key| exists(key)).for_each(|key| self.touch(key));
     }
 }
