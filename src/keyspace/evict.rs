@@ -66,7 +66,6 @@ impl Keys<'_> {
         let mut hand = fastrand::usize(..SHARDS);
         let mut fruitless = 0;
         let mut is_own = true;
-        let mut has_given = false;
         loop {
             let now = used();
             if now.used_bytes <= room.limit_bytes {
@@ -91,9 +90,8 @@ impl Keys<'_> {
             if fruitless > SHARDS {
                 return Evicted::Nothing;
             }
-            // Whether there is anything to evict is known only once a shard gave something or all were asked.
-            has_given |= given;
-            if has_given && is_late() {
+            // Whether there is nothing at all is found out before the time counts: a round of the shards is quick.
+            if given && is_late() {
                 return Evicted::Some;
             }
         }
