@@ -27,6 +27,13 @@ pub fn purge() {
     }
 }
 
+/// What jemalloc takes for an allocation of so many bytes, where that is more than a page: its classes divide each
+/// doubling by four.
+#[must_use]
+pub fn class_bytes(bytes: usize) -> usize {
+    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(1))
+}
+
 /// The allocator's own report, for people. Empty without jemalloc.
 #[must_use]
 pub fn report() -> String {

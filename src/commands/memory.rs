@@ -1,7 +1,6 @@
 //! MEMORY: what the memory is used for, as far as this server can say it, and how to give some back.
 //!
-//! Figures of the whole come from the allocator; what a key takes is worked out from its lengths, and so is an
-//! estimate.
+//! Figures of the whole come from the allocator, what a key takes from the stores.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -113,10 +112,6 @@ const HELP: &[&str] = &[
     "    sampled up to <count> times (default: 5, 0 means sample all).",
 ];
 
-/// What an entry takes beside its key and value: its own fields, and its share of the table, bytes.
-const ENTRY_BYTES: usize = 40;
-/// The allocator's step for small sizes, bytes.
-const STEP_BYTES: usize = 16;
 /// Below this there is nothing to diagnose, bytes. Redis's own.
 const DOCTOR_BYTES_MIN: u64 = 5 * 1024 * 1024;
 
@@ -128,14 +123,9 @@ fn usage(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             return Err(CommandError::Syntax);
         }
     }
-    let mut view = ctx.keys.view(&key);
-    let len = view.peek(&key).map(|value| value.len());
-    drop(view);
-    match len {
-        Some(len) => {
-            let bytes = (key.bytes.len() + len).next_multiple_of(STEP_BYTES) + ENTRY_BYTES;
-            ctx.reply.int(bytes as i64);
-        }
+    let bytes = ctx.keys.view(&key).memory_bytes(&key);
+    match bytes {
+        Some(bytes) => ctx.reply.int(bytes as i64),
         None => ctx.reply.null(),
     }
     Ok(())
@@ -183,11 +173,11 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let allocator = ctx.shared.memory();
     let figures = Use::of(&allocator, ctx);
     let rss = super::info::resident_bytes();
-    let keys = keys_by_database(ctx);
-    let count: usize = keys.iter().map(|(_, keys)| keys).sum();
+    let dbs = used_databases(ctx);
+    let count: usize = dbs.iter().map(|db| db.keys).sum();
     let [allocated, active, resident] =
         [allocator.allocated, allocator.active, allocator.resident].map(|bytes| bytes as u64);
-    ctx.reply.map(27 + keys.len());
+    ctx.reply.map(27 + dbs.len());
     let head = [
         ("peak.allocated", figures.peak),
         ("total.allocated", figures.total),
@@ -201,11 +191,11 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
         ("functions.caches", 0),
     ];
     head.into_iter().for_each(|(name, bytes)| field(ctx, name, bytes));
-    for (db, keys) in &keys {
-        ctx.reply.bulk(format!("db.{db}").as_bytes());
+    for db in &dbs {
+        ctx.reply.bulk(format!("db.{}", db.number).as_bytes());
         ctx.reply.map(3);
-        field(ctx, "overhead.hashtable.main", (keys * ENTRY_BYTES) as u64);
-        field(ctx, "overhead.hashtable.expires", 0);
+        field(ctx, "overhead.hashtable.main", db.table_bytes as u64);
+        field(ctx, "overhead.hashtable.expires", db.wheel_bytes as u64);
         field(ctx, "overhead.hashtable.slot-to-keys", 0);
     }
     let net = figures.total.saturating_sub(figures.startup);
@@ -227,16 +217,29 @@ fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Databases with keys, and how many.
-fn keys_by_database(ctx: &mut Ctx<'_>) -> Vec<(usize, usize)> {
-    let mut counts = Vec::new();
-    for db in 0..ctx.keys.keyspace.databases() {
-        let mut keys = 0;
-        ctx.keys.each_shard(db, |view| keys += view.len());
-        counts.push((db, keys));
+/// A database with keys, and what it takes beside them.
+struct UsedDb {
+    number: usize,
+    keys: usize,
+    table_bytes: usize,
+    wheel_bytes: usize,
+}
+
+fn used_databases(ctx: &mut Ctx<'_>) -> Vec<UsedDb> {
+    let mut used = Vec::new();
+    for number in 0..ctx.keys.keyspace.databases() {
+        let mut db = UsedDb { number, keys: 0, table_bytes: 0, wheel_bytes: 0 };
+        ctx.keys.each_shard(number, |view| {
+            let [table, wheel] = view.index_bytes();
+            db.keys += view.len();
+            db.table_bytes += table;
+            db.wheel_bytes += wheel;
+        });
+        if db.keys > 0 {
+            used.push(db);
+        }
     }
-    counts.retain(|(_, keys)| *keys > 0);
-    counts
+    used
 }
 
 fn field(ctx: &mut Ctx<'_>, name: &str, figure: u64) {

@@ -532,6 +532,6 @@ pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> 
 }
 
 #[inline]
-fn find_visible(store: &Store, key: &Key<'_>) -> Option<Found> {
+pub(super) fn find_visible(store: &Store, key: &Key<'_>) -> Option<Found> {
     store.find(key).filter(|found| store.entry(*found).is_visible())
 }

@@ -1,6 +1,11 @@
 //! How much memory a store takes, counted as it changes and so told at once.
 
-use super::store::Store;
+use bytes::Bytes;
+
+use super::arena::rounded;
+use super::entry::Content;
+use super::store::{Found, Store};
+use crate::base::memory::class_bytes;
 
 /// The memory of a store, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,5 +30,32 @@ impl Store {
             spare_bytes: arena.spare_bytes(),
             untouched_bytes: arena.untouched_bytes(),
         }
+    }
+
+    /// What one entry takes, bytes: its block, a large value outside of it, and its share of what finds and
+    /// ends entries. The sum over all entries is what the store uses; what it holds beside is free for the
+    /// next ones. Cost: as `entry`.
+    #[must_use]
+    pub fn entry_memory(&self, found: Found) -> usize {
+        let entry = self.entry(found);
+        let large = match entry.content() {
+            Content::Shared(number) => class_bytes(self.shared.get(number).len()) + size_of::<Bytes>(),
+            Content::Inline(_) => 0,
+        };
+        let share = |bytes: usize, entries: usize| bytes.div_ceil(entries.max(1));
+        let wheel = if entry.expire_at().is_some() { share(self.wheel.bytes(), self.expiring) } else { 0 };
+        rounded(entry.bytes()) + large + share(self.table_bytes(), self.len()) + wheel
+    }
+
+    /// Bytes of what finds entries and knows of their use.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.table.bytes() + self.eviction_bytes()
+    }
+
+    /// Bytes of what ends entries whose time is up, about.
+    #[must_use]
+    pub fn wheel_bytes(&self) -> usize {
+        self.wheel.bytes()
     }
 }
