@@ -3,6 +3,7 @@
 
 mod support;
 
+use onefill::config::DebugAccess;
 use support::{Conn, TestServer, wait_until};
 
 fn info(conn: &mut Conn, section: &str) -> String {
@@ -155,4 +156,37 @@ fn monitor_sees_other_workers_and_no_passwords() {
         assert!(line.contains(&format!(" [{number} 127.0.0.1:")), "{line}");
         assert!(line.ends_with("] \"AUTH\" \"(redacted)\" \"(redacted)\""), "{line}");
     }
+}
+
+#[test]
+fn sizes_of_values_are_counted_when_asked_for_by_name() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    assert_eq!(info(&mut conn, "keysizes"), "# Keysizes\r\n");
+    conn.say("SETRANGE large 1999999 x");
+    for (key, bytes) in [("a", 0), ("b", 1), ("c", 2), ("d", 3), ("e", 1023), ("f", 1024), ("g", 20_000)] {
+        conn.call(&["SET", key, &"x".repeat(bytes)]);
+    }
+    conn.run("FILL.NONE none t");
+    conn.pipeline(&["SELECT 3", "SET k 1234", "SET l 12345678", "SET m 12345", "SELECT 0"]);
+    (0..5).for_each(|_| drop(conn.reply()));
+    for lines in ["keysizes", "KEYSIZES"] {
+        assert_eq!(
+            info(&mut conn, lines),
+            "# Keysizes\r\ndb0_distrib_strings_sizes:0=1,1=1,2=2,512=1,1K=1,16K=1,1M=1\r\n\
+             db3_distrib_strings_sizes:4=2,8=1\r\n"
+        );
+    }
+    for all in ["", "all", "everything", "default"] {
+        assert!(!info(&mut conn, all).contains("Keysizes"), "{all:?} walks over all keys");
+    }
+}
+
+/// More keys than are looked at under one hold of a lock, none of them twice.
+#[test]
+fn sizes_of_many_values_add_up() {
+    let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+    let mut conn = server.connect();
+    assert_eq!(conn.say("DEBUG POPULATE 200000 key 100"), "OK");
+    assert!(info(&mut conn, "keysizes").contains("db0_distrib_strings_sizes:64=200000\r\n"));
 }

@@ -6,6 +6,7 @@
 
 mod commands;
 mod process;
+mod sizes;
 
 pub use process::resident_bytes;
 
@@ -28,7 +29,7 @@ pub static ROWS: &[Spec] = &[Spec {
     group: Group::Server,
     since: "1.0.0",
     summary: "Returns information and statistics about the server.",
-    complexity: "O(N) where N is the number of databases and flights",
+    complexity: "O(N) where N is the number of databases and flights; of keys for the section keysizes",
     args: &[string("section").multiple().optional()],
     flags: &[Flag::Loading, Flag::Stale],
     acl: &[Category::Dangerous],
@@ -60,8 +61,13 @@ const SECTIONS: &[Section] = &[
     ("Latencystats", commands::latencies),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
+    ("Keysizes", sizes::sizes),
     ("Fill", fill),
 ];
+
+/// The section that is shown only if its name is said: it looks at every entry, and exporters ask for `all` again and
+/// again.
+const WALKS: &str = "Keysizes";
 
 /// The words for all sections.
 const ALL: [&[u8]; 2] = [b"all", b"everything"];
@@ -79,7 +85,8 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let mut page = Page::default();
     for (name, write) in SECTIONS {
         let is_default = default && !LONG.contains(name);
-        if all || is_default || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
+        let is_shown = (all || is_default) && *name != WALKS;
+        if is_shown || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
             page.begin(name);
             write(ctx, &mut page);
         }
