@@ -117,6 +117,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         settings_change: parking_lot::Mutex::default(),
         rates: Rates::default(),
         sweeps: AtomicBool::new(true),
+        rests: AtomicBool::new(false),
         peak_memory_bytes: 0.into(),
         limit: MemoryLimit::default(),
         startup_memory_bytes: crate::base::memory::read().allocated,

@@ -272,3 +272,29 @@ fn swapped_databases_invalidate_everything() {
     server.control().say("SWAPDB 0 1");
     assert_eq!(invalidated(&mut conn), "nil");
 }
+
+#[test]
+fn lowered_table_forgets_without_another_read() {
+    let server = TestServer::start();
+    let mut conn = tracking(&server, "");
+    let keys: Vec<String> = (0..8).map(|number| format!("k{number}")).collect();
+    keys.iter().for_each(|key| drop(conn.say(&format!("GET {key}"))));
+    assert_eq!(server.control().say("CONFIG SET tracking-table-max-keys 3"), "OK");
+    let mut forgotten: Vec<String> = (0..5).map(|_| invalidated(&mut conn)).collect();
+    forgotten.sort_unstable();
+    forgotten.dedup();
+    assert!(forgotten.len() == 5 && forgotten.iter().all(|key| keys.contains(key)), "{forgotten:?}");
+    assert!(server.control().say("INFO stats").contains("tracking_total_keys:3\r\n"));
+}
+
+#[test]
+fn flush_forgets_what_was_tracked_by_those_who_are_off() {
+    let server = TestServer::start();
+    let mut conn = tracking(&server, "");
+    conn.say("GET k");
+    conn.say("CLIENT TRACKING OFF");
+    let mut control = server.control();
+    assert!(control.say("INFO stats").contains("tracking_total_keys:1\r\n"));
+    assert_eq!(control.say("FLUSHALL"), "OK");
+    assert!(control.say("INFO stats").contains("tracking_total_keys:0\r\n"));
+}

@@ -54,6 +54,8 @@ pub const EVICT_NS_MAX: u64 = 100_000;
 pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
 /// Time after which it is asked again, milliseconds.
 pub const MEMORY_SAMPLE_MS: u64 = 100;
+/// Tracked keys that are forgotten at a time after `tracking-table-max-keys` was lowered: ten times a second.
+pub const TRACKING_TRIM_KEYS: usize = 10_000;
 /// The sweeper looks at its shards at least this often, milliseconds.
 pub const SWEEP_PERIOD_MS: u64 = 100;
 /// The shards' entries are looked for at multiples of this time, so that the sweeper wakes once for all of them,

@@ -130,6 +130,7 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     })?;
     // This very command may be one that the slow log wants now.
     ctx.meter.apply(&ctx.shared.settings.load(), ctx.shared.settings_version());
+    ctx.trim_tracked();
     ctx.reply.ok();
     Ok(())
 }

@@ -46,6 +46,8 @@ const HELP: &[&str] = &[
     "    Show low level info about `key` and associated value.",
     "PANIC",
     "    Panic in this connection's handler: it alone is closed.",
+    "PAUSE-CRON <0|1>",
+    "    Stop housekeeping and the expiring of keys in background.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create <count> string keys named key:<num>. If <prefix> is specified then",
     "    it is used instead of the 'key' prefix.",
@@ -79,6 +81,10 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         (b"sleep", 1) => sleep(ctx, args.take()?),
         (b"set-active-expire", 1) => {
             ctx.shared.sweeps.store(parse_i64(args.take()?).unwrap_or(0) != 0, Relaxed);
+            ctx.reply.ok();
+        }
+        (b"pause-cron", 1) => {
+            ctx.shared.rests.store(parse_i64(args.take()?).unwrap_or(0) != 0, Relaxed);
             ctx.reply.ok();
         }
         (b"recount", 0) => recount(ctx),

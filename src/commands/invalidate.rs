@@ -10,12 +10,14 @@ use super::batch::Bench;
 use super::ctx::Ctx;
 use super::session::Session;
 use super::shared::Shared;
+use crate::base::limits::TRACKING_TRIM_KEYS;
 use crate::base::push::Push;
 use crate::clients::Seen;
+use crate::config::ClientClass;
 use crate::fill::{Answer, Outcome};
 use crate::keyspace::Change;
 use crate::pubsub::{Delivery, Subscriber};
-use crate::tracking::{Broadcast, Changed, Tracker};
+use crate::tracking::{Broadcast, Changed, Forgotten, Tracker};
 
 impl Bench<'_> {
     /// Tells of the changes noted so far.
@@ -53,10 +55,37 @@ impl Ctx<'_> {
     /// Notes that this connection is about to read a key.
     pub fn remember(&mut self, key: &[u8], tracker: &Arc<Tracker>) {
         let tracking = &self.shared.tracking;
-        for (key, trackers) in tracking.remember(key, tracker, self.settings.tracking_keys_max) {
-            let trackers = trackers.into_iter().filter(|tracker| tracker.hears(0)).collect();
-            send(self.shared, Some(vec![key]), trackers, self.deliveries);
-        }
+        let forgotten = tracking.remember(key, tracker, self.settings.tracking_keys_max);
+        tell_forgotten(self.shared, forgotten, self.deliveries);
+    }
+
+    /// CONFIG SET may have lowered the limit of the table: a first portion goes before it is answered, the
+    /// housekeeping sees to the rest.
+    pub fn trim_tracked(&mut self) {
+        tell_forgotten(self.shared, beyond_limit(self.shared), self.deliveries);
+    }
+}
+
+/// Brings the table of tracked keys back to its limit after that was lowered, a portion at a time, and sends the
+/// readers of what is forgotten their messages. Cost: up to `TRACKING_TRIM_KEYS` messages per reader.
+pub fn trim_tracked(shared: &Shared) {
+    let mut deliveries = Vec::new();
+    tell_forgotten(shared, beyond_limit(shared), &mut deliveries);
+    let settings = shared.settings.load();
+    let bytes_max = settings.output_limits[ClientClass::Pubsub as usize].hard_bytes as usize;
+    for mut delivery in deliveries {
+        delivery.send(usize::MAX, bytes_max);
+    }
+}
+
+fn beyond_limit(shared: &Shared) -> Vec<Forgotten> {
+    shared.tracking.trim_portion(shared.settings.load().tracking_keys_max, TRACKING_TRIM_KEYS)
+}
+
+fn tell_forgotten(shared: &Shared, forgotten: Vec<Forgotten>, into: &mut Vec<Delivery>) {
+    for (key, mut trackers) in forgotten {
+        trackers.retain(|tracker| tracker.hears(0));
+        send(shared, Some(vec![key]), trackers, into);
     }
 }
 

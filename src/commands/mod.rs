@@ -26,7 +26,7 @@ mod function;
 mod generic;
 mod help;
 mod info;
-mod invalidate;
+pub mod invalidate;
 mod key_specs;
 pub mod latency;
 mod lcs;

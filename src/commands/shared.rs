@@ -55,6 +55,8 @@ pub struct Shared {
     pub workers: usize,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub sweeps: AtomicBool,
+    /// DEBUG PAUSE-CRON: nothing is done that nobody asked for.
+    pub rests: AtomicBool,
     pub limit: MemoryLimit,
     pub peak_memory_bytes: AtomicUsize,
     /// Allocated when the server was made, bytes.
@@ -112,7 +114,7 @@ impl Shared {
     /// Whether the background sweep is on.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {
-        self.sweeps.load(Relaxed)
+        self.sweeps.load(Relaxed) && !self.rests.load(Relaxed)
     }
 }
 

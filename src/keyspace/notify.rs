@@ -52,11 +52,10 @@ impl Keyspace {
 }
 
 impl Keys<'_> {
-    /// Whole databases were emptied or exchanged: every cache is out of date.
+    /// Whole databases were emptied or exchanged: every cache is out of date. Noted also where nobody keeps one any
+    /// more: what was remembered for those who did goes with it.
     pub fn note_flushed(&mut self) {
-        if self.keyspace.trackers.load(Relaxed) > 0 {
-            self.effects.changes.push(Change::All);
-        }
+        self.effects.changes.push(Change::All);
     }
 
     /// As `View::notify`, without a view.

@@ -1,4 +1,4 @@
-//! Housekeeping ten times a second: idle clients, soft output limits, peak memory.
+//! Housekeeping ten times a second: idle clients, soft output limits, tracked keys beyond their limit, peak memory.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::metrics::{Counter, total};
 use crate::clients::Client;
+use crate::commands::invalidate::trim_tracked;
 use crate::commands::shared::Shared;
 use crate::config::ClientClass;
 
@@ -22,9 +23,13 @@ pub async fn keep_house(shared: &Shared) {
     let mut samples = VecDeque::from([Sample::take(shared)]);
     loop {
         tokio::time::sleep(PERIOD).await;
+        if shared.rests.load(Relaxed) {
+            continue;
+        }
         publish_rates(shared, &mut samples);
         periods = periods.wrapping_add(1);
         close_overdue_clients(shared);
+        trim_tracked(shared);
         if periods.is_multiple_of(MEMORY_PERIODS) {
             shared.peak_memory_bytes.fetch_max(shared.memory().allocated, Relaxed);
         }

@@ -158,13 +158,24 @@ impl Tracking {
             }
         };
         drop(readers);
+        let is_over = is_new && self.keys.fetch_add(1, Relaxed) >= keys_max && keys_max > 0;
+        if is_over { self.trim(keys_max, usize::MAX, at) } else { Vec::new() }
+    }
+
+    /// Forgets up to `portion` of the keys beyond `keys_max` (0: no limit), as after the limit was lowered. Their
+    /// readers must be told.
+    #[must_use]
+    pub fn trim_portion(&self, keys_max: usize, portion: usize) -> Vec<Forgotten> {
+        if keys_max == 0 { Vec::new() } else { self.trim(keys_max, portion, STRIPES) }
+    }
+
+    fn trim(&self, keys_max: usize, portion: usize, avoid: usize) -> Vec<Forgotten> {
         let mut forgotten = Vec::new();
-        if is_new && self.keys.fetch_add(1, Relaxed) >= keys_max && keys_max > 0 {
-            while self.keys() > keys_max
-                && let Some(one) = self.forget_any(at)
-            {
-                forgotten.push(one);
-            }
+        while self.keys() > keys_max
+            && forgotten.len() < portion
+            && let Some(one) = self.forget_any(avoid)
+        {
+            forgotten.push(one);
         }
         forgotten
     }
@@ -184,7 +195,7 @@ impl Tracking {
     fn forget_any(&self, avoid: usize) -> Option<Forgotten> {
         let begin = self.next_stripe.fetch_add(1, Relaxed);
         let others = (0..STRIPES).map(|n| (begin + n) % STRIPES).filter(|at| *at != avoid);
-        others.chain([avoid]).find_map(|at| {
+        others.chain([avoid % STRIPES]).find_map(|at| {
             let mut readers = self.stripes[at].lock();
             let key = readers.keys().next()?.clone();
             let held = readers.remove(&key)?;
@@ -256,6 +267,17 @@ mod tests {
         assert_eq!((forgotten.len(), tracking.keys()), (1, 3));
         assert!(tracking.take(&forgotten[0].0).is_empty());
         assert!(tracking.remember(b"e", &one, 0).is_empty(), "0 is no limit");
+    }
+
+    #[test]
+    fn lowered_limit_forgets_in_portions() {
+        let (tracking, one) = (Tracking::default(), tracker(1));
+        for key in 0..10 {
+            assert!(tracking.remember(&[key], &one, 0).is_empty());
+        }
+        assert!(tracking.trim_portion(0, 5).is_empty(), "0 is no limit");
+        assert_eq!([5, 5, 5].map(|portion| tracking.trim_portion(3, portion).len()), [5, 2, 0]);
+        assert_eq!(tracking.keys(), 3);
     }
 
     #[test]
