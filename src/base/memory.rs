@@ -27,11 +27,16 @@ pub fn purge() {
     }
 }
 
+/// Above this jemalloc rounds to pages.
+const PAGED_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 4096;
+
 /// What jemalloc takes for an allocation of so many bytes, where that is more than a page: its classes divide each
-/// doubling by four.
+/// doubling by four, up to `PAGED_BYTES`.
 #[must_use]
 pub fn class_bytes(bytes: usize) -> usize {
-    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(1))
+    let step = if bytes > PAGED_BYTES { PAGE_BYTES } else { bytes.next_power_of_two() / 8 };
+    bytes.next_multiple_of(step.max(1))
 }
 
 /// The allocator's own report, for people. Empty without jemalloc.
@@ -54,5 +59,16 @@ pub fn read() -> Memory {
         allocated: stats::allocated::read().unwrap_or(0),
         active: stats::active::read().unwrap_or(0),
         resident: stats::resident::read().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_jemallocs() {
+        let classes = [4_096, 16_384, 16_385, 20_481, 100_000, 1 << 20, 1_100_000].map(class_bytes);
+        assert_eq!(classes, [4_096, 16_384, 20_480, 24_576, 114_688, 1 << 20, 1_101_824]);
     }
 }

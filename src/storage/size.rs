@@ -7,6 +7,10 @@ use super::entry::Content;
 use super::store::{Found, Store};
 use crate::base::memory::class_bytes;
 
+/// The most that counts as an entry's share of what is held for all: the rest of a table that is almost empty is there
+/// for the next ones.
+const ENTRY_SHARE_BYTES_MAX: usize = 16;
+
 /// The memory of a store, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -42,7 +46,7 @@ impl Store {
             Content::Shared(number) => class_bytes(self.shared.get(number).len()) + size_of::<Bytes>(),
             Content::Inline(_) => 0,
         };
-        let share = |bytes: usize, entries: usize| bytes.div_ceil(entries.max(1));
+        let share = |bytes: usize, entries: usize| bytes.div_ceil(entries.max(1)).min(ENTRY_SHARE_BYTES_MAX);
         let wheel = if entry.expire_at().is_some() { share(self.wheel.bytes(), self.expiring) } else { 0 };
         rounded(entry.bytes()) + large + share(self.table_bytes(), self.len()) + wheel
     }
