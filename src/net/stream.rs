@@ -11,6 +11,9 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+/// A peer that goes on sending is not listened to for ever.
+const READS_AT_END: usize = 16;
+
 /// A freshly accepted socket on its way to a worker.
 pub enum Accepted {
     Tcp(std::net::TcpStream),
@@ -44,7 +47,7 @@ impl Stream {
 
     /// Ends our side before the socket is closed. Unread bytes would make the kernel send a reset at once, which
     /// takes from the peer what it has not read yet and the end of the stream with it; so they are read first, as
-    /// many as are there and fit into `scratch`.
+    /// many as are there, in up to `READS_AT_END` portions of `scratch`.
     pub fn end(&self, scratch: &mut [u8]) {
         let socket = match self {
             Stream::Tcp(stream) => SockRef::from(stream),
@@ -52,7 +55,10 @@ impl Stream {
         };
         // A peer that is gone already needs no ending.
         if socket.shutdown(Shutdown::Write).is_ok() {
-            (&*socket).read(scratch).ok();
+            let mut reads = 0;
+            while reads < READS_AT_END && matches!((&*socket).read(scratch), Ok(1..)) {
+                reads += 1;
+            }
         }
     }
 
