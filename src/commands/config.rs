@@ -8,7 +8,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::spec::{Flag, Group, Handler, Locking, Spec, block, string};
-use crate::config;
+use crate::config::{self, Extent};
 
 pub static ROWS: &[Spec] = &[Spec {
     name: "config",
@@ -143,11 +143,16 @@ fn config_resetstat(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandEr
 }
 
 fn config_rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    rewrite_file(ctx, Extent::Needed)
+}
+
+/// CONFIG REWRITE, and DEBUG CONFIG-REWRITE-FORCE-ALL.
+pub fn rewrite_file(ctx: &mut Ctx<'_>, extent: Extent) -> Result<(), CommandError> {
     let Some(path) = &ctx.shared.config_file else {
         return Err(CommandError::err("The server is running without a config file"));
     };
     let _change = ctx.shared.settings_change.lock();
-    config::rewrite_file(path, &ctx.shared.settings.load())
+    config::rewrite_file(path, &ctx.shared.settings.load(), extent)
         .map_err(|error| CommandError::err(format!("Rewriting config file: {error}")))?;
     ctx.reply.ok();
     Ok(())

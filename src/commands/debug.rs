@@ -16,7 +16,7 @@ use super::spec::{Flag, Group, Handler, Locking, Spec, Touch};
 use crate::base::glob;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
-use crate::config::DebugAccess;
+use crate::config::{DebugAccess, Extent};
 use crate::keyspace::Expiry;
 use crate::protocol::reply::{Proto, Reply};
 use crate::storage::NewValue;
@@ -37,6 +37,9 @@ pub static ROWS: &[Spec] = &[Spec {
 }];
 
 const HELP: &[&str] = &[
+    "CONFIG-REWRITE-FORCE-ALL",
+    "    Like CONFIG REWRITE but writes all configuration options, including",
+    "    keywords not listed in original configuration file or default values.",
     "ERROR <string>",
     "    Return a Redis protocol error with <string> as message. Useful for clients",
     "    unit tests to simulate Redis errors.",
@@ -77,6 +80,7 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     }
     let name = args.take()?.to_ascii_lowercase();
     match (name.as_slice(), args.left()) {
+        (b"config-rewrite-force-all", 0) => return super::config::rewrite_file(ctx, Extent::All),
         (b"help", 0) => help::write(ctx, "DEBUG", HELP),
         (b"sleep", 1) => sleep(ctx, args.take()?),
         (b"set-active-expire", 1) => {

@@ -24,7 +24,7 @@ pub use kind::{AtStart, Kind, Setting, ValueError, percentile_text};
 pub use launch::{Launch, LaunchError, Loaded, Place, launch, launch_from};
 pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
-pub use rewrite::{rewrite, rewrite_file};
+pub use rewrite::{Extent, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
 pub use settings::{DebugAccess, EvictionPolicy, LogLevel, Settings};
 pub use syntax::{quote, split_args};
