@@ -219,6 +219,23 @@ fn exec_is_refused_if_a_queued_write_would_be() {
     assert_eq!(program.ask("SET k v").text(), "OK");
 }
 
+/// The server alone takes more: the very first write is refused, however many entries there are to evict.
+#[test]
+fn limit_that_no_eviction_can_reach_refuses_the_first_write() {
+    let mut program = Program::start(&["--maxmemory-policy", "allkeys-random"]);
+    program.fill(0..20_000, |_| 1_000, &[]);
+    program.conn.pipeline(&[
+        "CONFIG SET maxmemory 1",
+        "SET k v",
+        "GET k",
+        "CONFIG SET maxmemory 0",
+        "SET k v",
+    ]);
+    let replies: Vec<Value> = (0..5).map(|_| program.conn.reply()).collect();
+    assert!(is_error(&replies[1], OUT_OF_MEMORY), "{:?}", replies[1]);
+    assert_eq!((&replies[2], replies[4].text()), (&Value::Nil, "OK".to_owned()));
+}
+
 #[test]
 fn eviction_touches_watchers_and_leaves_leases_good() {
     let mut program = Program::start(&["--maxmemory", "20mb", "--maxmemory-policy", "allkeys-random"]);

@@ -172,6 +172,10 @@ impl Ctx<'_> {
             let refused = used.short_bytes(limit_bytes) > 0;
             return if refused { Err(CommandError::OutOfMemory) } else { Ok(()) };
         }
+        // Without any entry it would still be too much: no use in trying for as long as the time allows.
+        if used.used_bytes.saturating_sub(used.held_bytes) > limit_bytes {
+            return Err(CommandError::OutOfMemory);
+        }
         let key = (row.first_key > 0 && row.first_key < args.words()).then(|| args.word(row.first_key));
         let room = Room { limit_bytes, own: key.map(|key| shared.keyspace.hash(key)), is_thorough: false };
         let begun = shared.clock.reading();
