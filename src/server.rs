@@ -119,6 +119,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         sweeps: AtomicBool::new(true),
         rests: AtomicBool::new(false),
         peak_memory_bytes: 0.into(),
+        foreign_noted_ms: 0.into(),
         limit: MemoryLimit::default(),
         startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.

@@ -533,3 +533,17 @@ fn log_never_has_a_raw_byte_of_a_client() {
         "malformed input is logged escaped: {log}"
     );
 }
+
+/// Who knocks with HTTP again and again is turned away each time and named once.
+#[test]
+fn log_names_http_once_a_minute_at_most() {
+    let mut program = Program::start(&[]);
+    for _ in 0..50 {
+        let mut conn = program.connect();
+        conn.send_raw(b"POST / HTTP/1.1\r\n\r\n");
+        conn.expect_closed();
+    }
+    program.signal(Signal::TERM);
+    let log = text_of(program.ended().log);
+    assert_eq!(log.matches("it speaks HTTP").count(), 1, "{log}");
+}

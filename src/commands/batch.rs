@@ -233,8 +233,7 @@ impl Batch {
             alike_follows: self.alike_follows(index),
         };
         if request.row.is_none() && is_foreign_protocol(args.word(0)) {
-            let client = &ctx.session.client;
-            tracing::warn!(client = client.id, addr = %client.addr, "closed: it speaks HTTP, perhaps a page in a browser");
+            ctx.shared.note_foreign(&ctx.session.client, ctx.now.mono_ms);
             ctx.session.closes = true;
             return;
         }

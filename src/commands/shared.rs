@@ -15,7 +15,7 @@ use super::pause::Pause;
 use super::slowlog::Slowlog;
 use crate::base::clock::Clock;
 use crate::base::metrics::{Counter, Counters};
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::config::Settings;
 use crate::keyspace::{FillRules, Keyspace};
 use crate::pubsub::PubSub;
@@ -23,6 +23,9 @@ use crate::tracking::Tracking;
 
 /// Applies a changed setting that lives outside the server, or says why it cannot be.
 pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
+
+/// Clients that speak HTTP are named in the log this often at most.
+const FOREIGN_NOTED_PERIOD_MS: u64 = 60_000;
 
 /// The parts of a running server.
 pub struct Shared {
@@ -57,6 +60,8 @@ pub struct Shared {
     pub sweeps: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing is done that nobody asked for.
     pub rests: AtomicBool,
+    /// When a client that speaks HTTP was last named in the log, monotonic ms; 0 = never.
+    pub foreign_noted_ms: AtomicU64,
     pub limit: MemoryLimit,
     pub peak_memory_bytes: AtomicUsize,
     /// Allocated when the server was made, bytes.
@@ -109,6 +114,15 @@ impl Shared {
         self.keyspace.fill_times.fill_ms.reset();
         self.keyspace.fill_times.waiters.reset();
         self.keyspace.forget_top();
+    }
+
+    /// Names a client that speaks HTTP in the log, once a minute at most: whoever knocks could fill the disk else.
+    pub fn note_foreign(&self, client: &Client, now_ms: u64) {
+        let noted_ms = self.foreign_noted_ms.load(Relaxed);
+        let is_time = noted_ms == 0 || now_ms.saturating_sub(noted_ms) > FOREIGN_NOTED_PERIOD_MS;
+        if is_time && self.foreign_noted_ms.compare_exchange(noted_ms, now_ms, Relaxed, Relaxed).is_ok() {
+            tracing::warn!(client = client.id, addr = %client.addr, "closed: it speaks HTTP, perhaps a page in a browser");
+        }
     }
 
     /// Whether the background sweep is on.
