@@ -34,6 +34,7 @@ mod lifecycle;
 pub mod limit;
 mod lolwut;
 mod memory;
+mod module;
 pub mod monitor;
 mod number;
 mod object;

@@ -25,6 +25,7 @@ pub static GROUPS: &[&[Spec]] = &[
     super::lcs::ROWS,
     super::lolwut::ROWS,
     super::memory::ROWS,
+    super::module::ROWS,
     super::monitor::ROWS,
     super::number::ROWS,
     super::object::ROWS,
