@@ -82,6 +82,8 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
         let id = connection.session.client.id;
         // A panic in a handler ends this connection and nothing else.
         let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx))).catch_unwind().await;
+        // A client that ended its side has left nothing unread.
+        let is_done = matches!(served, Ok(End::Client));
         match served {
             Ok(End::Socket(error)) => tracing::debug!(client = id, "connection ends: {error}"),
             Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
@@ -93,7 +95,7 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
                 );
             }
         }
-        connection.leave();
+        connection.leave(is_done);
     }
     worker.connections.fetch_sub(1, Relaxed);
 }
@@ -547,14 +549,16 @@ impl Connection {
         Ok(())
     }
 
-    /// Passes on what this connection holds.
-    fn leave(mut self) {
+    /// Passes on what this connection holds, and ends its stream unless the client did.
+    fn leave(mut self, is_done: bool) {
         let worker = self.worker.clone();
         worker.shared.clients.remove(self.session.client.id);
         worker.forget_paused(self.session.client.id);
         let slots = self.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
-        self.stream.end(&mut worker.lent.borrow_mut().read_buffer);
+        if !is_done {
+            self.stream.end(&mut worker.lent.borrow_mut().read_buffer);
+        }
     }
 }
 
