@@ -65,8 +65,8 @@ const SECTIONS: &[Section] = &[
     ("Fill", fill),
 ];
 
-/// The section that is shown only if its name is said: it looks at every entry, and exporters ask for `all` again and
-/// again.
+/// The section that `everything` shows and `all` does not: it looks at every entry, and exporters ask for `all` again
+/// and again.
 const WALKS: &str = "Keysizes";
 
 /// The words for all sections.
@@ -85,7 +85,7 @@ fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let mut page = Page::default();
     for (name, write) in SECTIONS {
         let is_default = default && !LONG.contains(name);
-        let is_shown = (all || is_default) && *name != WALKS;
+        let is_shown = (all || is_default) && (*name != WALKS || wanted.contains(&b"everything"[..]));
         if is_shown || wanted.contains(name.to_ascii_lowercase().as_bytes()) {
             page.begin(name);
             write(ctx, &mut page);
