@@ -25,7 +25,7 @@ use crate::commands::pause::Pause;
 use crate::commands::shared::{ApplySettings, Rates, Shared};
 use crate::commands::slowlog::Slowlog;
 use crate::config::Settings;
-use crate::fill::Letter;
+use crate::fill::{Letter, Times};
 use crate::keyspace::Keyspace;
 use crate::net::{Crew, Listener, bind_all, keep_house};
 use crate::pubsub::PubSub;
@@ -35,6 +35,8 @@ use crate::tracking::Tracking;
 const JOIN_LIMIT: Duration = Duration::from_millis(200);
 /// How often a stopping server looks whether its connections are gone.
 const STOP_POLL: Duration = Duration::from_millis(5);
+/// Longest slice of the sweep that its histogram tells from longer ones, microseconds.
+const SWEEP_US_MAX: u64 = 1_000_000;
 
 /// What a server gets besides its settings.
 pub struct Surroundings {
@@ -121,6 +123,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         peak_memory_bytes: 0.into(),
         foreign_noted_ms: 0.into(),
         limit: MemoryLimit::default(),
+        sweep_us: Times::new(SWEEP_US_MAX),
         startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),

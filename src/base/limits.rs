@@ -42,6 +42,8 @@ pub const COMPACT_ENTRIES_MAX: usize = 128;
 /// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to
 /// one of copies, milliseconds.
 pub const COMPACT_PERIOD_MS: u64 = 32;
+/// How much longer they are left where they are while entries of the shard expire, milliseconds.
+pub const COMPACT_EXPIRING_MS: u64 = 250;
 /// Entries evicted under one hold of a shard's lock.
 pub const EVICT_ENTRIES_MAX: usize = 8;
 /// Entries moved together after each such hold, so that what they leave can be given back.

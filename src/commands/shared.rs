@@ -17,6 +17,7 @@ use crate::base::clock::Clock;
 use crate::base::metrics::{Counter, Counters};
 use crate::clients::{Client, Clients};
 use crate::config::Settings;
+use crate::fill::Times;
 use crate::keyspace::{FillRules, Keyspace};
 use crate::pubsub::PubSub;
 use crate::tracking::Tracking;
@@ -63,6 +64,8 @@ pub struct Shared {
     /// When a client that speaks HTTP was last named in the log, monotonic ms; 0 = never.
     pub foreign_noted_ms: AtomicU64,
     pub limit: MemoryLimit,
+    /// How long the slices of the background sweep took, microseconds.
+    pub sweep_us: Times,
     pub peak_memory_bytes: AtomicUsize,
     /// Allocated when the server was made, bytes.
     pub startup_memory_bytes: usize,
@@ -113,6 +116,7 @@ impl Shared {
         self.keyspace.fill_times.wait_ms.reset();
         self.keyspace.fill_times.fill_ms.reset();
         self.keyspace.fill_times.waiters.reset();
+        self.sweep_us.reset();
         self.keyspace.forget_top();
     }
 

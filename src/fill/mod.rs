@@ -15,6 +15,6 @@ pub use flight::{Ask, Elected, Flight, Lease};
 pub use outcome::{Answer, Grant, Outcome};
 pub use queue::{Waiter, Waiting};
 pub use slot::{Home, Letter, PostBox, ReplySlot};
-pub use times::FillTimes;
+pub use times::{FillTimes, Times};
 pub use token::Token;
 pub use top::{Saved, Top};

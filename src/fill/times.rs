@@ -1,4 +1,4 @@
-//! Histograms of FILL: how long callers waited, how long fills took, how many waited for each.
+//! Histograms. Those of FILL: how long callers waited, how long fills took, how many waited for each.
 //!
 //! Shared by all workers behind one short lock each; touched only when a fill ends, never on a hit.
 
@@ -20,7 +20,8 @@ pub struct Summary {
 
 impl Times {
     /// A histogram for values up to `max`; larger ones count as `max`.
-    fn new(max: u64) -> Times {
+    #[must_use]
+    pub fn new(max: u64) -> Times {
         let histogram = Histogram::new_with_bounds(1, max, 2);
         Times(Mutex::new(
             histogram.unwrap_or_else(|_| unreachable!("1 <= max and two digits are valid bounds")),

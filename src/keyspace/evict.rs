@@ -154,11 +154,8 @@ impl View<'_> {
     /// Evicts one entry of this database; what is expired goes first.
     fn evict_one(&mut self) -> bool {
         let wall_ms = self.scope.now.wall_ms;
-        let before = self.store().len();
-        if self.store().sweep_next_at().is_some_and(|at| at <= wall_ms) {
-            self.sweep_entries(SWEEP_EXPIRED_FIRST);
-        }
-        if self.store().len() < before {
+        let is_due = self.store().sweep_next_at().is_some_and(|at| at <= wall_ms);
+        if is_due && self.sweep_entries(SWEEP_EXPIRED_FIRST) > 0 {
             return true;
         }
         self.follow_eviction();

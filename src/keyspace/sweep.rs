@@ -12,18 +12,22 @@ use super::view::View;
 use crate::base::clock::Now;
 use crate::base::hash::Key;
 use crate::base::limits::{
-    COMPACT_ENTRIES_MAX, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX, SWEEP_LOOK_MS,
+    COMPACT_ENTRIES_MAX, COMPACT_EXPIRING_MS, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX,
+    SWEEP_LOOK_MS,
 };
 use crate::storage::{Ahead, Entry};
 
 /// Records whose cache lines are fetched together.
-const SWEEP_PORTION: usize = 16;
+const SWEEP_PORTION: usize = 32;
 
 /// When to look for an entry that is due at `at` (wall clock), monotonic ms. Expiry is exact on access; the
-/// sweeper only frees memory, so it may be a little late.
+/// sweeper only frees memory, so it may be a little late: all shards are looked at when a tick of their wheels
+/// begins, which they do together.
 pub(super) fn look_at(at: i64, now: Now) -> u64 {
-    let wait_ms = at.saturating_sub(now.wall_ms).clamp(0, SWEEP_LOOK_MS as i64) as u64;
-    (now.mono_ms + wait_ms).next_multiple_of(SWEEP_BATCH_MS)
+    let wait_ms = at.saturating_sub(now.wall_ms).clamp(0, SWEEP_LOOK_MS as i64);
+    let into_tick = now.wall_ms.saturating_add(wait_ms).rem_euclid(SWEEP_BATCH_MS as i64) as u64;
+    let to_tick = (SWEEP_BATCH_MS - into_tick) % SWEEP_BATCH_MS;
+    now.mono_ms + wait_ms as u64 + to_tick
 }
 
 impl Keys<'_> {
@@ -35,12 +39,13 @@ impl Keys<'_> {
         let mut view = self.view_shard(shard, 0);
         view.sweep_deadlines();
         let dbs = if entries { view.shard.dbs.len() } else { 0 };
+        let mut reclaimed = 0;
         for db in 0..dbs {
             view.db = db;
-            view.sweep_entries(SWEEP_ENTRIES_MAX);
+            reclaimed += view.sweep_entries(SWEEP_ENTRIES_MAX);
             view.follow_eviction();
         }
-        let compact_at = view.compact(dbs);
+        let compact_at = view.compact(dbs, reclaimed > 0);
         let next = view.next_due(entries).min(compact_at);
         keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);
         next
@@ -49,10 +54,11 @@ impl Keys<'_> {
 
 impl View<'_> {
     /// Moves entries together where deletions left memory scattered, if that was not done a moment ago: what is
-    /// dying anyway need not be moved before. Returns when there is more to do, monotonic ms.
-    fn compact(&mut self, dbs: usize) -> u64 {
+    /// dying anyway need not be moved before, so while entries expire it is put off for longer. Returns when there is
+    /// more to do, monotonic ms.
+    fn compact(&mut self, dbs: usize, expires: bool) -> u64 {
         let now = self.scope.now.mono_ms;
-        let is_time = self.shard.compact_at <= now;
+        let is_time = self.shard.compact_at + if expires { COMPACT_EXPIRING_MS } else { 0 } <= now;
         let mut is_scattered = false;
         for db in 0..dbs {
             self.db = db;
@@ -63,7 +69,12 @@ impl View<'_> {
         if is_time && is_scattered {
             self.shard.compact_at = now + COMPACT_PERIOD_MS;
         }
-        if is_scattered { self.shard.compact_at } else { u64::MAX }
+        match is_scattered {
+            false => u64::MAX,
+            // Where they go on expiring, the sweep comes back anyway.
+            true if !is_time => self.shard.compact_at.max(now + COMPACT_PERIOD_MS),
+            true => self.shard.compact_at,
+        }
     }
 
     fn sweep_deadlines(&mut self) {
@@ -86,8 +97,9 @@ impl View<'_> {
         }
     }
 
-    /// Reclaims up to `limit` entries of this database whose time is up.
-    pub(super) fn sweep_entries(&mut self, limit: usize) {
+    /// Reclaims up to `limit` entries of this database whose time is up. Returns how many went.
+    pub(super) fn sweep_entries(&mut self, limit: usize) -> usize {
+        let before = self.store().len();
         let wall_ms = self.scope.now.wall_ms;
         let mut left = limit;
         let (mut records, mut ahead) = (Vec::new(), Ahead::default());
@@ -102,6 +114,7 @@ impl View<'_> {
         }
         // Records that went, entries or not.
         self.note_size();
+        before - self.store().len()
     }
 
     /// Handles one fired record: the entry is removed, marked stale, or filed again for later.

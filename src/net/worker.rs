@@ -215,6 +215,7 @@ impl Worker {
 
     /// Counts a slice of sweeping.
     fn note_swept(&self, took: Duration, is_full: bool) {
+        self.shared.sweep_us.record(took.as_micros() as u64);
         let swept = self.swept.get() + took;
         self.counters.add(Counter::ExpiryMs, swept.as_millis() as u64);
         self.swept.set(Duration::from_nanos(u64::from(swept.subsec_nanos()) % 1_000_000));

@@ -259,6 +259,7 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     let [hits, missed] =
         [Counter::KeyspaceHits, Counter::GhostHits].map(|counter| ctx.shared.counted(counter));
     page.field("keyspace_hits_at_twice_maxmemory", hits + missed);
+    summary(page, "expire_slice_usec", ctx.shared.sweep_us.summary());
     page.field("expired_stale_perc", format_args!("{:.2}", dead_percent(ctx)));
     let rates = &ctx.shared.rates;
     let (pubsub, tracking) = (&ctx.shared.pubsub, &ctx.shared.tracking);
