@@ -133,6 +133,9 @@ fn value_of(index: usize) -> BoxedStrategy<Vec<u8>> {
                 .prop_map(|n| n.to_string().into_bytes())
                 .boxed()
         }
+        Kind::MemoryOrPercent { .. } => "([1-9]?[0-9]%|[1-9][0-9]{0,11})"
+            .prop_map(|text| if text == "0%" { b"0".to_vec() } else { text.into_bytes() })
+            .boxed(),
         Kind::Fraction { min, max, .. } => {
             (*min..=*max).prop_map(|number| format!("{number:?}").into_bytes()).boxed()
         }

@@ -155,7 +155,16 @@ fn config_get_matches_globs_and_shows_each_setting_once() {
     let names =
         |patterns: &[&str]| shown(&settings, patterns).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     assert_eq!(names(&["*"]).len(), SETTINGS.len());
-    assert_eq!(names(&["MAXMEM*", "maxmemory"]), ["maxmemory", "maxmemory-policy", "maxmemory-samples"]);
+    assert_eq!(
+        names(&["MAXMEM*", "maxmemory"]),
+        [
+            "maxmemory",
+            "maxmemory-clients",
+            "maxmemory-eviction-tenacity",
+            "maxmemory-policy",
+            "maxmemory-samples"
+        ]
+    );
     assert_eq!(names(&["MaxMemory", "maxmemory"]), ["MaxMemory"]);
     assert_eq!(names(&["nosuch", "rdb*", ""]), [""; 0]);
     assert_eq!(shown(&settings, &["enable-debug-command"])[0].1, "local");

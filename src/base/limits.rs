@@ -50,8 +50,10 @@ pub const EVICT_ENTRIES_MAX: usize = 8;
 pub const EVICT_COMPACT_ENTRIES: usize = 16;
 /// Records looked at for expired entries before one that is not is evicted.
 pub const SWEEP_EXPIRED_FIRST: usize = 16;
-/// Time that a command may spend on eviction, nanoseconds.
-pub const EVICT_NS_MAX: u64 = 100_000;
+/// Time that a command may spend on eviction for each step of `maxmemory-eviction-tenacity`, nanoseconds.
+pub const EVICT_STEP_NS: u64 = 10_000;
+/// Least limit on what all clients hold together (Redis's own), bytes.
+pub const CLIENT_BYTES_LIMIT_MIN: u64 = 128 * 1024;
 /// Growth of what the stores hold after which the allocator is asked again, bytes.
 pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
 /// Time after which it is asked again, milliseconds.

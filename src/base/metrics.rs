@@ -63,6 +63,7 @@ counters! {
     ErrorReplies, "total_error_replies", "stats", "replies", "error replies sent";
     OutputLimitDisconnects, "client_output_buffer_limit_disconnections", "stats", "connections", "clients closed by an output buffer limit";
     QueryLimitDisconnects, "client_query_buffer_limit_disconnections", "stats", "connections", "clients closed by the query buffer limit";
+    EvictedClients, "evicted_clients", "stats", "connections", "clients closed because all together held more than maxmemory-clients";
     ProtocolErrors, "protocol_errors", "stats", "connections", "connections closed because of malformed input";
     Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
     Batches, "batches", "stats", "batches", "runs of requests that arrived together";

@@ -3,6 +3,8 @@
 //! A connection's own state is its session; here is only what others may read, in atomics written once
 //! per batch. Knows no sockets: a connection is told to close through its post box.
 
+mod budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -71,6 +73,10 @@ pub struct Seen {
     pub posted_bytes: AtomicUsize,
     /// A request of it is put off by CLIENT PAUSE.
     pub is_paused: AtomicBool,
+    /// Prefixes whose changes it hears of (CLIENT TRACKING BCAST).
+    pub prefixes: AtomicUsize,
+    /// What it held when that was last counted, bytes; 0 where it does not count.
+    pub noted_bytes: AtomicUsize,
     /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
     pub soft_limit_since: AtomicU64,
 }
@@ -168,6 +174,8 @@ impl Client {
 pub struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
+    /// What they held when that was last counted, all together.
+    bytes: AtomicU64,
 }
 
 impl Clients {
@@ -180,8 +188,11 @@ impl Clients {
         self.by_id.lock().insert(client.id, client);
     }
 
-    pub fn remove(&self, id: u64) {
-        self.by_id.lock().remove(&id);
+    /// Its connection ends: it counts no more, whatever is still noted of it.
+    pub fn remove(&self, client: &Client) {
+        self.by_id.lock().remove(&client.id);
+        client.seen.close_asap.store(true, Relaxed);
+        self.forget_bytes(client);
     }
 
     #[must_use]

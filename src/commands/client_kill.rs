@@ -50,7 +50,7 @@ pub fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         } else {
             client.kill();
             // Who is told that it is dead finds it nowhere any more, though its worker may have yet to close it.
-            ctx.shared.clients.remove(client.id);
+            ctx.shared.clients.remove(client);
         }
     }
     match (old_form, victims.len()) {

@@ -38,7 +38,7 @@ pub fn describe(client: &Client, mono_ms: u64) -> String {
         client.idle_ms(mono_ms) / 1000,
         seen.db.load(Relaxed),
         multi as i64 - 1,
-        query + reply + multi_bytes + size_of::<Client>(),
+        client.held_bytes(),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         text(&names.lib_name),
         text(&names.lib_ver),

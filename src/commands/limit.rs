@@ -13,10 +13,11 @@ use super::error::CommandError;
 use super::shared::Shared;
 use super::spec::Flag;
 use super::table::Row;
-use crate::base::limits::{EVICT_NS_MAX, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
+use crate::base::limits::{CLIENT_BYTES_LIMIT_MIN, EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
 use crate::base::memory::{self, Memory};
-use crate::base::metrics;
-use crate::config::{EvictionPolicy, Settings};
+use crate::base::metrics::{self, Counter, Counters};
+use crate::clients::Client;
+use crate::config::{EvictionPolicy, MemoryShare, Settings};
 use crate::keyspace::{Evicted, Room, Used};
 use crate::storage::eviction::LfuRule;
 use crate::storage::{Eviction, Order};
@@ -32,6 +33,28 @@ pub struct MemoryLimit {
     /// Since when more is used than may be, monotonic ms; 0 = it is not.
     exceeded_at_ms: AtomicU64,
     exceeded_ms: AtomicU64,
+    /// The longest time that a command spent on making room, nanoseconds.
+    longest_ns: AtomicU64,
+}
+
+impl MemoryLimit {
+    /// The longest time that a command spent on making room since start or CONFIG RESETSTAT, microseconds.
+    #[must_use]
+    pub fn longest_us(&self) -> u64 {
+        self.longest_ns.load(Relaxed).div_ceil(1000)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_longest(&self) {
+        self.longest_ns.store(0, Relaxed);
+    }
+
+    fn note_longest(&self, ns: u64) {
+        // Mostly a look alone, so that no line is written by all workers.
+        if ns > self.longest_ns.load(Relaxed) {
+            self.longest_ns.fetch_max(ns, Relaxed);
+        }
+    }
 }
 
 /// Which entries make room under these settings; `None` without a limit, and where none may.
@@ -63,7 +86,61 @@ pub fn lfu_rule(settings: &Settings) -> LfuRule {
     LfuRule { log_factor: settings.lfu_log_factor, decay_minutes: settings.lfu_decay_minutes }
 }
 
+/// Time that a command may spend on making room, nanoseconds: 10 us a step up to the default of 10, from there 15 %
+/// more each as in Redis, and without end at 100.
+#[must_use]
+fn evict_ns(tenacity: u32) -> u64 {
+    match tenacity {
+        0..=10 => u64::from(tenacity) * EVICT_STEP_NS,
+        11..=99 => (EVICT_STEP_NS as f64 * 10.0 * 1.15_f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
+    }
+}
+
+/// What all clients together may hold, bytes; `None` for any amount.
+#[must_use]
+pub fn client_bytes_limit(settings: &Settings) -> Option<u64> {
+    let bytes = match settings.maxmemory_clients {
+        MemoryShare::Bytes(bytes) => bytes,
+        MemoryShare::Percent(percent) => {
+            (u128::from(settings.maxmemory_bytes) * u128::from(percent) / 100) as u64
+        }
+    };
+    // With less one could not even say that more is allowed.
+    (bytes > 0).then(|| bytes.max(CLIENT_BYTES_LIMIT_MIN))
+}
+
 impl Shared {
+    /// Takes out the largest clients while all of them hold more than `maxmemory-clients` allows, and counts them with
+    /// `counters`. Who calls must close them. Cost: a look at each client.
+    #[must_use]
+    pub fn evict_clients(&self, settings: &Settings, counters: &Counters) -> Vec<Arc<Client>> {
+        let Some(limit) = client_bytes_limit(settings) else { return Vec::new() };
+        let evicted = self.clients.evict(limit);
+        counters.add(Counter::EvictedClients, evicted.len() as u64);
+        for client in &evicted {
+            tracing::info!(
+                client = client.id,
+                bytes = client.held_bytes(),
+                "evicted: maxmemory-clients reached"
+            );
+        }
+        evicted
+    }
+
+    /// Notes what a client holds now, and makes room where that is too much. True if the client itself has to go.
+    /// Cost: one branch without a limit, two atomic additions with one.
+    #[inline]
+    pub fn note_client(&self, client: &Client, settings: &Settings, counters: &Counters) -> bool {
+        let Some(limit) = client_bytes_limit(settings) else { return false };
+        if self.clients.note_bytes(client) < limit {
+            return false;
+        }
+        let evicted = self.evict_clients(settings, counters);
+        evicted.iter().filter(|other| other.id != client.id).for_each(|other| other.kill());
+        evicted.iter().any(|other| other.id == client.id)
+    }
+
     /// Memory that counts against the limit, as of now. Cost: a look at each worker's counters.
     #[must_use]
     pub fn memory_used(&self) -> Used {
@@ -178,9 +255,12 @@ impl Ctx<'_> {
         }
         let key = (row.first_key > 0 && row.first_key < args.words()).then(|| args.word(row.first_key));
         let room = Room { limit_bytes, own: key.map(|key| shared.keyspace.hash(key)), is_thorough: false };
+        let evict_ns = evict_ns(self.settings.maxmemory_eviction_tenacity);
         let begun = shared.clock.reading();
-        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > EVICT_NS_MAX;
-        match self.keys.make_room(room, || shared.memory_used(), is_late) {
+        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > evict_ns;
+        let ended = self.keys.make_room(room, || shared.memory_used(), is_late);
+        shared.limit.note_longest(shared.clock.ns_between(begun, shared.clock.reading()));
+        match ended {
             Evicted::Nothing => Err(CommandError::OutOfMemory),
             Evicted::Enough | Evicted::Some => Ok(()),
         }
@@ -205,5 +285,28 @@ impl Bench<'_> {
         };
         shared.note_exceeded(shared.memory_used().used_bytes > limit_bytes, now_ms);
         ended == Evicted::Some
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenacity_follows_the_scale_of_redis() {
+        assert_eq!([0, 5, 10].map(evict_ns), [0, 50_000, 100_000]);
+        assert!((114_000..=115_001).contains(&evict_ns(11)) && evict_ns(99) > 20_000_000_000);
+        assert_eq!(evict_ns(100), u64::MAX);
+    }
+
+    #[test]
+    fn a_share_for_clients_needs_a_limit_and_is_not_too_small_to_talk() {
+        let limit = |maxmemory_bytes, maxmemory_clients| {
+            client_bytes_limit(&Settings { maxmemory_bytes, maxmemory_clients, ..Settings::default() })
+        };
+        assert_eq!(limit(6 << 20, MemoryShare::Percent(7)), Some((6 << 20) * 7 / 100));
+        assert_eq!(limit(0, MemoryShare::Percent(7)), None);
+        assert_eq!(limit(0, MemoryShare::Bytes(1)), Some(128 * 1024));
+        assert_eq!(limit(6 << 20, MemoryShare::Bytes(0)), None);
     }
 }

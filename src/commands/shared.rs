@@ -117,6 +117,7 @@ impl Shared {
         self.keyspace.fill_times.fill_ms.reset();
         self.keyspace.fill_times.waiters.reset();
         self.sweep_us.reset();
+        self.limit.reset_longest();
         self.keyspace.forget_top();
     }
 

@@ -261,6 +261,7 @@ fn switch_on(ctx: &mut Ctx<'_>, mode: Mode, options: &Options<'_>) {
     }
     let flags = Seen::TRACKING_ON | if mode == Mode::Broadcast { Seen::TRACKING_BCAST } else { 0 };
     client.seen.tracking.store(flags, Relaxed);
+    client.seen.prefixes.store(tracked.prefixes.len(), Relaxed);
     client.seen.redirect.store(options.redirect, Relaxed);
 }
 
@@ -270,6 +271,7 @@ pub fn switch_off(shared: &Shared, session: &mut Session) {
         shared.tracking.remove(&tracked.tracker);
         shared.keyspace.remove_tracker();
         session.client.seen.tracking.store(0, Relaxed);
+        session.client.seen.prefixes.store(0, Relaxed);
     }
 }
 

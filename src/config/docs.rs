@@ -100,6 +100,7 @@ fn values(setting: &Setting) -> String {
         Kind::Octal { max, .. } => format!("0 to {max:o}, octal"),
         Kind::Memory { min: 0, .. } => "memory".to_owned(),
         Kind::Memory { min, .. } => format!("memory, at least {}", units::file_text(*min)),
+        Kind::MemoryOrPercent { .. } => "memory, or a percentage of `maxmemory` as `5%`".to_owned(),
         Kind::Fraction { min, max, .. } => format!("{min} to {max}, with a fraction"),
         Kind::YesNo { .. } => "yes, no".to_owned(),
         Kind::Word { words, .. } => words.join(", "),

@@ -10,7 +10,7 @@ use crate::base::hash::HashSeed;
 use crate::base::int::parse_i64;
 
 use super::output_limits::{self, OutputLimit};
-use super::settings::Settings;
+use super::settings::{MemoryShare, Settings};
 use super::units;
 
 /// Most addresses `bind` takes (Redis's own limit).
@@ -66,6 +66,13 @@ pub enum Kind {
         get: fn(&Settings) -> u64,
         /// Writes the field; the value is in range.
         set: fn(&mut Settings, u64),
+    },
+    /// A memory size, or a percentage of `maxmemory`; shown as a number of bytes or with its `%`.
+    MemoryOrPercent {
+        /// Reads the field.
+        get: fn(&Settings) -> MemoryShare,
+        /// Writes the field; a percentage is at most 100.
+        set: fn(&mut Settings, MemoryShare),
     },
     /// A number with a fraction.
     Fraction {
@@ -193,6 +200,7 @@ impl Setting {
             Kind::Number { get, .. } => get(settings).to_string().into_bytes(),
             Kind::Octal { get, .. } => format!("{:o}", get(settings)).into_bytes(),
             Kind::Memory { get, .. } => get(settings).to_string().into_bytes(),
+            Kind::MemoryOrPercent { get, .. } => get(settings).to_string().into_bytes(),
             Kind::Fraction { get, .. } => format!("{:?}", get(settings)).into_bytes(),
             Kind::YesNo { get, .. } => if get(settings) { b"yes" } else { b"no".as_slice() }.to_vec(),
             Kind::Word { words, get, .. } => words[get(settings)].as_bytes().to_vec(),
@@ -257,6 +265,7 @@ impl Setting {
                     units::parse_bytes(arg).ok_or_else(|| invalid("argument must be a memory value"))?;
                 set(settings, in_range(bytes, *min, *max)?);
             }
+            Kind::MemoryOrPercent { set, .. } => set(settings, parse_share(arg)?),
             Kind::Fraction { min, max, set, .. } => {
                 let number = parse_fraction(arg)
                     .ok_or_else(|| invalid("argument couldn't be parsed into a number"))?;
@@ -324,6 +333,18 @@ fn in_range<T: PartialOrd + fmt::Display>(value: T, min: T, max: T) -> Result<T,
         return Ok(value);
     }
     Err(invalid(format!("argument must be between {min} and {max} inclusive")))
+}
+
+fn parse_share(arg: &[u8]) -> Result<MemoryShare, ValueError> {
+    if let Some(bytes) = units::parse_bytes(arg) {
+        return Ok(MemoryShare::Bytes(in_range(bytes, 0, i64::MAX as u64)?));
+    }
+    let percent = arg.strip_suffix(b"%").and_then(parse_i64).and_then(|percent| u64::try_from(percent).ok());
+    match percent {
+        Some(percent @ ..=100) => Ok(MemoryShare::of_percent(percent as u8)),
+        Some(_) => Err(invalid("percentage argument must be less or equal to 100")),
+        None => Err(invalid("argument must be a memory or percent value")),
+    }
 }
 
 fn parse_octal(arg: &[u8]) -> Option<u32> {

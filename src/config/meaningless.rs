@@ -105,8 +105,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("lua-time-limit", SCRIPTS),
     ("masterauth", REPLICAS),
     ("masteruser", REPLICAS),
-    ("maxmemory-clients", MEMORY),
-    ("maxmemory-eviction-tenacity", MEMORY),
     ("min-replicas-max-lag", REPLICAS),
     ("min-replicas-to-write", REPLICAS),
     ("min-slaves-max-lag", REPLICAS),

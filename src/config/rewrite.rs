@@ -13,7 +13,7 @@ use std::path::Path;
 use super::kind::{Kind, Setting};
 use super::meaningless::{find_meaningless, find_refused};
 use super::output_limits::{self, OutputLimit};
-use super::settings::Settings;
+use super::settings::{MemoryShare, Settings};
 use super::syntax::{quote, split_args};
 use super::table::{SETTINGS, find};
 use super::units;
@@ -99,6 +99,10 @@ fn wanted_lines(setting: &Setting, settings: &Settings, defaults: &Settings) -> 
     let text = match &setting.kind {
         Kind::OutputLimits { get, .. } => return wanted_limits(setting.name, get(settings)),
         Kind::Memory { get, .. } => units::file_text(get(settings)).into_bytes(),
+        Kind::MemoryOrPercent { get, .. } => match get(settings) {
+            MemoryShare::Bytes(bytes) => units::file_text(bytes).into_bytes(),
+            share @ MemoryShare::Percent(_) => share.to_string().into_bytes(),
+        },
         // "None" is written as no line at all.
         Kind::Text { .. } | Kind::Seed { .. } if value.is_empty() => return Vec::new(),
         Kind::Text { .. } => quote(&value),

@@ -84,6 +84,32 @@ words! {
     }
 }
 
+/// A limit in bytes or as a share of `maxmemory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryShare {
+    /// Bytes; 0 = no limit.
+    Bytes(u64),
+    /// 1 to 100 percent.
+    Percent(u8),
+}
+
+impl MemoryShare {
+    /// So many percent, at most 100; none are no limit.
+    #[must_use]
+    pub fn of_percent(percent: u8) -> MemoryShare {
+        if percent == 0 { MemoryShare::Bytes(0) } else { MemoryShare::Percent(percent.min(100)) }
+    }
+}
+
+impl fmt::Display for MemoryShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemoryShare::Bytes(bytes) => bytes.fmt(f),
+            MemoryShare::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
 /// All settings of a server. A change makes a new value (`config::set_many`), never half of one.
 #[derive(Clone, PartialEq)]
 pub struct Settings {
@@ -125,6 +151,10 @@ pub struct Settings {
     pub lfu_log_factor: u32,
     /// Minutes in which a count of uses loses one, for the LFU policies; 0 = never.
     pub lfu_decay_minutes: u32,
+    /// Time that a command may spend on making room, by Redis's scale from 0 to 100.
+    pub maxmemory_eviction_tenacity: u32,
+    /// Limit on what all clients hold together.
+    pub maxmemory_clients: MemoryShare,
     /// Limits on replies that wait for a slow reader, indexed by `ClientClass`.
     pub output_limits: [OutputLimit; 3],
     /// Most bytes of unread requests one connection may pile up.
@@ -191,6 +221,8 @@ impl Default for Settings {
             maxmemory_bytes: 0,
             maxmemory_policy: EvictionPolicy::AllkeysS3fifo,
             maxmemory_samples: 5,
+            maxmemory_eviction_tenacity: 10,
+            maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,
             output_limits: OutputLimit::DEFAULTS,

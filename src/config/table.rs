@@ -134,6 +134,11 @@ pub static SETTINGS: &[Setting] = &[
     live("maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
         "Limit on memory, buffers of clients not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
          refused where that finds none."),
+    live("maxmemory-clients", Kind::MemoryOrPercent { get: |settings| settings.maxmemory_clients, set: |settings, value| settings.maxmemory_clients = value }, "0",
+        "Limit on what all clients hold together (requests and replies that wait, queued commands), at least 128 KiB: beyond it \
+         the largest are closed. CLIENT NO-EVICT exempts a connection. 0 means none."),
+    live("maxmemory-eviction-tenacity", number!(maxmemory_eviction_tenacity: u32, 0, 100), "10",
+        "How long a command may make room: 10 us for each step up to 10, from there 15 % more for each; 100 means until there is room."),
     live("maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "allkeys-s3fifo",
         "Which entries make room at `maxmemory`: by Redis's policies, or by one that adapts to the load and needs no \
          TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),

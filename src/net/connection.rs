@@ -73,6 +73,8 @@ enum End {
     Killed,
     QueryLimit,
     OutputLimit,
+    /// All clients together held too much, and it the most.
+    Evicted,
     Socket(io::Error),
 }
 
@@ -202,6 +204,9 @@ impl Connection {
         } else {
             let missing = self.parser.missing_bytes();
             let read = ready!(self.partial.poll_read(&mut self.stream, missing, cx)).map_err(End::Socket)?;
+            // Counted before it runs, after which it is gone.
+            self.session.client.seen.query_bytes.store(self.partial.len(), Relaxed);
+            self.note_held(&worker, &worker.settings())?;
             self.run_partial(batch, effects);
             read
         };
@@ -546,13 +551,19 @@ impl Connection {
         } else if seen.soft_limit_since.load(Relaxed) == 0 {
             seen.soft_limit_since.store(self.worker.shared.clock.now().mono_ms, Relaxed);
         }
-        Ok(())
+        self.note_held(&worker, &settings)
+    }
+
+    /// Counts what this connection holds towards the limit of all clients.
+    fn note_held(&self, worker: &Worker, settings: &Settings) -> Result<(), End> {
+        let evicted = worker.shared.note_client(&self.session.client, settings, &worker.counters);
+        if evicted { Err(End::Evicted) } else { Ok(()) }
     }
 
     /// Passes on what this connection holds, and ends its stream unless the client did.
     fn leave(mut self, is_done: bool) {
         let worker = self.worker.clone();
-        worker.shared.clients.remove(self.session.client.id);
+        worker.shared.clients.remove(&self.session.client);
         worker.forget_paused(self.session.client.id);
         let slots = self.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));

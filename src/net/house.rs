@@ -1,4 +1,5 @@
-//! Housekeeping ten times a second: idle clients, soft output limits, tracked keys beyond their limit, peak memory.
+//! Housekeeping ten times a second: idle clients, soft output limits, clients that hold too much, tracked keys beyond
+//! their limit, peak memory.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub async fn keep_house(shared: &Shared) {
         periods = periods.wrapping_add(1);
         close_overdue_clients(shared);
         trim_tracked(shared);
+        if let Some(counters) = shared.counters.last() {
+            let evicted = shared.evict_clients(&shared.settings.load(), counters);
+            evicted.iter().for_each(|client| client.kill());
+        }
         if periods.is_multiple_of(MEMORY_PERIODS) {
             shared.peak_memory_bytes.fetch_max(shared.memory().allocated, Relaxed);
         }

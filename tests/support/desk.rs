@@ -136,7 +136,7 @@ impl Desk {
 
     /// The connection closes, whatever it still waits for.
     pub fn close(mut self, shared: &Shared, number: usize) {
-        shared.clients.remove(self.id());
+        shared.clients.remove(&self.session.client);
         let slots = self.replies.slots();
         at_bench(shared, number, |bench| bench.leave(&mut self.session, &slots));
     }

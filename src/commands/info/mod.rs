@@ -256,6 +256,7 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     let (exceeded_ms, exceeded_now_ms) = ctx.shared.exceeded_ms(ctx.now.mono_ms);
     page.field("total_eviction_exceeded_time", exceeded_ms);
     page.field("current_eviction_exceeded_time", exceeded_now_ms);
+    page.field("evict_command_max_usec", ctx.shared.limit.longest_us());
     let [hits, missed] =
         [Counter::KeyspaceHits, Counter::GhostHits].map(|counter| ctx.shared.counted(counter));
     page.field("keyspace_hits_at_twice_maxmemory", hits + missed);
@@ -271,7 +272,6 @@ fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
         ("sync_full", "0"),
         ("sync_partial_ok", "0"),
         ("sync_partial_err", "0"),
-        ("evicted_clients", "0"),
         ("pubsub_channels", &pubsub.channels.len().to_string()),
         ("pubsub_patterns", &pubsub.pattern_count().to_string()),
         ("pubsubshard_channels", &pubsub.shard_channels.len().to_string()),
