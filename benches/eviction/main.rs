@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release --example eviction -- TRACES` replays each trace of the folder as a cache's user
 //! would: GET, and SET where that misses, one unit per key. With `--servers` real servers are asked over
-//! sockets as well, limited by memory.
+//! sockets as well, limited by memory. `--limit` looks whether `maxmemory` holds.
 
+mod limit;
 mod options;
 mod policies;
 mod report;
@@ -28,6 +29,9 @@ fn main() {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if options.limit {
+        return limit::run();
+    }
     let mut table = Table::default();
     for name in traces::NAMES.iter().filter(|name| options.wants(name)) {
         let trace = traces::read(options.folder.as_deref(), name)?;

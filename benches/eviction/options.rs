@@ -8,13 +8,15 @@ pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
 const USAGE: &str = "usage: eviction TRACES [--trace NAME]... [--policy NAME]... [--servers]
   TRACES    folder with scarab-recs, orm-busy, w106 (.trace.xz), OLTP and P3 (.lis.zst); - for Zipf alone
   --trace   only this trace       --policy  only this policy
-  --servers replay through redis-server, memcached and onefill over sockets, at equal memory";
+  --servers replay through redis-server, memcached and onefill over sockets, at equal memory
+       eviction --limit: ten million keys through a server that may hold 1 GiB";
 
 /// What to measure.
 #[derive(Debug, Default)]
 pub struct Options {
     pub folder: Option<PathBuf>,
     pub servers: bool,
+    pub limit: bool,
     traces: Vec<String>,
     policies: Vec<String>,
 }
@@ -25,6 +27,7 @@ impl Options {
         let mut folder = None;
         while let Some(word) = words.next() {
             match word.as_str() {
+                "--limit" => options.limit = true,
                 "--servers" => options.servers = true,
                 "--trace" => options.traces.push(words.next().ok_or(USAGE)?),
                 "--policy" => options.policies.push(words.next().ok_or(USAGE)?),
@@ -32,7 +35,7 @@ impl Options {
                 word => folder = Some(word.to_owned()),
             }
         }
-        let folder = folder.ok_or(USAGE)?;
+        let folder = if options.limit { "-".to_owned() } else { folder.ok_or(USAGE)? };
         if folder == "-" {
             options.traces.push("zipf".to_owned());
         } else {

@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -70,13 +71,34 @@ fn request(ask: Ask, key: u32) -> Vec<u8> {
     out
 }
 
-struct Server {
+/// A server of its own process; it ends with this.
+pub struct Server {
     child: Child,
+    port: u16,
+    conn: Conn,
+}
+
+/// A connection to a server.
+pub struct Conn {
     reader: BufReader<TcpStream>,
 }
 
+impl Deref for Server {
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
 impl Server {
-    fn start(words: &[&str]) -> Result<Server, String> {
+    /// Starts a server with a command line as in `SERVERS` and connects to it.
+    pub fn start(words: &[&str]) -> Result<Server, String> {
         let text = |error: std::io::Error| format!("{}: {error}", words[0]);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(text)?.port();
         let onefill = std::env::current_exe().map_err(text)?.with_file_name("../onefill");
@@ -90,20 +112,42 @@ impl Server {
         let child = Command::new(program).args(words_filled).stdout(Stdio::null()).spawn().map_err(text)?;
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            match TcpStream::connect(("127.0.0.1", port)) {
-                Ok(stream) => return Ok(Server { child, reader: BufReader::new(stream) }),
+            match Conn::open(port) {
+                Ok(conn) => return Ok(Server { child, port, conn }),
                 Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-                Err(error) => return Err(text(error)),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+    /// One more connection.
+    pub fn another(&self) -> Result<Conn, String> {
+        Conn::open(self.port)
+    }
+
+    /// Resident memory as the kernel says, bytes.
+    pub fn resident(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| format!("{path} has no VmRSS"))
+    }
+}
+
+impl Conn {
+    fn open(port: u16) -> Result<Conn, String> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        Ok(Conn { reader: BufReader::new(stream) })
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.reader.get_mut().write_all(bytes).map_err(|error| error.to_string())
     }
 
     /// The next reply: its first line, and whether a value came with it.
-    fn reply(&mut self) -> Result<(String, bool), String> {
+    pub fn reply(&mut self) -> Result<(String, bool), String> {
         let mut line = String::new();
         self.reader.read_line(&mut line).map_err(|error| error.to_string())?;
         if line.is_empty() || line.starts_with('-') {
@@ -117,21 +161,32 @@ impl Server {
         Ok((String::from_utf8_lossy(&value[..len]).into_owned(), true))
     }
 
-    fn command(&mut self, words: &[&str]) -> Result<String, String> {
+    pub fn command(&mut self, words: &[&str]) -> Result<String, String> {
         let words_out = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
         self.send(format!("*{}\r\n{}", words.len(), words_out.collect::<String>()).as_bytes())?;
         Ok(self.reply()?.0)
     }
 
-    fn number(&mut self, words: &[&str]) -> Result<u64, String> {
+    pub fn number(&mut self, words: &[&str]) -> Result<u64, String> {
         let reply = self.command(words)?;
         reply.trim().trim_start_matches(':').parse().map_err(|_| format!("{words:?}: {reply}"))
     }
 
+    /// A number of INFO.
+    pub fn field(&mut self, section: &str, name: &str) -> Result<u64, String> {
+        let info = self.command(&["INFO", section])?;
+        let field = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        field.and_then(|figure| figure.parse().ok()).ok_or_else(|| format!("INFO has no number {name}"))
+    }
+
     fn used(&mut self) -> Result<u64, String> {
-        let info = self.command(&["INFO", "memory"])?;
-        let field = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        field.and_then(|bytes| bytes.parse().ok()).ok_or_else(|| "INFO has no used_memory".to_owned())
+        self.field("memory", "used_memory")
+    }
+
+    /// What counts against `maxmemory`, bytes.
+    pub fn used_by_entries(&mut self) -> Result<u64, String> {
+        let clients = self.field("memory", "mem_not_counted_for_evict")?;
+        Ok(self.used()?.saturating_sub(clients))
     }
 
     fn ask_all(&mut self, requests: impl Iterator<Item = Vec<u8>>) -> Result<(), String> {
