@@ -45,7 +45,7 @@ pub fn run() -> Result<(), String> {
         Ok::<_, String>((written?.iter().sum::<u64>(), join(watcher)?))
     })?;
     let took = begun.elapsed().as_secs_f64();
-    let kept = server.number(&["DBSIZE"])?;
+    let kept = server.entries()?;
     let allowed = (LIMIT_BYTES as f64 * RESIDENT_FACTOR) as u64 + RESIDENT_MORE;
     println!(
         "{KEYS} keys, {} MiB of values, limit {} MiB, {took:.1} s, {kept} keys kept",
@@ -125,7 +125,7 @@ fn write(server: &Server, number: u64) -> Result<u64, String> {
             written += bytes as u64;
         }
         conn.send(&out)?;
-        keys.map(|_| conn.reply().map(drop)).collect::<Result<(), String>>()?;
+        keys.clone().try_for_each(|_| conn.reply().map(drop))?;
     }
     Ok(written)
 }

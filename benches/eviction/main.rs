@@ -10,6 +10,7 @@ mod policies;
 mod report;
 mod servers;
 mod traces;
+mod wire;
 
 use options::Options;
 use report::Table;

@@ -8,7 +8,7 @@ pub const SHARES: [f64; 3] = [0.001, 0.01, 0.1];
 const USAGE: &str = "usage: eviction TRACES [--trace NAME]... [--policy NAME]... [--servers]
   TRACES    folder with scarab-recs, orm-busy, w106 (.trace.xz), OLTP and P3 (.lis.zst); - for Zipf alone
   --trace   only this trace       --policy  only this policy
-  --servers replay through redis-server, memcached and onefill over sockets, at equal memory
+  --servers replay through redis-server, memcached and onefill over sockets, at an equal number of keys
        eviction --limit: ten million keys through a server that may hold 1 GiB";
 
 /// What to measure.

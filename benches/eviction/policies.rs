@@ -14,6 +14,9 @@ pub struct Policy {
     hits: fn(&Trace, usize) -> usize,
 }
 
+/// Those that are simulated exactly.
+pub const EXACT: [&str; 2] = ["lru", "optimum"];
+
 /// All of them. `lru` and `optimum` are exact simulations, the others Onefill's storage.
 pub const ALL: &[Policy] = &[
     Policy { name: "lru", hits: lru },

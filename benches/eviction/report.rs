@@ -40,9 +40,10 @@ impl Table {
                 let percents =
                     self.0.iter().filter(|row| which(row) && row.policy == policy && row.share == share);
                 let percents: Vec<f64> = percents.map(|row| row.percent).collect();
-                percents.iter().sum::<f64>() / percents.len().max(1) as f64
+                let mean = percents.iter().sum::<f64>() / percents.len().max(1) as f64;
+                if percents.is_empty() { "–".to_owned() } else { format!("{mean:.2}") }
             });
-            println!("  {policy:20} {:6.2} {:6.2} {:6.2}", cells[0], cells[1], cells[2]);
+            println!("  {policy:20} {:>6} {:>6} {:>6}", cells[0], cells[1], cells[2]);
         }
     }
 }

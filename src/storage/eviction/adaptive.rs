@@ -23,7 +23,7 @@ const STEPS_MAX: usize = 256;
 /// The small region's share of the entries: at the start, at least, at most.
 const SHARE: f64 = 0.1;
 const SHARE_MIN: f64 = 0.01;
-const SHARE_MAX: f64 = 0.6;
+const SHARE_MAX: f64 = 0.75;
 /// Entries by which one miss moves the border at most.
 const MOVE_MAX: f64 = 20.0;
 /// Uses with which a young entry moves to the main region.
