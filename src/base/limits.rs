@@ -36,7 +36,7 @@ pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own: giving pages back to the system takes time, bytes.
 pub const REAPED_VALUE_BYTES_MIN: usize = 1024 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.
-pub const SWEEP_ENTRIES_MAX: usize = 128;
+pub const SWEEP_ENTRIES_MAX: usize = 64;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
 pub const COMPACT_ENTRIES_MAX: usize = 128;
 /// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to

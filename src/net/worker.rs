@@ -32,7 +32,7 @@ use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
 
 /// A sweep yields to the connections after this long: what it has begun by then is done within half a millisecond.
-const SWEEP_SLICE: Duration = Duration::from_micros(350);
+const SWEEP_SLICE: Duration = Duration::from_micros(300);
 
 /// And from making room after this long, nanoseconds.
 const EVICT_SLICE_NS: u64 = 500_000;
