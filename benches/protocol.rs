@@ -1,8 +1,7 @@
 //! What do parsing a request and writing a reply cost? Wall clock, one thread, everything in the cache.
 //!
 //! `cargo bench --bench protocol`, or with a part of a name behind it. A pass is what stays within noise of the
-//! last run on the same machine; figures of two machines say nothing. Storage gets a file of its own beside this
-//! one (see benches/README.md).
+//! last run on the same machine; figures of two machines say nothing.
 
 use std::hint::black_box;
 use std::time::Duration;
