@@ -19,6 +19,10 @@ pub struct Args<'a> {
     next: usize,
     /// The hash of the word at a position, worked out when the batch was prefetched.
     hashed: Option<(usize, u64)>,
+    /// The positions and hashes of all keys, ascending, where their shards were locked beforehand.
+    all_hashed: Vec<(usize, u64)>,
+    /// Of those, the keys read so far.
+    keys_read: usize,
     /// The buffer once more, where it can be kept: it holds this one request alone.
     kept: Option<&'a Bytes>,
 }
@@ -27,13 +31,25 @@ impl<'a> Args<'a> {
     /// All words of a request; the cursor stands behind its name.
     #[must_use]
     pub fn new(buffer: &'a [u8], words: &'a [ArgRange]) -> Args<'a> {
-        Args { buffer, words, next: 1, hashed: None, kept: None }
+        Args { buffer, words, next: 1, hashed: None, all_hashed: Vec::new(), keys_read: 0, kept: None }
     }
 
     /// The same words, with the hash of the key at a position known already.
     #[must_use]
     pub fn with_hash(self, position: usize, hash: u64) -> Args<'a> {
         Args { hashed: Some((position, hash)), ..self }
+    }
+
+    /// Sets the positions and hashes of all keys, ascending.
+    pub fn set_hashes(&mut self, hashes: Vec<(usize, u64)>) {
+        self.all_hashed = hashes;
+    }
+
+    /// The hash of the key at a position, if it is known already.
+    #[inline]
+    #[must_use]
+    pub fn known_hash(&self, position: usize) -> Option<u64> {
+        self.hashed.filter(|(at, _)| *at == position).map(|(_, hash)| hash)
     }
 
     /// The same words, whose buffer may be kept beyond the request.
@@ -115,9 +131,13 @@ impl<'a> Args<'a> {
 
     /// The next word as a key.
     pub fn key(&mut self, keyspace: &Keyspace) -> Result<Key<'a>, CommandError> {
-        let known = self.hashed.filter(|(position, _)| *position == self.next);
+        let known = match self.all_hashed.get(self.keys_read) {
+            Some((position, hash)) if *position == self.next => Some(*hash),
+            _ => self.known_hash(self.next),
+        };
+        self.keys_read += 1;
         let bytes = self.take()?;
-        Ok(Key { bytes, hash: known.map_or_else(|| keyspace.hash(bytes), |(_, hash)| hash) })
+        Ok(Key { bytes, hash: known.unwrap_or_else(|| keyspace.hash(bytes)) })
     }
 
     /// All remaining words as keys.

@@ -367,9 +367,11 @@ impl Ctx<'_> {
         if row.names_several_keys && args.words() > 2 && row.spec.locking == Locking::Keys {
             let keyspace = self.keys.keyspace;
             let positions = row.key_positions(args.words(), |at| args.word(at));
-            let hashes: Vec<u64> = positions.into_iter().map(|at| keyspace.hash(args.word(at))).collect();
-            self.keys.hold(hashes.iter().copied());
-            self.keys.prefetch(&hashes);
+            let hash = |at| args.known_hash(at).unwrap_or_else(|| keyspace.hash(args.word(at)));
+            let hashes: Vec<(usize, u64)> = positions.into_iter().map(|at| (at, hash(at))).collect();
+            self.keys.hold(hashes.iter().map(|(_, hash)| *hash));
+            self.keys.prefetch(hashes.iter().map(|(_, hash)| *hash));
+            args.set_hashes(hashes);
         }
         let result = run(self, args);
         self.keys.release();

@@ -79,9 +79,9 @@ impl<'a> Keys<'a> {
     }
 
     /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
-    pub fn prefetch(&mut self, hashes: &[u64]) {
+    pub fn prefetch(&mut self, hashes: impl Iterator<Item = u64>) {
         let db = self.db;
-        Ahead::default().fetch(hashes.iter().copied(), |hash, line, lines| {
+        Ahead::default().fetch(hashes, |hash, line, lines| {
             self.view_shard(shard_of(hash), db).store().lines(hash, line, lines)
         });
     }
