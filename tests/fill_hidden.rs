@@ -209,3 +209,64 @@ fn watch_sees_a_value_turn_stale_by_command() {
     conn.pipeline(&["MULTI", "SET k w", "EXEC"]);
     assert_eq!([(); 3].map(|()| conn.reply().text()), ["OK", "QUEUED", "nil"]);
 }
+
+/// What EXEC answers to a transaction that watched `w` while `change` was done: nil if the key was touched.
+fn exec_after(watcher: &mut Conn, other: &mut Conn, change: &str) -> String {
+    watcher.say("WATCH w");
+    other.run(change);
+    watcher.pipeline(&["MULTI", "PING", "EXEC"]);
+    [watcher.reply(), watcher.reply(), watcher.reply()][2].text()
+}
+
+#[test]
+fn rule_16_watch_does_not_see_what_is_hidden() {
+    let server = TestServer::start();
+    let [mut watcher, mut other] = server.connect_many();
+    for (before, change, answer) in [
+        ("", "FILL.NONE w {}", "PONG"),
+        ("", "FILL.PASS w {} EX 600", "PONG"),
+        ("", "FILL.FAIL w {} m RETRY 10", "PONG"),
+        ("", "FILL.PUT w {} v PXAT 1", "PONG"),
+        ("", "FILL.PUT w {} v EX 600", "nil"),
+        ("", "FILL.STALE w", "PONG"),
+        ("PUT w {} old PX 100 GRACE 600000", "FILL.NONE w {}", "PONG"),
+        ("PUT w {} old PX 100 GRACE 600000", "FILL.STALE w GRACE 5", "PONG"),
+        ("PUT w {} old PX 100 GRACE 600000", "FILL.PUT w {} new", "nil"),
+        ("NONE w {}", "FILL.STALE w", "PONG"),
+        ("PASS w {}", "DEL w", "PONG"),
+        ("PUT w {} old PX 1000 GRACE 5000", "FILL.STALE w", "nil"),
+        ("PUT w {} old PX 1000", "FILL.NONE w {}", "nil"),
+        ("PUT w {} old PX 1000", "FILL.PUT w {} v PXAT 1", "nil"),
+    ] {
+        other.say("DEL w");
+        if !before.is_empty() {
+            let token = other.lead("w");
+            server.advance_ms(150);
+            assert_eq!(other.say(&format!("FILL.{}", before.replace("{}", &token))), "OK");
+            server.advance_ms(150);
+        }
+        // Where there is a value it is time for its early refresh: far ahead of its end, with such a BETA.
+        let token = other.get("w BETA 1000000000").token.unwrap_or_default();
+        let change = change.replace("{}", &token);
+        assert_eq!(exec_after(&mut watcher, &mut other, &change), answer, "{before:?}, then {change}");
+    }
+}
+
+#[test]
+fn rule_16_changes_are_counted_where_they_show() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let changes = || {
+        let info = server.control().say("INFO persistence");
+        info.lines().find_map(|line| line.strip_prefix("rdb_changes_since_last_save:")).map(str::to_owned)
+    };
+    let token = conn.lead("k");
+    conn.say(&format!("FILL.NONE k {token}"));
+    conn.say("FILL.STALE k");
+    assert_eq!(changes().as_deref(), Some("0"));
+    let token = conn.lead("k");
+    conn.say(&format!("FILL.PUT k {token} v"));
+    assert_eq!(changes().as_deref(), Some("1"));
+    conn.say("FILL.STALE k GRACE 1000");
+    assert_eq!(changes().as_deref(), Some("2"));
+}

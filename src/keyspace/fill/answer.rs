@@ -13,6 +13,7 @@ use crate::fill::flight::{Backoff, Failed};
 use crate::fill::{Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
+use crate::keyspace::verbs::visible;
 use crate::keyspace::view::View;
 use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
 
@@ -150,7 +151,7 @@ impl View<'_> {
                 self.take_entry(key);
             }
         }
-        self.touched(key.bytes);
+        self.changed(key, matches!(known, Known::Fresh { .. }));
         if matches!(known, Known::Fresh { .. }) {
             self.notify(Classes::GENERIC, "del", key.bytes);
         }
@@ -214,12 +215,25 @@ impl View<'_> {
             PutKind::Pass => (Kind::Pass, NewValue::Small(b""), None),
         };
         let grace_ms = refill.map_or(0, |refill| i64::from(refill.grace_ms));
+        let is_past = expire_at.is_some_and(|at| at <= wall_ms);
+        let shows = (kind == Kind::Value && !is_past) || visible(self.store(), key).is_some();
         if expire_at.is_some_and(|at| at.saturating_add(grace_ms) <= wall_ms) {
             self.take_entry(key);
         } else {
-            let kind = if expire_at.is_some_and(|at| at <= wall_ms) { Kind::Stale } else { kind };
+            let kind = if is_past { Kind::Stale } else { kind };
             self.put_entry(key, &value, Meta { kind, idle, refill, ..Meta::value(expire_at) });
         }
-        self.touched(key.bytes);
+        self.changed(key, shows);
+    }
+
+    /// Something of a key changed: where it `shows` to ordinary commands this is a change like any other, else
+    /// caches alone hear of it, as they may know what only FILL commands tell.
+    fn changed(&mut self, key: &Key<'_>, shows: bool) {
+        if shows {
+            self.scope.counters.add(Counter::Changes, 1);
+            self.touched(key.bytes);
+        } else {
+            self.outdated(key.bytes);
+        }
     }
 }
