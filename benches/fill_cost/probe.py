@@ -1,7 +1,8 @@
-"""A GET each millisecond until the standard input closes; prints when each was due and how long after that its reply
-was there, in seconds, and the server's CPU time between sending and reply. A request that is sent late because the
-one before took long counts from when it was due. The CPU time is what the server did first: it tells how long one
-waits also where a busy machine lets nothing be told from the clock. Port and process are the arguments."""
+"""A GET each millisecond until the standard input closes; prints when each was due, how long after that its reply
+was there, the server's CPU time between sending and reply, and the time between these, all in seconds.
+A request that is sent late because the one before took long counts from when it was due. The CPU time is what the
+server did first: it tells how long one waits also where a busy machine lets nothing be told from the clock. Port and
+process are the arguments."""
 
 import select
 import socket
@@ -25,13 +26,14 @@ def main(port, pid):
                 until = time.monotonic()
             due += PERIOD_S
             time.sleep(max(0, due - time.monotonic()))
-            began = time.clock_gettime(server)
+            began, sent = time.clock_gettime(server), time.monotonic()
             connection.sendall(GET)
             reply = b""
             while len(reply) < len(REPLY):
                 reply += connection.recv(64)
-            samples.append((due, time.monotonic() - due, time.clock_gettime(server) - began))
-    print("\n".join(f"{at:.6f} {took:.6f} {cpu:.6f}" for at, took, cpu in samples))
+            now = time.monotonic()
+            samples.append((due, now - due, time.clock_gettime(server) - began, now - sent))
+    print("\n".join(" ".join(f"{figure:.6f}" for figure in sample) for sample in samples))
 
 
 main(int(sys.argv[1]), int(sys.argv[2]))

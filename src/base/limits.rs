@@ -101,8 +101,8 @@ pub const PUSH_SHARED_BYTES_MIN: usize = 1024;
 /// Replies of more than this wait for their turn where much is being written, bytes.
 pub const LARGE_WRITE_BYTES: usize = 16 * 1024;
 /// Bytes of large replies that a worker writes before it looks at its other connections again, and bytes of answers
-/// after which a portion of waiters ends: writing them takes about an eighth of a millisecond.
-pub const TURN_BYTES: usize = 512 * 1024;
+/// after which a portion of waiters ends: writing them takes less than a tenth of a millisecond.
+pub const TURN_BYTES: usize = 256 * 1024;
 /// Bytes of a FILL.FAIL message or an AS nonce.
 pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.
