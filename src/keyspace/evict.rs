@@ -82,6 +82,8 @@ impl Keys<'_> {
             view.scope.by = 0;
             let given = view.give(is_short);
             drop(view);
+            // Large values are freed at once, now that no lock is held: their memory is what is wanted.
+            self.keyspace.free(self.effects.freed.drain(..));
             if !is_short && !room.is_thorough {
                 return Evicted::Enough;
             }
