@@ -92,7 +92,7 @@ impl Keys<'_> {
             if fruitless > SHARDS {
                 return Evicted::Nothing;
             }
-            // Whether there is nothing at all is found out before the time counts: a round of the shards is quick.
+            // Whether there is nothing at all shows only after a look at each shard, which is quick.
             if given && is_late() {
                 return Evicted::Some;
             }
