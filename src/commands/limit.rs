@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use parking_lot::Mutex;
+
 use super::args::Args;
 use super::batch::Bench;
 use super::ctx::Ctx;
@@ -30,6 +32,8 @@ pub struct MemoryLimit {
     held_bytes: AtomicU64,
     client_bytes: AtomicU64,
     at_ms: AtomicU64,
+    /// Held by who asks the allocator.
+    sampling: Mutex<()>,
     /// Since when more is used than may be, monotonic ms; 0 = it is not.
     exceeded_at_ms: AtomicU64,
     exceeded_ms: AtomicU64,
@@ -146,7 +150,9 @@ impl Shared {
     pub fn memory_used(&self) -> Used {
         let held = metrics::held(self.counters.iter().map(Arc::as_ref));
         let used = self.limit.beside_bytes.load(Relaxed).wrapping_add(held.held_bytes);
-        Used { used_bytes: used, spare_bytes: held.spare_bytes, held_bytes: held.held_bytes }
+        // Pages never written to are in neither figure.
+        let held_bytes = held.held_bytes.wrapping_sub(held.untouched_bytes);
+        Used { used_bytes: used, spare_bytes: held.spare_bytes, held_bytes }
     }
 
     /// What the allocator and the system say of this process's memory. Pages that the stores were given and never
@@ -169,18 +175,19 @@ impl Shared {
         if is_recent && grown.unsigned_abs() < MEMORY_SAMPLE_BYTES {
             return;
         }
-        // Whoever comes second finds a recent figure.
-        if limit.at_ms.compare_exchange(at_ms, now_ms.max(1), Relaxed, Relaxed).is_ok() {
-            let client_bytes = self.client_buffer_bytes();
-            // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
-            // count for a moment; the other way round writes would be refused for nothing.
-            let cast_off = self.keyspace.bytes_to_free() as u64;
-            let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
-            let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
-            limit.client_bytes.store(client_bytes, Relaxed);
-            limit.held_bytes.store(held, Relaxed);
-            limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
-        }
+        // Whoever comes second has a recent figure, or, before there is any, waits for the first.
+        let sampling = if at_ms == 0 { Some(limit.sampling.lock()) } else { limit.sampling.try_lock() };
+        let Some(_sampling) = sampling else { return };
+        let client_bytes = self.client_buffer_bytes();
+        // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
+        // count for a moment; the other way round writes would be refused for nothing.
+        let cast_off = self.keyspace.bytes_to_free() as u64;
+        let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
+        let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
+        limit.client_bytes.store(client_bytes, Relaxed);
+        limit.held_bytes.store(held, Relaxed);
+        limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
+        limit.at_ms.store(now_ms.max(1), Relaxed);
     }
 
     /// Bytes of requests and replies that wait in clients' buffers: they do not count against the limit.
