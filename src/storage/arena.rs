@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! Block    unused 2 bits | segment number 17 bits | granule 13 bits    0 names nothing
-//! segment  block | block | free block | block | ... up to SEGMENT_BYTES
+//! segment  block | block | free block | block | ... up to SEGMENT_BYTES, or less in a sparing arena
 //! free     FREE 1 | - 1 | granules 2 | next 4 | previous 4              shorter remainders are in no list
 //! ```
 //! Invariants: blocks follow each other without gaps up to the segment's length; the first byte of a
@@ -31,8 +31,10 @@ pub const BLOCK_BITS: u32 = 30;
 const GRANULE_BITS: u32 = 13;
 /// A free block holds its list's links, so no block is shorter.
 const BLOCK_BYTES_MIN: usize = 12;
-/// A sparing arena grows by this share of itself: many small ones would otherwise hold more than they use.
-const SPARING_SHARE: usize = 64;
+/// A sparing arena's segments are as long as this share of it, and at least so many bytes: many small arenas would
+/// otherwise hold more than they use, each in a segment being filled and another being drained.
+const SPARING_SHARE: usize = 32;
+const SPARING_BYTES_MIN: usize = 4096;
 /// What the system gives memory in.
 const PAGE_BYTES: usize = 4096;
 /// The least that an arena grows by.
@@ -44,6 +46,8 @@ const FREE_BYTES_MIN_PRESSED: usize = 1024;
 const CLASSES: usize = 64 + 8 * 8;
 
 const _: () = assert!(CLASSES <= u128::BITS as usize);
+// The longest block fits the shortest segment.
+const _: () = assert!(LONE_BYTES_MIN <= SPARING_BYTES_MIN);
 
 /// A reference to a block. Never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,8 @@ pub struct Arena {
     vacant: Vec<u32>,
     /// The segment being filled; 0 = none.
     open: usize,
+    /// The length up to which it is filled.
+    open_bytes_max: usize,
     /// The first free block of each class; empty until something is freed.
     heads: Vec<u32>,
     /// Which lists are not empty.
@@ -102,8 +108,7 @@ pub struct Arena {
     held_bytes: usize,
     draining: Option<Draining>,
     /// Whether it holds little more than it uses, as it must under a limit. Otherwise it doubles until it fills
-    /// segments, and each then has its full size at once: growing in steps copies, and what it leaves behind
-    /// stays resident for a while.
+    /// segments, and each then has its full size at once.
     is_sparing: bool,
 }
 
@@ -135,7 +140,7 @@ impl Arena {
             return block;
         }
         self.close_open();
-        self.open = self.new_segment();
+        self.open_segment();
         match self.extend_open(size) {
             Some(block) => block,
             None => unreachable!("a new segment has room for the longest block"),
@@ -192,6 +197,7 @@ impl Arena {
             self.held_bytes -= open.bytes.capacity();
             open.bytes.shrink_to_fit();
             self.held_bytes += open.bytes.capacity();
+            self.open_bytes_max = open.bytes.len();
         }
     }
 
@@ -327,14 +333,14 @@ impl Arena {
     fn extend_open(&mut self, size: usize) -> Option<Block> {
         let segment = self.segments.get_mut(self.open).filter(|_| self.open != 0)?;
         let at = segment.bytes.len();
-        if at + size > SEGMENT_BYTES {
+        if at + size > self.open_bytes_max {
             return None;
         }
         let held = segment.bytes.capacity();
         if at + size > held {
-            let share = if self.is_sparing { SPARING_SHARE } else { 1 };
-            let step = (self.spread_bytes / share).max(STEP_BYTES_MIN).max(size);
-            segment.bytes.reserve_exact(step.min(SEGMENT_BYTES - at));
+            let room = self.open_bytes_max - at;
+            let doubled = self.spread_bytes.max(STEP_BYTES_MIN).max(size);
+            segment.bytes.reserve_exact(if self.is_sparing { room } else { doubled.min(room) });
         }
         segment.bytes.resize(at + size, 0);
         self.held_bytes += segment.bytes.capacity() - held;
@@ -347,11 +353,13 @@ impl Arena {
         let open = std::mem::take(&mut self.open);
         let Some(segment) = self.segments.get_mut(open).filter(|_| open != 0) else { return };
         let at = segment.bytes.len();
-        let rest = SEGMENT_BYTES - at;
-        if rest > 0 {
+        let rest = self.open_bytes_max - at;
+        if at == 0 {
+            self.vacate(open);
+        } else if rest > 0 {
             let held = segment.bytes.capacity();
             segment.bytes.reserve_exact(rest);
-            segment.bytes.resize(SEGMENT_BYTES, 0);
+            segment.bytes.resize(self.open_bytes_max, 0);
             self.held_bytes += segment.bytes.capacity() - held;
             segment.free_bytes += rest;
             self.free_bytes += rest;
@@ -360,6 +368,16 @@ impl Arena {
             self.mark_free(block, rest);
             self.link(block, rest);
         }
+    }
+
+    /// Begins to fill another segment.
+    fn open_segment(&mut self) {
+        self.open = self.new_segment();
+        self.open_bytes_max = if self.is_sparing {
+            (self.spread_bytes / SPARING_SHARE).next_power_of_two().clamp(SPARING_BYTES_MIN, SEGMENT_BYTES)
+        } else {
+            SEGMENT_BYTES
+        };
     }
 
     fn new_segment(&mut self) -> usize {

@@ -57,10 +57,14 @@ proptest! {
     #[test]
     fn blocks_keep_their_bytes_while_others_come_go_and_move(
         steps in proptest::collection::vec((0..10u8, prop_oneof![4..40usize, 4..700usize, 4..6000usize], any::<usize>()), 1..200),
+        sparing_from in 0..200usize,
     ) {
         let mut arena = Arena::default();
         let mut live: Vec<(Block, usize, u8)> = Vec::new();
         for (step, (what, len, pick)) in steps.into_iter().enumerate() {
+            if step == sparing_from || step == sparing_from + 50 {
+                arena.set_sparing(step == sparing_from);
+            }
             match what {
                 0..=4 => {
                     let block = arena.alloc(len);
