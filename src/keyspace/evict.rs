@@ -12,6 +12,9 @@ use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEE
 use crate::base::metrics::Held;
 use crate::storage::Size;
 
+/// Shards in a row without anything to move together that stand for all.
+const PACKED_LOOKS: usize = 32;
+
 /// How an attempt to make room ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evicted {
@@ -58,20 +61,21 @@ impl Used {
 }
 
 impl Keys<'_> {
-    /// Evicts until `used` says that there is room, or `is_late` that the time is up: then it has evicted something,
-    /// or there is nothing. Begins with the shard
-    /// of the key that wants room, unless it is smaller than others. No shard may be held.
+    /// Evicts until `used` says that there is room, or `is_late` that the time is up: then it has evicted something.
+    /// Begins with the shard of the key that wants room, unless it is smaller than others. No shard may be held.
     pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> Evicted {
         let own = room.own.map(shard_of);
         let mut hand = fastrand::usize(..SHARDS);
         let mut fruitless = 0;
         let mut is_own = true;
+        // What is spare lies too finely scattered to be given back: entries must go after all.
+        let mut is_packed = false;
         loop {
             let now = used();
             if now.used_bytes <= room.limit_bytes {
                 return Evicted::Enough;
             }
-            let is_short = now.short_bytes(room.limit_bytes) > 0;
+            let is_short = is_packed || now.short_bytes(room.limit_bytes) > 0;
             let mean = now.held_bytes as usize / SHARDS;
             let shard = match own.filter(|own| is_own && self.keyspace.held_bytes(*own) >= mean - mean / 16) {
                 Some(own) => own,
@@ -89,7 +93,9 @@ impl Keys<'_> {
             }
             is_own = given;
             fruitless = if given { 0 } else { fruitless + 1 };
-            if fruitless > SHARDS {
+            if !is_short && fruitless > PACKED_LOOKS {
+                (is_packed, fruitless) = (true, 0);
+            } else if fruitless > SHARDS {
                 return Evicted::Nothing;
             }
             // Whether there is nothing at all shows only after a look at each shard, which is quick.

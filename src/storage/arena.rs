@@ -31,9 +31,10 @@ pub const BLOCK_BITS: u32 = 30;
 const GRANULE_BITS: u32 = 13;
 /// A free block holds its list's links, so no block is shorter.
 const BLOCK_BYTES_MIN: usize = 12;
-/// A sparing arena's segments are as long as this share of it, and at least so many bytes: many small arenas would
-/// otherwise hold more than they use, each in a segment being filled and another being drained.
+/// A sparing arena's segments are as long as this share of it, or as so many blocks, and at least so many bytes: many
+/// small arenas would otherwise hold more than they use, each in a segment being filled and another being drained.
 const SPARING_SHARE: usize = 32;
+const SPARING_BLOCKS: usize = 8;
 const SPARING_BYTES_MIN: usize = 4096;
 /// What the system gives memory in.
 const PAGE_BYTES: usize = 4096;
@@ -140,7 +141,7 @@ impl Arena {
             return block;
         }
         self.close_open();
-        self.open_segment();
+        self.open_segment(size);
         match self.extend_open(size) {
             Some(block) => block,
             None => unreachable!("a new segment has room for the longest block"),
@@ -242,19 +243,22 @@ impl Arena {
         self.draining.is_some() || (self.free_bytes > self.spread_bytes / share && self.free_bytes > least)
     }
 
-    /// Begins to drain the segment with the most free bytes, unless one is being drained.
+    /// Begins to drain the segment with the most free bytes, unless one is being drained. False where that would
+    /// regain less than an eighth of what it copies: the ends of segments, too short for another block.
     /// Cost: one look at each segment, and taking its free blocks out of their lists.
-    pub fn drain_begin(&mut self, pressed: bool, len_of: impl Fn(&[u8]) -> usize) {
+    pub fn drain_begin(&mut self, pressed: bool, len_of: impl Fn(&[u8]) -> usize) -> bool {
         if self.draining.is_some() || !self.is_scattered(pressed) {
-            return;
+            return self.draining.is_some();
         }
         let most = (1..self.segments.len()).max_by_key(|at| self.segments[*at].free_bytes);
-        let Some(segment) = most.filter(|at| self.segments[*at].free_bytes > 0) else { return };
+        let pays = |segment: &Segment| segment.free_bytes > segment.bytes.len() / 8;
+        let Some(segment) = most.filter(|at| pays(&self.segments[*at])) else { return false };
         if segment == self.open {
             self.close_open();
         }
         self.unlink_all(segment, len_of);
         self.draining = Some(Draining { segment, at: 0 });
+        true
     }
 
     /// The next used block of the segment being drained, for its owner to move with `move_block`; `None`
@@ -370,11 +374,12 @@ impl Arena {
         }
     }
 
-    /// Begins to fill another segment.
-    fn open_segment(&mut self) {
+    /// Begins to fill another segment, with a block of this size.
+    fn open_segment(&mut self, size: usize) {
         self.open = self.new_segment();
         self.open_bytes_max = if self.is_sparing {
-            (self.spread_bytes / SPARING_SHARE).next_power_of_two().clamp(SPARING_BYTES_MIN, SEGMENT_BYTES)
+            let wanted = (self.spread_bytes / SPARING_SHARE).max(size * SPARING_BLOCKS);
+            wanted.next_power_of_two().clamp(SPARING_BYTES_MIN, SEGMENT_BYTES)
         } else {
             SEGMENT_BYTES
         };

@@ -321,8 +321,7 @@ impl Store {
     /// True if there is more to do. With `pressed` also little is regained.
     /// Cost: per entry one hash, one look-up and one copy.
     pub fn compact(&mut self, entries: usize, pressed: bool) -> bool {
-        self.arena.drain_begin(pressed, entry::bytes_of);
-        if !self.arena.is_scattered(pressed) {
+        if !self.arena.drain_begin(pressed, entry::bytes_of) {
             return false;
         }
         for _ in 0..entries {
