@@ -183,12 +183,11 @@ impl Arena {
         &mut self.segments[block.segment()].bytes[block.at()..]
     }
 
-    /// The first two cache lines of a block.
+    /// Where a block begins.
     #[inline]
     #[must_use]
-    pub fn lines(&self, block: Block) -> [LineAddress; 2] {
-        let segment = self.segments[block.segment()].bytes.as_ptr();
-        [0, 64].map(|offset| LineAddress::of(segment.wrapping_add(block.at() + offset)))
+    pub fn line(&self, block: Block) -> LineAddress {
+        LineAddress::of(self.segments[block.segment()].bytes.as_ptr().wrapping_add(block.at()))
     }
 
     /// Says whether to hold little more than is used; what is held already of the open segment is let go.

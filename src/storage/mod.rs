@@ -25,6 +25,9 @@ pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
 
+/// What the processor fetches at a time.
+const CACHE_LINE_BYTES: usize = 64;
+
 /// The address of a cache line that will be read soon. Good for nothing but `fetch`: what lay there may
 /// have moved since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,18 @@ impl LineAddress {
     #[inline]
     fn of<T>(at: *const T) -> LineAddress {
         LineAddress(at.addr())
+    }
+
+    /// Bytes from here to the next line.
+    #[inline]
+    fn bytes_to_next(self) -> usize {
+        CACHE_LINE_BYTES - self.0 % CACHE_LINE_BYTES
+    }
+
+    /// So many lines further.
+    #[inline]
+    fn plus(self, lines: usize) -> LineAddress {
+        LineAddress(self.0 + lines * CACHE_LINE_BYTES)
     }
 
     /// Asks the processor to fetch the line; does nothing else.

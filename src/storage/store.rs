@@ -12,7 +12,6 @@ use bytes::Bytes;
 
 pub use recount::Recount;
 
-use super::LineAddress;
 use super::arena::{Arena, Block};
 use super::entry::{self, Content, Entry, Kind, NewValue};
 use super::eviction;
@@ -20,8 +19,12 @@ use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};
 use super::wheel::Wheel;
+use super::{CACHE_LINE_BYTES, LineAddress};
 use crate::base::hash::{HashSeed, Key};
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+
+/// Lines of an entry that are fetched ahead; the processor sees by then that more will follow.
+const LINES_MAX: usize = 4;
 
 /// The entries of one shard and database.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Removed {
     pub kind: Kind,
+    /// When it expired, or would have, wall-clock ms.
+    pub expire_at: Option<i64>,
     /// A large value: dropping it may free much, best done outside of any lock.
     pub shared: Option<Bytes>,
 }
@@ -165,7 +170,7 @@ impl Store {
         self.table.remove(found.slot);
         self.arena.free(found.block, bytes);
         let Store { seed, table, arena, .. } = self;
-        table.shrink(|block| arena.lines(block)[0].fetch(), |block| hash_of(*seed, arena, block));
+        table.shrink(|block| arena.line(block).fetch(), |block| hash_of(*seed, arena, block));
         removed
     }
 
@@ -272,9 +277,26 @@ impl Store {
             return true;
         }
         let behind = line == Line::Continued;
-        let next = self.table.likely(hash, behind, |block| into.extend(self.arena.lines(block)));
+        let next = self.table.likely(hash, behind, |block| self.entry_lines(block, into));
         into.extend(next);
         next.is_some()
+    }
+
+    /// The cache lines that an entry of the mean size takes there: which size it has is known only
+    /// once the first is read.
+    #[inline]
+    fn entry_lines(&self, block: Block, into: &mut Vec<LineAddress>) {
+        let (entries, bytes) = (self.table.len(), self.arena.used_bytes());
+        let first = self.arena.line(block);
+        into.push(first);
+        let mut reached = first.bytes_to_next();
+        for number in 1..LINES_MAX {
+            if reached * entries >= bytes {
+                return;
+            }
+            into.push(first.plus(number));
+            reached += CACHE_LINE_BYTES;
+        }
     }
 
     /// When the store next has something to sweep, wall-clock ms; in the past if it has now.
@@ -346,14 +368,14 @@ impl Store {
     /// Takes an entry out of the counts; its block and its slot stay as they are.
     fn forget(&mut self, found: Found) -> Removed {
         let entry = self.read(found.block);
-        let (kind, content, expires) = (entry.kind(), entry.content(), entry.expire_at().is_some());
+        let (kind, content, expire_at) = (entry.kind(), entry.content(), entry.expire_at());
         let number = match content {
             Content::Shared(number) => Some(number),
             Content::Inline(_) => None,
         };
-        self.expiring -= usize::from(expires);
+        self.expiring -= usize::from(expire_at.is_some());
         self.hidden -= usize::from(kind != Kind::Value);
-        Removed { kind, shared: number.map(|number| self.shared.take(number)) }
+        Removed { kind, expire_at, shared: number.map(|number| self.shared.take(number)) }
     }
 
     /// Writes an entry, over the one found where that has the same size, and points the table to it.
@@ -377,7 +399,7 @@ impl Store {
                 self.eviction.as_mut().map_or((false, 0), |state| state.admit(key.hash, len));
             self.table.insert(key.hash, block, is_young, stamp);
             let Store { seed, table, arena, .. } = self;
-            table.grow(|block| arena.lines(block)[0].fetch(), |block| hash_of(*seed, arena, block));
+            table.grow(|block| arena.line(block).fetch(), |block| hash_of(*seed, arena, block));
         }
         block
     }
