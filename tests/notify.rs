@@ -7,6 +7,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use onefill::config::DebugAccess;
 use support::{Conn, TestServer, Value};
 
 /// A server that publishes these classes, and who listens to all of it.
@@ -88,6 +89,25 @@ fn sweeper_tells_of_expired_keys_that_nobody_looks_at() {
     server.control().say("SET k v PX 50");
     server.advance_ms(1_500);
     expect(&mut listener, &["expired k"]);
+}
+
+/// As in Redis, whose commands meet the end of the old value before they write.
+#[test]
+fn write_over_a_key_that_nobody_saw_expire_tells_of_its_end_first() {
+    let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+    let [mut conn, mut listener] = server.connect_many();
+    conn.say("DEBUG SET-ACTIVE-EXPIRE 0");
+    conn.say("CONFIG SET notify-keyspace-events E$gxn");
+    listener.say("PSUBSCRIBE __keyevent@0__:*");
+    for write in ["SET k w", "MSET k w"] {
+        conn.say("SET k v PX 50");
+        expect(&mut listener, &["new k", "set k", "expire k"]);
+        server.advance_ms(50);
+        conn.say(write);
+        expect(&mut listener, &["expired k", "new k", "set k"]);
+        conn.say("DEL k");
+        expect(&mut listener, &["del k"]);
+    }
 }
 
 #[test]

@@ -467,11 +467,17 @@ impl View<'_> {
             self.scope.counters.add(Counter::GhostHits, ghost_hits);
         }
         let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
+        let has_expired = old.as_ref().and_then(|old| old.expire_at).is_some_and(|at| at <= wall_ms);
         self.keep_freed(old);
+        let is_new = has_expired || !was_visible;
+        if was_visible && has_expired {
+            // Nobody has met its end yet.
+            self.expired(key.bytes);
+        }
         self.note_expiry(meta.expire_at);
         self.note_size();
         self.note_scattered();
-        if meta.kind == Kind::Value && !was_visible {
+        if meta.kind == Kind::Value && is_new {
             self.notify(Classes::NEW, "new", key.bytes);
         }
     }
