@@ -6,7 +6,7 @@ import { runAll, until, waitersIn, versionOf } from "./report.mjs";
 
 const [host, port, folder] = process.argv.slice(2);
 const require = createRequire(`${folder}/package.json`);
-const { createClient, createClientPool, RESP_TYPES, WatchError } = require("redis");
+const { BasicClientSideCache, createClient, createClientPool, RESP_TYPES, WatchError } = require("redis");
 const version = versionOf(folder, "redis");
 
 const open = [];
@@ -157,6 +157,36 @@ const checks = {
     assert.equal(await client.clientKill({ filter: "ID", id }), 1);
     await until(async () => (await victim.clientId().catch(() => id)) !== id);
     assert.equal(await victim.ping(), "PONG");
+  },
+
+  async client_side_cache_under_concurrent_writes(client, protocol) {
+    if (protocol !== 3) return;
+    const cache = new BasicClientSideCache({ ttl: 0, maxEntries: 0 });
+    const cached = await connect(3, { clientSideCache: cache });
+    const writers = [await connect(3), await connect(2)];
+    const keys = Array.from({ length: 8 }, (_, at) => `shared:${at}`);
+    let writes = true;
+    const reading = (async () => {
+      while (writes) {
+        for (const key of keys) await cached.get(key);
+        // What the cache answers needs no turn of the loop, and the invalidations need one.
+        await new Promise(setImmediate);
+      }
+    })();
+    const write = async (writer, number) => {
+      for (let round = 0; round < 300; round++) await writer.set(keys[round % keys.length], `${number}:${round}`);
+    };
+    await Promise.all(writers.map(write));
+    writes = false;
+    await reading;
+    // Every key has its last value, and what the cache gives settles there.
+    for (const key of keys) {
+      const last = await client.get(key);
+      await until(async () => (await cached.get(key)) === last);
+    }
+    const hits = cache.stats().hitCount;
+    assert.equal(await cached.get(keys[0]), await client.get(keys[0]));
+    assert.equal(cache.stats().hitCount, hits + 1);
   },
 
   async fill_leader_puts_and_others_hit(client, protocol) {
