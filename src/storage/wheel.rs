@@ -1,10 +1,11 @@
-//! When entries expire: a hierarchical timing wheel of 4-byte records.
+//! When entries expire: a hierarchical timing wheel of 5-byte records.
 //!
 //! A record is 32 bits of a key's hash, enough to find its entry, and a hint: the entry's own deadline is
 //! the truth. A slot gives its records out when its time begins; a record whose entry is not due yet is
 //! pushed again, into a finer slot or a later one. Beside each record of level 1 stands its slot of level 0, so
-//! that there it goes without a look at its entry: most deadlines cost one look-up, at their end. Superseded records are dropped by a rebuild once they
-//! outnumber the entries with a deadline, so the wheel's size is bounded.
+//! that there it goes without a look at its entry: most deadlines cost one look-up, at their end. Superseded
+//! records are dropped by a rebuild once they outnumber the entries with a deadline, so the wheel's size is
+//! bounded.
 //! Hashed hierarchical wheels: Varghese and Lauck, SOSP 1987; the choice of the level by the highest
 //! differing bits as in the Linux kernel's timers.
 //!
