@@ -3,39 +3,27 @@
 //!
 //! The allocator is the process's, so each test runs the program by itself.
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
-
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use support::{Conn, Value, wait_until};
 
 const MIB: usize = 1 << 20;
 const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
-/// One run of the program.
+/// One run of the program, and a connection to it.
 struct Program {
-    child: Child,
+    process: program::Program,
     conn: Conn,
     addr: std::net::SocketAddr,
 }
 
 impl Program {
     fn start(args: &[&str]) -> Program {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_onefill"))
-            .args(["--port", "0", "--bind", "127.0.0.1", "--io-threads", "2"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
-        let mut log = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
-        let mut logged = log.by_ref().map(|line| line.expect("the log is text"));
-        let listening = logged.find(|line| line.contains("listening on 127.0.0.1")).expect("it listens");
-        let addr = listening.split_whitespace().find_map(|word| word.parse().ok()).expect("an address");
-        assert!(logged.any(|line| line.contains("Ready to accept connections")));
-        std::thread::spawn(move || log.for_each(drop));
-        Program { child, conn: Conn::open(addr), addr }
+        let process = program::Program::start(args);
+        let addr = process.addr;
+        Program { conn: process.connect(), addr, process }
     }
 
     fn ask(&mut self, line: &str) -> Value {
@@ -44,10 +32,8 @@ impl Program {
     }
 
     /// A field of INFO.
-    fn info(&mut self, name: &str) -> usize {
-        let text = self.ask("INFO").text();
-        let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        field.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    fn info(&self, name: &str) -> usize {
+        self.process.figure(name) as usize
     }
 
     /// Every figure kept is what a recount finds.
@@ -73,14 +59,6 @@ impl Program {
             refused += batch.filter(|_| is_error(&self.conn.reply(), OUT_OF_MEMORY)).count();
         }
         refused
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Nothing to kill and nothing to wait for when it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

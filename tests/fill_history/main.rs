@@ -20,6 +20,7 @@
 mod caller;
 mod facts;
 mod planted;
+#[path = "../support/program.rs"]
 mod program;
 mod puppet;
 mod record;

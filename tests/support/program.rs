@@ -23,9 +23,9 @@ impl Program {
             .spawn()
             .expect("the program runs");
         let mut log = BufReader::new(child.stdout.take().expect("standard output is piped")).lines();
-        let line = (log.by_ref().map_while(Result::ok))
-            .find(|line| line.contains("listening on 127.0.0.1"))
-            .expect("the program listens");
+        let mut lines = log.by_ref().map_while(Result::ok);
+        let line = lines.find(|line| line.contains("listening on 127.0.0.1")).expect("the program listens");
+        assert!(lines.any(|line| line.contains("Ready to accept connections")));
         let addr = line.trim_end().rsplit(' ').next().and_then(|addr| addr.parse().ok());
         // The log is read to its end, so that it never blocks the server.
         thread::spawn(move || log.for_each(drop));
@@ -36,9 +36,9 @@ impl Program {
         Conn::open(self.addr)
     }
 
-    /// A number of a section of INFO.
+    /// A number of INFO.
     pub fn figure(&self, name: &str) -> u64 {
-        let info = self.connect().say("INFO everything");
+        let info = self.connect().say("INFO all");
         let figure = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let figure = figure.unwrap_or_else(|| panic!("INFO has no {name}"));
         figure.trim().parse().unwrap_or_else(|_| panic!("{name} is no number: {figure}"))
