@@ -76,6 +76,18 @@ fn mixed(key: usize) -> usize {
 }
 
 #[test]
+fn figures_stay_true_where_keeping_what_eviction_needs_ends_or_begins_with_an_overwrite() {
+    let mut server = Program::start(&["--maxmemory", "1gb", "--enable-debug-command", "yes"]);
+    for limit in ["0", "1gb", "0"] {
+        server.ask("SET k before");
+        server.ask(&format!("CONFIG SET maxmemory {limit}"));
+        // As long as the other, so that nothing but the bytes changes.
+        server.ask("SET k behind");
+        server.expect_sound();
+    }
+}
+
+#[test]
 fn mixed_sizes_stay_within_the_limit_under_each_policy() {
     for policy in ["allkeys-s3fifo", "allkeys-lru", "allkeys-lfu", "allkeys-random"] {
         let mut program = Program::start(&[

@@ -178,8 +178,9 @@ impl View<'_> {
     pub(super) fn follow_eviction(&mut self) {
         let (rule, wall_ms) = (self.scope.rules.eviction, self.scope.now.wall_ms);
         let store = self.store();
-        if rule.is_some() || store.eviction().is_some() {
+        if store.eviction() != rule {
             store.set_eviction(rule, wall_ms);
+            self.note_size();
         }
     }
 
