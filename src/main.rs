@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use onefill::base::clock::Clock;
-use onefill::config::{Launch, Loaded, launch};
+use onefill::base::memory;
+use onefill::config::{Launch, Loaded, Settings, launch};
 use onefill::log::Log;
 use onefill::server::{Running, Server, Surroundings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,11 +15,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// jemalloc's options. Without `cache_oblivious:false` every segment of an arena would take a ninth page.
-/// Freed pages go back to the system from a thread of jemalloc's own, not from a worker, and within a second: at a
-/// limit on memory large values come and go, and within the usual ten their pages would add up to a 15th of it.
+/// Freed pages go back to the system from a thread of jemalloc's own, not from a worker.
 // SAFETY: the name is the one that jemalloc looks for, and a reference is laid out as its `const char *`.
 #[unsafe(export_name = "_rjem_malloc_conf")]
-pub static MALLOC_CONF: &[u8; 65] = b"cache_oblivious:false,background_thread:true,dirty_decay_ms:1000\0";
+pub static MALLOC_CONF: &[u8; 45] = b"cache_oblivious:false,background_thread:true\0";
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -50,11 +50,14 @@ fn serve(loaded: Loaded) -> io::Result<()> {
     loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.escape_debug()));
     raise_file_limit(loaded.settings.maxclients);
     let level = log.clone();
-    let surroundings = Surroundings {
-        clock: Clock::system(),
-        config_file: loaded.file,
-        apply: Box::new(move |settings| level.set_level(settings.loglevel)),
+    let apply = move |settings: &Settings| {
+        memory::keep_freed_ms(memory::freed_kept_ms(settings.maxmemory_bytes > 0));
+        level.set_level(settings.loglevel)
     };
+    // What CONFIG SET does to the process is done once for the settings of the start.
+    apply(&loaded.settings).map_err(io::Error::other)?;
+    let surroundings =
+        Surroundings { clock: Clock::system(), config_file: loaded.file, apply: Box::new(apply) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Heard from here on: who sees "Ready" may send one at once.
     let signals = runtime.block_on(async { Signals::listen() })?;
