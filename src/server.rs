@@ -98,7 +98,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
     let stop = stop.clone();
     Shared {
-        keyspace: Keyspace::new(settings.databases as usize, seed),
+        keyspace: Keyspace::new(settings.databases as usize, settings.maxmemory_bytes, seed),
         clients: Clients::default(),
         pubsub: PubSub::default(),
         tracking: Tracking::default(),

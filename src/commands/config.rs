@@ -130,6 +130,7 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     })?;
     // This very command may be one that the slow log wants now.
     ctx.meter.apply(&ctx.shared.settings.load(), ctx.shared.settings_version());
+    ctx.keys.spread(ctx.shared.settings.load().maxmemory_bytes);
     ctx.trim_tracked();
     for client in ctx.shared.evict_clients(&ctx.shared.settings.load(), ctx.keys.scope.counters) {
         if client.id == ctx.session.client.id {

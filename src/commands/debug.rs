@@ -211,6 +211,7 @@ fn recount(ctx: &mut Ctx<'_>) {
         ("flights", census.flights),
         ("waiters", census.waiters),
         ("answered", census.answered),
+        ("shards", census.shards),
     ];
     ctx.reply.map(figures.len() + 1);
     for (name, figure) in figures {

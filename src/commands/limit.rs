@@ -276,6 +276,12 @@ impl Ctx<'_> {
 }
 
 impl Bench<'_> {
+    /// Brings the number of shards closer to what suits the limit. True if there is more to do.
+    pub fn spread(&mut self) -> bool {
+        let limit_bytes = self.settings.maxmemory_bytes;
+        self.keys().spread(limit_bytes)
+    }
+
     /// Makes room in the background, for at most `ns`. True if there is more to do.
     pub fn make_room(&mut self, ns: u64) -> bool {
         let (shared, limit_bytes, now_ms) = (self.shared, self.settings.maxmemory_bytes, self.now.mono_ms);

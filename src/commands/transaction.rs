@@ -182,7 +182,7 @@ fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
         let positions = queued.row.key_positions(queued.words.len(), word);
         hashes.extend(positions.into_iter().map(|at| keyspace.hash(word(at))));
     }
-    ctx.keys.hold(hashes.into_iter());
+    ctx.keys.hold(hashes.iter().copied());
 }
 
 fn is_watch_touched(ctx: &mut Ctx<'_>) -> bool {

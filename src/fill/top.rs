@@ -64,6 +64,21 @@ impl Top {
         }
     }
 
+    /// Takes some keys out, chosen by their hashes.
+    pub fn split_off(&mut self, which: impl Fn(u64) -> bool) -> Top {
+        Top { saved: self.saved.extract_if(.., |one| which(one.hash)).collect(), epoch: self.epoch }
+    }
+
+    /// Takes in keys that are not here; of more than there is room for, those that saved the most stay.
+    pub fn join(&mut self, others: Top) {
+        self.heed(others.epoch.max(self.epoch));
+        if others.epoch == self.epoch {
+            self.saved.extend(others.saved);
+            self.saved.sort_by_key(|one| std::cmp::Reverse(one.fills));
+            self.saved.truncate(TOP_KEYS_PER_SHARD);
+        }
+    }
+
     /// What is known since the last reset, in no order.
     #[must_use]
     pub fn saved(&self, epoch: u64) -> &[Saved] {

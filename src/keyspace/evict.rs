@@ -5,9 +5,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::Keyspace;
 use super::keys::Keys;
 use super::view::View;
-use super::{Keyspace, shard_of};
 use crate::base::limits::{EVICT_COMPACT_ENTRIES, EVICT_ENTRIES_MAX, SHARDS, SWEEP_EXPIRED_FIRST};
 use crate::base::metrics::Held;
 use crate::storage::Size;
@@ -64,7 +64,7 @@ impl Keys<'_> {
     /// Evicts until `used` says that there is room, or `is_late` that the time is up: then it has evicted something.
     /// Begins with the shard of the key that wants room, unless it is smaller than others. No shard may be held.
     pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> Evicted {
-        let own = room.own.map(shard_of);
+        let own = room.own.map(|hash| self.keyspace.shard_of(hash));
         let mut hand = fastrand::usize(..SHARDS);
         let mut fruitless = 0;
         let mut is_own = true;
@@ -76,7 +76,7 @@ impl Keys<'_> {
                 return Evicted::Enough;
             }
             let is_short = is_packed || now.short_bytes(room.limit_bytes) > 0;
-            let mean = now.held_bytes as usize / SHARDS;
+            let mean = now.held_bytes as usize / self.keyspace.shards_in_use();
             let shard = match own.filter(|own| is_own && self.keyspace.held_bytes(*own) >= mean - mean / 16) {
                 Some(own) => own,
                 None => self.keyspace.next_large(&mut hand, if fruitless == 0 { mean } else { 0 }),
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn that_nothing_may_go_is_found_out_however_late_it_is() {
-        let keyspace = Keyspace::new(1, HashSeed(1, 2));
+        let keyspace = Keyspace::new(1, 0, HashSeed(1, 2));
         let rules = FillRules {
             wait_ms: 0,
             lease_ms: 0,

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use super::Keyspace;
 use super::effects::Effects;
 use super::fill::count_answer;
 use super::shard::Shard;
 use super::view::{Guard, Scope, View};
-use super::{Keyspace, shard_of};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::sync::MutexGuard;
@@ -23,7 +23,7 @@ pub struct Keys<'a> {
     pub scope: Scope<'a>,
     pub effects: &'a mut Effects,
     /// Shards held, ascending.
-    held: Vec<(usize, MutexGuard<'a, Shard>)>,
+    pub(super) held: Vec<(usize, MutexGuard<'a, Shard>)>,
 }
 
 impl<'a> Keys<'a> {
@@ -41,12 +41,22 @@ impl<'a> Keys<'a> {
     /// Locks the key's shard, unless it is held already, and shows the selected database.
     #[inline]
     pub fn view(&mut self, key: &Key<'_>) -> View<'_> {
-        self.view_shard(shard_of(key.hash), self.db)
+        self.view_hash(key.hash, self.db)
     }
 
     /// As `view`, for another database.
     pub fn view_in(&mut self, db: usize, key: &Key<'_>) -> View<'_> {
-        self.view_shard(shard_of(key.hash), db)
+        self.view_hash(key.hash, db)
+    }
+
+    #[inline]
+    fn view_hash(&mut self, hash: u64, db: usize) -> View<'_> {
+        let (keyspace, scope) = (self.keyspace, self.scope);
+        if !self.held.is_empty() {
+            return self.view_shard(keyspace.shard_of(hash), db);
+        }
+        let (index, shard) = keyspace.lock_of(hash);
+        View { shard: Guard::Own(shard), index, db, keyspace, scope, effects: self.effects }
     }
 
     /// A view of a shard by number.
@@ -69,21 +79,29 @@ impl<'a> Keys<'a> {
     }
 
     /// Locks the shards of all these hashes until `release`; does nothing if shards are held already.
-    pub fn hold(&mut self, hashes: impl Iterator<Item = u64>) {
-        if self.held.is_empty() {
-            let mut shards: Vec<usize> = hashes.map(shard_of).collect();
+    pub fn hold(&mut self, hashes: impl Iterator<Item = u64> + Clone) {
+        let keyspace = self.keyspace;
+        while self.held.is_empty() {
+            let moves = keyspace.routes.moves();
+            let mut shards: Vec<usize> = hashes.clone().map(|hash| keyspace.shard_of(hash)).collect();
+            if shards.is_empty() {
+                return;
+            }
             shards.sort_unstable();
             shards.dedup();
             self.hold_shards(shards.into_iter());
+            // A key's slice may have moved before the lock was ours.
+            if keyspace.routes.moves() != moves {
+                self.release();
+            }
         }
     }
 
     /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
     pub fn prefetch(&mut self, hashes: impl Iterator<Item = u64>) {
         let db = self.db;
-        Ahead::default().fetch(hashes, |hash, line, lines| {
-            self.view_shard(shard_of(hash), db).store().lines(hash, line, lines)
-        });
+        Ahead::default()
+            .fetch(hashes, |hash, line, lines| self.view_hash(hash, db).store().lines(hash, line, lines));
     }
 
     /// Locks every shard until `release`.
@@ -93,7 +111,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn hold_shards(&mut self, shards: impl Iterator<Item = usize>) {
+    pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize>) {
         let keyspace = self.keyspace;
         self.held.extend(shards.map(|shard| (shard, keyspace.lock(shard))));
     }
@@ -110,8 +128,9 @@ impl<'a> Keys<'a> {
         self.effects.answers.push((slot, answer));
     }
 
-    /// Visits every shard of a database in turn, under its lock.
+    /// Visits every shard of a database in turn, under its lock. No key moves to another shard meanwhile.
     pub fn each_shard(&mut self, db: usize, mut visit: impl FnMut(&mut View<'_>)) {
+        let _visit = self.keyspace.routes.visit();
         for index in 0..SHARDS {
             visit(&mut self.view_shard(index, db));
         }

@@ -14,6 +14,7 @@ mod notify;
 mod recount;
 mod scan;
 mod shard;
+mod spread;
 mod sweep;
 mod verbs;
 mod view;
@@ -45,6 +46,7 @@ use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
 use crate::storage::{Eviction, Store};
 use shard::Shard;
+use spread::Routes;
 
 /// The settings that the keyspace itself needs; copied out of the settings once per batch.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,7 @@ pub struct FillRules {
 #[derive(Debug)]
 pub struct Keyspace {
     stripes: Box<[Stripe]>,
+    routes: Routes,
     seed: HashSeed,
     /// The random number of this start, part of every token.
     boot: u64,
@@ -101,9 +104,9 @@ struct Stripe {
 }
 
 impl Keyspace {
-    /// An empty keyspace; starts the thread that frees what FLUSHALL and deletions of large values cast off.
+    /// An empty keyspace, divided as suits a limit on memory of so many bytes, 0 for none; starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
-    pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
+    pub fn new(databases: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
         let stripe = |index| Stripe {
             shard: Mutex::new(Shard::new(index, seed)),
             due_at: AtomicU64::new(u64::MAX),
@@ -126,6 +129,7 @@ impl Keyspace {
         });
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
+            routes: Routes::over(spread::shards_for(limit_bytes)),
             seed,
             boot: fastrand::u64(..),
             databases,
@@ -174,7 +178,7 @@ impl Keyspace {
     /// entries that the buckets name. A shard that is busy is left out.
     pub fn prefetch(&self, db: usize, hashes: impl Iterator<Item = u64>, ahead: &mut Ahead) {
         ahead.fetch(hashes, |hash, line, lines| {
-            let shard = self.stripes[shard_of(hash)].shard.try_lock();
+            let shard = self.stripes[self.shard_of(hash)].shard.try_lock();
             shard.is_some_and(|shard| shard.dbs.get(db).is_some_and(|db| db.store.lines(hash, line, lines)))
         });
     }
@@ -213,8 +217,8 @@ impl Keyspace {
     }
 }
 
-/// The shard of a hash: its top bits, which neither the table's place nor its tags use.
+/// The slice of a hash: its top bits, which neither the table's place nor its tags use.
 #[inline]
-fn shard_of(hash: u64) -> usize {
+fn slice_of(hash: u64) -> usize {
     (hash >> (64 - SHARDS.ilog2())) as usize
 }

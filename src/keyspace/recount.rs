@@ -17,12 +17,14 @@ pub struct Census {
     pub waiters: usize,
     /// Tokens kept so that a resend is recognised.
     pub answered: usize,
+    /// Shards that keys are spread over.
+    pub shards: usize,
 }
 
 impl Keys<'_> {
     /// Counts everything. A figure that others change meanwhile is right for some moment of the counting.
     pub fn recount(&mut self) -> Census {
-        let mut census = Census::default();
+        let mut census = Census { shards: self.keyspace.routes.count(), ..Census::default() };
         for index in 0..SHARDS {
             let view = self.view_shard(index, 0);
             census.answered += view.shard.answered.len();

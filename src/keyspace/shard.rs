@@ -104,6 +104,12 @@ impl Shard {
         self.serial
     }
 
+    /// Whether nothing is in it: no entry, no flight, no watcher, nothing remembered.
+    pub fn is_idle(&self) -> bool {
+        let is_idle = |db: &Db| db.store.is_empty() && db.flights.is_empty() && db.watchers.is_empty();
+        self.answered.is_empty() && self.dbs.iter().all(is_idle)
+    }
+
     pub fn file(&mut self, at: u64, what: Due) {
         self.deadlines.push(Reverse(Deadline { at, what }));
     }

@@ -482,6 +482,15 @@ impl View<'_> {
         }
     }
 
+    /// Puts in an entry that comes from another shard: nothing has happened to it, and nobody is told.
+    pub(super) fn receive(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
+        let wall_ms = self.scope.now.wall_ms;
+        self.follow_eviction();
+        self.store().put(wall_ms, key, value, meta);
+        self.note_expiry(meta.expire_at);
+        self.note_size();
+    }
+
     /// Takes an entry out, visible or not, and says what it was.
     pub(super) fn take_entry(&mut self, key: &Key<'_>) -> Option<Kind> {
         let found = self.store().find(key)?;

@@ -60,6 +60,21 @@ impl Watchers {
         }
     }
 
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the watchers of some keys out.
+    pub fn split_off(&mut self, which: impl Fn(&[u8]) -> bool) -> Watchers {
+        Watchers(self.0.extract_if(|key, _| which(key)).collect())
+    }
+
+    /// Takes in watchers of keys that nobody watches here.
+    pub fn join(&mut self, others: Watchers) {
+        self.0.extend(others.0);
+    }
+
     /// The watched keys.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.0.keys().map(AsRef::as_ref)

@@ -354,6 +354,9 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
             // Not at once: whoever writes makes room as well, and what is read and written comes first.
             next = next.min(worker.shared.clock.now().mono_ms + 1);
         }
+        if worker.at_bench(&mut Effects::default(), |bench| bench.spread()) {
+            next = 0;
+        }
         alarm.at.store(next, Relaxed);
         let wait_ms = next.saturating_sub(worker.shared.clock.now().mono_ms).min(SWEEP_PERIOD_MS);
         if wait_ms == 0 {

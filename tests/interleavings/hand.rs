@@ -20,7 +20,12 @@ pub const WORKERS: usize = 5;
 
 /// A server's inside.
 pub fn server() -> Arc<Shared> {
-    Arc::new(super::desk::server(Settings { io_threads: WORKERS as u32, ..Settings::default() }))
+    server_with(Settings::default())
+}
+
+/// A server's inside with these settings.
+pub fn server_with(settings: Settings) -> Arc<Shared> {
+    Arc::new(super::desk::server(Settings { io_threads: WORKERS as u32, ..settings }))
 }
 
 /// A worker and its only connection.
@@ -111,6 +116,16 @@ impl Worker {
             at_bench(&self.shared, self.number, |bench| {
                 bench.sweep(shard);
             });
+        }
+    }
+
+    /// Brings the number of shards to what suits the limit on memory, as it is now.
+    pub fn spread(&mut self) {
+        let mut is_more = true;
+        while is_more {
+            at_bench(&self.shared, self.number, |bench| is_more = bench.spread());
+            // Who is in the way must be given the time to go.
+            shuttle::thread::yield_now();
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `slots` | reply slots and post boxes by themselves |
 //! | `fills` | FILL on one key from several workers |
 //! | `holds` | commands that hold several shards |
+//! | `spread` | keys that move to other shards meanwhile |
 //!
 //!     cargo test --features shuttle --test interleavings
 //!     INTERLEAVINGS=20000 INTERLEAVINGS_SEED=7 cargo test …    # more schedules, from this seed
@@ -26,6 +27,7 @@ mod holds;
 #[allow(dead_code, reason = "this target uses a part of it")]
 mod resp;
 mod slots;
+mod spread;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::{AnswerKind, Known, Put, PutKind, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
-use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
 use crate::fill::flight::{Backoff, Failed};
 use crate::fill::{Outcome, ReplySlot, Token, Waiter};
@@ -172,7 +171,7 @@ impl View<'_> {
         self.scope.counters.add(Counter::FillPutsOk, 1);
         self.scope.counters.add(Counter::FillPutsLate, u64::from(late));
         // Remembering answers is a courtesy to resends; its memory is bounded like that of the flights.
-        if self.shard.answered.len() < self.scope.rules.flights / SHARDS * 2 + 64 {
+        if self.shard.answered.len() < self.scope.rules.flights / self.keyspace.shards_in_use() * 2 + 64 {
             let until = now.saturating_add(u64::from(lease_ms) * 2);
             let answered = Answered { kind, key_hash: key.hash, db: self.db, until };
             self.shard.answered.insert(token.serial, answered);
