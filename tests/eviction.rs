@@ -75,6 +75,20 @@ fn mixed(key: usize) -> usize {
     }
 }
 
+/// Room for what a client says that it will send is not what it has sent.
+#[test]
+fn announced_large_value_drives_nothing_out_before_it_is_there() {
+    let mut server = Program::start(&["--maxmemory", "8mb"]);
+    server.fill(0..1_000, |_| 1_000, &[]);
+    let mut sender = server.process.connect();
+    sender.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$100000000\r\n");
+    sender.send_raw(&vec![b'x'; MIB]);
+    wait_until("there is room for more", || server.info("mem_not_counted_for_evict") > 16 * MIB);
+    // Asks the allocator anew, and evicts where that is too much.
+    server.fill(1_000..2_000, |_| 1_000, &[]);
+    assert_eq!((server.info("evicted_keys"), server.ask("DBSIZE")), (0, Value::Int(2_000)));
+}
+
 #[test]
 fn figures_stay_true_where_keeping_what_eviction_needs_ends_or_begins_with_an_overwrite() {
     let mut server = Program::start(&["--maxmemory", "1gb", "--enable-debug-command", "yes"]);

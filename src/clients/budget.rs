@@ -14,13 +14,20 @@ const WATCHED_BYTES: usize = 96;
 const SUBSCRIBED_BYTES: usize = 64;
 
 impl Client {
+    /// Bytes of requests and replies that wait in its buffers, and of room there.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        let seen = &self.seen;
+        let buffers = [&seen.query_bytes, &seen.query_free_bytes, &seen.reply_bytes];
+        buffers.iter().map(|bytes| bytes.load(Relaxed)).sum()
+    }
+
     /// What the connection holds: requests and replies that wait, queued commands, what it watches and subscribes
     /// to. Names of keys and channels are not among it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let seen = &self.seen;
-        let buffers = [&seen.query_bytes, &seen.reply_bytes, &seen.multi_bytes];
-        let buffers: usize = buffers.iter().map(|bytes| bytes.load(Relaxed)).sum();
+        let buffers = self.buffer_bytes() + seen.multi_bytes.load(Relaxed);
         let names = self.subscriptions().iter().sum::<usize>() + seen.prefixes.load(Relaxed);
         size_of::<Client>() + buffers + seen.watched.load(Relaxed) * WATCHED_BYTES + names * SUBSCRIBED_BYTES
     }

@@ -60,7 +60,9 @@ pub struct Seen {
     pub tracking: AtomicUsize,
     /// The client that its invalidations go to; 0 for none.
     pub redirect: AtomicU64,
+    /// Bytes of a request that is not whole yet, and of the room made for the rest of it.
     pub query_bytes: AtomicUsize,
+    pub query_free_bytes: AtomicUsize,
     pub reply_bytes: AtomicUsize,
     pub input_bytes: AtomicU64,
     pub output_bytes: AtomicU64,

@@ -20,13 +20,14 @@ pub fn describe(client: &Client, mono_ms: u64) -> String {
     let command =
         table::all().nth(seen.last_command.load(Relaxed)).map_or("NULL", |row| row.full_name.as_str());
     let multi_bytes = seen.multi_bytes.load(Relaxed);
-    let (query, reply) = (seen.query_bytes.load(Relaxed), seen.reply_bytes.load(Relaxed));
+    let [query, free, reply] =
+        [&seen.query_bytes, &seen.query_free_bytes, &seen.reply_bytes].map(|bytes| bytes.load(Relaxed));
     let mut line = String::with_capacity(400);
     // Writing to a string cannot fail.
     let _ = writeln!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
-         multi={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 \
+         multi={} qbuf={query} qbuf-free={free} argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 \
          omem={reply} tot-mem={} events=r cmd={command} user=default redir={redirect} resp={} lib-name={} \
          lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,

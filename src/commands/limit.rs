@@ -193,11 +193,7 @@ impl Shared {
     /// Bytes of requests and replies that wait in clients' buffers: they do not count against the limit.
     #[must_use]
     pub fn client_buffer_bytes(&self) -> u64 {
-        let buffers = self.clients.list();
-        let bytes = buffers
-            .iter()
-            .map(|client| client.seen.query_bytes.load(Relaxed) + client.seen.reply_bytes.load(Relaxed));
-        bytes.sum::<usize>() as u64
+        self.clients.list().iter().map(|client| client.buffer_bytes()).sum::<usize>() as u64
     }
 
     /// For how long more was used than may be: all times before this one, and this one, ms.

@@ -150,11 +150,7 @@ impl Use {
         let shared = ctx.shared;
         let total = allocator.allocated;
         let peak = shared.peak_memory_bytes.fetch_max(total, Relaxed).max(total) as u64;
-        let seen = |client: &Client| {
-            client.seen.query_bytes.load(Relaxed)
-                + client.seen.reply_bytes.load(Relaxed)
-                + size_of::<Client>()
-        };
+        let seen = |client: &Client| client.buffer_bytes() + size_of::<Client>();
         let clients = shared.clients.list().iter().map(|client| seen(client)).sum::<usize>() as u64;
         let (total, startup) = (total as u64, shared.startup_memory_bytes as u64);
         let overhead = (startup + clients).min(total);

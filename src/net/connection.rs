@@ -205,7 +205,7 @@ impl Connection {
             let missing = self.parser.missing_bytes();
             let read = ready!(self.partial.poll_read(&mut self.stream, missing, cx)).map_err(End::Socket)?;
             // Counted before it runs, after which it is gone.
-            self.session.client.seen.query_bytes.store(self.partial.len(), Relaxed);
+            self.publish_query();
             self.note_held(&worker, &worker.settings())?;
             self.run_partial(batch, effects);
             read
@@ -501,7 +501,13 @@ impl Connection {
         self.session.publish();
         let seen = &self.session.client.seen;
         add(&seen.input_bytes, read);
+        self.publish_query();
+    }
+
+    fn publish_query(&self) {
+        let seen = &self.session.client.seen;
         seen.query_bytes.store(self.partial.len(), Relaxed);
+        seen.query_free_bytes.store(self.partial.free(), Relaxed);
     }
 
     /// Authenticated, or in no need of it.

@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt;
 use super::stream::Stream;
 use crate::base::limits::{PARTIAL_ROOM_BYTES_MIN, READ_BYTES};
 
-/// Who has sent this much of a request is believed to send more.
-const TRUSTED_BYTES: usize = 1024 * 1024;
+/// How many times as much as has arrived room is made for. It is address space until something is written there.
+const TRUST: usize = 128;
 
 /// The bytes so far.
 #[derive(Debug, Default)]
@@ -24,6 +24,12 @@ impl Partial {
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Bytes of room for what is still to come.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.0.capacity() - self.0.len()
     }
 
     #[must_use]
@@ -88,8 +94,7 @@ impl Partial {
 }
 
 /// Bytes to make room for: what is missing, but no more than a multiple of what has arrived, whatever a client
-/// announces. Who has sent a little may be copied a few times, who has sent much once more at most.
+/// announces. What a read brings is a few dozen KiB, so values up to some MiB are copied no further than that.
 fn room(len: usize, missing: usize) -> usize {
-    let trust = if len < TRUSTED_BYTES { 4 } else { 64 };
-    missing.clamp(PARTIAL_ROOM_BYTES_MIN, (len * trust).max(READ_BYTES))
+    missing.clamp(PARTIAL_ROOM_BYTES_MIN, (len * TRUST).max(READ_BYTES))
 }
