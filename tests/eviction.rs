@@ -36,6 +36,11 @@ impl Program {
         self.process.figure(name) as usize
     }
 
+    /// What counts against the limit.
+    fn counted(&self) -> usize {
+        self.info("used_memory") - self.info("mem_not_counted_for_evict")
+    }
+
     /// Every figure kept is what a recount finds.
     #[track_caller]
     fn expect_sound(&mut self) {
@@ -131,6 +136,48 @@ fn mixed_sizes_stay_within_the_limit_under_each_policy() {
         });
         program.expect_sound();
     }
+}
+
+/// Each of them takes the room of thousands: more than one command evicts in its time.
+#[test]
+fn large_values_wait_until_small_ones_have_gone() {
+    let mut program = Program::start(&["--maxmemory", "30mb"]);
+    program.fill(0..200_000, |_| 100, &[]);
+    let value = vec![b'x'; MIB];
+    let mut most = 0;
+    for number in 0..15 {
+        let name = format!("large:{number}");
+        for half in ["SET", "APPEND"] {
+            program.conn.send(&[half.as_bytes(), name.as_bytes(), &value[..MIB / 2]]);
+            assert!(!matches!(program.conn.reply(), Value::Error(_)));
+            most = most.max(program.counted());
+        }
+    }
+    assert!(most < 34 * MIB, "{most}");
+    assert!(program.info("evicted_keys") > 10_000);
+}
+
+#[test]
+fn request_of_many_values_goes_above_the_limit_by_one_of_them() {
+    let mut program = Program::start(&["--maxmemory", "30mb"]);
+    program.fill(0..200_000, |_| 100, &[]);
+    let value = vec![b'x'; MIB];
+    let mut mset = vec![b"MSET".to_vec()];
+    for number in 0..8 {
+        mset.extend([format!("large:{number}").into_bytes(), value.clone()]);
+    }
+    program.conn.send(&mset);
+    assert_eq!(program.conn.reply().text(), "OK");
+    let used = program.counted();
+    assert!(used < 34 * MIB, "{used}");
+    program.ask("MULTI");
+    for number in 8..16 {
+        program.conn.send(&[b"SET", format!("large:{number}").as_bytes(), &value[..]]);
+        assert_eq!(program.conn.reply().text(), "QUEUED");
+    }
+    assert_eq!(program.ask("EXEC").array().len(), 8);
+    let used = program.counted();
+    assert!(used < 34 * MIB, "{used}");
 }
 
 #[test]

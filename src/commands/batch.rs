@@ -231,6 +231,7 @@ impl Batch {
             in_transaction: false,
             meter: bench.meter,
             alike_follows: self.alike_follows(index),
+            lacks_room: false,
         };
         if request.row.is_none() && is_foreign_protocol(args.word(0)) {
             ctx.shared.note_foreign(&ctx.session.client, ctx.now.mono_ms);
@@ -299,8 +300,9 @@ impl Ctx<'_> {
                 return Err(error);
             }
         };
-        if self.is_paused(row) {
+        if self.lacks_room || self.is_paused(row) {
             self.session.is_paused = true;
+            self.session.lacks_room = self.lacks_room;
             return Ok(());
         }
         match &mut self.session.transaction {

@@ -29,6 +29,8 @@ pub struct Ctx<'a> {
     pub meter: &'a mut Meter,
     /// The request behind this one is of the same, quick command.
     pub alike_follows: bool,
+    /// It has to wait until there is room for what it writes.
+    pub lacks_room: bool,
 }
 
 impl Ctx<'_> {

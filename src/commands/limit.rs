@@ -1,10 +1,10 @@
-//! `maxmemory`: what counts against it, who makes room before a write, who is refused.
+//! `maxmemory`: what counts against it, who makes room before a write, who waits for it, who is refused.
 //!
 //! The allocator is asked now and then; in between, what the stores took since is added to its figure. Buffers
 //! of clients are left out: they have limits of their own, and no slow reader may drive entries out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,9 @@ use crate::keyspace::{Evicted, Room, Used};
 use crate::storage::eviction::LfuRule;
 use crate::storage::{Eviction, Order};
 
+/// Part of the limit by which more may be used before a write waits: freed blocks that are not given back yet.
+const ABOVE_SHARE: u64 = 256;
+
 /// The allocator's last figure.
 #[derive(Debug, Default)]
 pub struct MemoryLimit {
@@ -39,6 +42,10 @@ pub struct MemoryLimit {
     exceeded_ms: AtomicU64,
     /// The longest time that a command spent on making room, nanoseconds.
     longest_ns: AtomicU64,
+    /// The background found nothing more to evict: no use in waiting for it.
+    is_exhausted: AtomicBool,
+    /// What the background makes free beside, for requests that wait for that.
+    ahead_bytes: AtomicU64,
 }
 
 impl MemoryLimit {
@@ -241,11 +248,14 @@ impl Ctx<'_> {
         }
     }
 
+    /// Evicts for as long as a command may; what is not enough by then makes it wait for the background.
     fn make_room(&mut self, row: &Row, args: &Args<'_>) -> Result<(), CommandError> {
         let (shared, limit_bytes) = (self.shared, self.settings.maxmemory_bytes);
         shared.sample_memory(self.now.mono_ms);
         let used = shared.memory_used();
-        if used.used_bytes <= limit_bytes {
+        let ahead_bytes = self.bytes_ahead(row, args).min(used.held_bytes / 2);
+        let wanted_bytes = limit_bytes.saturating_sub(ahead_bytes);
+        if used.used_bytes <= wanted_bytes {
             return Ok(());
         }
         if self.keys.scope.rules.eviction.is_none() {
@@ -257,16 +267,44 @@ impl Ctx<'_> {
             return Err(CommandError::OutOfMemory);
         }
         let key = (row.first_key > 0 && row.first_key < args.words()).then(|| args.word(row.first_key));
-        let room = Room { limit_bytes, own: key.map(|key| shared.keyspace.hash(key)), is_thorough: false };
+        let room = Room {
+            limit_bytes: wanted_bytes,
+            own: key.map(|key| shared.keyspace.hash(key)),
+            is_thorough: false,
+        };
         // What is begun by then is done within the time.
         let evict_ns = evict_ns(self.settings.maxmemory_eviction_tenacity) / 4 * 3;
         let begun = shared.clock.reading();
         let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > evict_ns;
         let ended = self.keys.make_room(room, || shared.memory_used(), is_late);
         shared.limit.note_longest(shared.clock.ns_between(begun, shared.clock.reading()));
-        match ended {
-            Evicted::Nothing => Err(CommandError::OutOfMemory),
-            Evicted::Enough | Evicted::Some => Ok(()),
+        let used_bytes = shared.memory_used().used_bytes;
+        if ended == Evicted::Nothing {
+            return if used_bytes > limit_bytes { Err(CommandError::OutOfMemory) } else { Ok(()) };
+        }
+        // Were it let in all the same, large values would come faster than small ones go.
+        let is_above = used_bytes > wanted_bytes + limit_bytes / ABOVE_SHARE;
+        self.lacks_room = is_above && !shared.limit.is_exhausted.load(Relaxed);
+        if self.lacks_room {
+            // A quarter more, for what others write before it is this one's turn again.
+            shared.limit.ahead_bytes.fetch_max(ahead_bytes / 4 * 5, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What must be free before a request so that it goes above the limit by one value at most: all it brings but
+    /// the largest. Cost: a look at each word, where it names several keys.
+    fn bytes_ahead(&self, row: &Row, args: &Args<'_>) -> u64 {
+        let lens = |lens: &mut dyn Iterator<Item = usize>| {
+            let (sum, most) = lens.fold((0, 0), |(sum, most), len| (sum + len, most.max(len)));
+            (sum - most) as u64
+        };
+        match &self.session.transaction {
+            Some(queue) if row.spec.name == "exec" => {
+                lens(&mut queue.queued.iter().map(|queued| queued.buffer.len()))
+            }
+            None if row.names_several_keys => lens(&mut (0..args.words()).map(|at| args.word(at).len())),
+            _ => 0,
         }
     }
 }
@@ -286,14 +324,19 @@ impl Bench<'_> {
             return false;
         }
         shared.sample_memory(now_ms);
-        let room = Room { limit_bytes, own: None, is_thorough: true };
+        let wanted_bytes = limit_bytes.saturating_sub(shared.limit.ahead_bytes.load(Relaxed));
+        let room = Room { limit_bytes: wanted_bytes, own: None, is_thorough: true };
         let begun = shared.clock.reading();
         let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > ns;
-        let ended = match shared.memory_used().used_bytes > limit_bytes {
+        let ended = match shared.memory_used().used_bytes > wanted_bytes {
             true => self.keys().make_room(room, || shared.memory_used(), is_late),
             false => Evicted::Enough,
         };
         shared.note_exceeded(shared.memory_used().used_bytes > limit_bytes, now_ms);
+        shared.limit.is_exhausted.store(ended == Evicted::Nothing, Relaxed);
+        if ended != Evicted::Some {
+            shared.limit.ahead_bytes.store(0, Relaxed);
+        }
         ended == Evicted::Some
     }
 }

@@ -32,8 +32,10 @@ pub struct Session {
     pub closes: bool,
     /// The last command that was admitted, for CLIENT LIST.
     pub last_command: Option<&'static Row>,
-    /// CLIENT PAUSE put a request off: it and what follows is run when the pause is over.
+    /// A request was put off by CLIENT PAUSE or for want of memory: it and what follows is run when that is over.
     pub is_paused: bool,
+    /// What put it off is that it has to wait for room below `maxmemory`.
+    pub lacks_room: bool,
     pub slots: Slots,
     pub leases: Leases,
 }
@@ -150,6 +152,7 @@ impl Session {
             closes: false,
             last_command: None,
             is_paused: false,
+            lacks_room: false,
             slots: Slots::default(),
             leases: Leases::default(),
         }

@@ -155,6 +155,10 @@ impl Connection {
             }
             self.publishes = false;
             if self.session.is_paused {
+                if std::mem::take(&mut self.session.lacks_room) {
+                    self.worker.wait_for_room(self.session.client.id, cx.waker());
+                    return Poll::Pending;
+                }
                 if self.finishes {
                     self.session.closes = true;
                 } else if self.worker.waits_for_pause(self.session.client.id, cx.waker()) {
@@ -214,7 +218,7 @@ impl Connection {
         Poll::Ready(self.check_limits().map(|()| read))
     }
 
-    /// The pause is over: runs what it put off.
+    /// The pause is over, or there is room: runs what was put off.
     fn resume(&mut self) -> Result<(), End> {
         self.session.is_paused = false;
         let worker = self.worker.clone();
@@ -269,8 +273,8 @@ impl Connection {
         }
     }
 
-    /// Runs the requests that were cut out of a buffer. Returns where the first one begins that CLIENT PAUSE
-    /// put off, if there is one: it and what follows is cut again when the pause is over.
+    /// Runs the requests that were cut out of a buffer. Returns where the first one begins that was put off, if
+    /// there is one: it and what follows is cut again when its time has come.
     fn run_cut(
         &mut self,
         buffer: &[u8],
@@ -296,7 +300,7 @@ impl Connection {
         None
     }
 
-    /// Runs a batch. Returns the index of the request that CLIENT PAUSE put off, if there is one.
+    /// Runs a batch. Returns the index of the request that was put off, if there is one.
     fn run_batch(&mut self, buffer: &[u8], batch: &Batch, bench: &mut Bench<'_>) -> Option<usize> {
         let mut paused = None;
         bench.meter.start();
@@ -570,7 +574,7 @@ impl Connection {
     fn leave(mut self, is_done: bool) {
         let worker = self.worker.clone();
         worker.shared.clients.remove(&self.session.client);
-        worker.forget_paused(self.session.client.id);
+        worker.forget_waiting(self.session.client.id);
         let slots = self.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
         if !is_done {

@@ -85,6 +85,8 @@ pub(super) struct Worker {
     number: usize,
     /// Connections that wait for the end of CLIENT PAUSE, by client.
     paused: RefCell<HashMap<u64, Waker>>,
+    /// Connections that wait for room below `maxmemory`, by client.
+    roomless: RefCell<HashMap<u64, Waker>>,
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
@@ -159,6 +161,7 @@ fn run(
         alarms,
         number,
         paused: RefCell::default(),
+        roomless: RefCell::default(),
         outbox: RefCell::default(),
         outbox_filled: Notify::new(),
         post: Post::default(),
@@ -195,9 +198,16 @@ impl Worker {
         true
     }
 
+    /// Wakes the connection when the background has made room, or found that it can make none.
+    pub fn wait_for_room(&self, client: u64, waker: &Waker) {
+        self.roomless.borrow_mut().insert(client, waker.clone());
+        self.alarms[self.number].wake_by(0);
+    }
+
     /// A connection waits no longer.
-    pub fn forget_paused(&self, client: u64) {
+    pub fn forget_waiting(&self, client: u64) {
         self.paused.borrow_mut().remove(&client);
+        self.roomless.borrow_mut().remove(&client);
     }
 
     /// Wakes the connections that wait for the end of the pause, once it is there. Returns when it will be,
@@ -351,8 +361,12 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
         let paused = worker.wake_paused().unwrap_or(u64::MAX);
         let mut next = sweep_shards(&worker, number).await.min(paused);
         if worker.at_bench(&mut Effects::default(), |bench| bench.make_room(EVICT_SLICE_NS)) {
-            // Not at once: whoever writes makes room as well, and what is read and written comes first.
-            next = next.min(worker.shared.clock.now().mono_ms + 1);
+            // Not at once, unless somebody waits for it: whoever writes makes room as well, and what is read and
+            // written comes first.
+            let pause_ms = u64::from(worker.roomless.borrow().is_empty());
+            next = next.min(worker.shared.clock.now().mono_ms + pause_ms);
+        } else {
+            worker.roomless.borrow_mut().drain().for_each(|(_, waker)| waker.wake());
         }
         if worker.at_bench(&mut Effects::default(), |bench| bench.spread()) {
             next = 0;
