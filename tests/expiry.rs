@@ -232,6 +232,39 @@ fn million_moves_of_one_deadline_cost_no_memory() {
     assert_eq!(conn.say("PTTL k"), (1_900_000_000 - MOVES + 1).to_string());
 }
 
+/// What a deadline costs is free again soon after it was taken away, however far off it was.
+#[test]
+fn deadlines_that_were_taken_away_cost_no_memory() {
+    const KEYS: usize = 25_000;
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let all = |conn: &mut Conn, line: &dyn Fn(usize) -> String| {
+        for first in (0..KEYS).step_by(500) {
+            conn.pipeline(&(first..first + 500).map(line).collect::<Vec<_>>());
+            (0..500).for_each(|_| drop(conn.reply()));
+        }
+    };
+    let records_bytes = |conn: &mut Conn| -> usize {
+        let stats = conn.say("MEMORY STATS");
+        let figure =
+            stats.split("overhead.hashtable.expires ").nth(1).and_then(|rest| rest.split(' ').next());
+        figure.and_then(|figure| figure.parse().ok()).expect("a figure of database 0")
+    };
+    // A database without keys would not be among the figures.
+    conn.say("SET stays v");
+    for way in ["PERSIST key:", "DEL key:", "SET key:"] {
+        all(&mut conn, &|number| format!("SET key:{number} v EX {}", 86_400 + number % 500));
+        let before = records_bytes(&mut conn);
+        assert!(before > KEYS * 5, "{way}: {before}");
+        let tail = if way.starts_with("SET") { " v" } else { "" };
+        all(&mut conn, &|number| format!("{way}{number}{tail}"));
+        wait_until("the records are dropped", || {
+            server.advance_ms(100);
+            records_bytes(&mut conn) < before / 10
+        });
+    }
+}
+
 #[test]
 fn wall_clock_set_back_keeps_entries_and_set_forward_ends_them() {
     const HOUR_MS: i64 = 3_600_000;

@@ -307,7 +307,7 @@ impl Store {
 
     /// The next record of an entry that may be due, for `find_record`.
     pub fn sweep_pop(&mut self, now_ms: i64) -> Option<u32> {
-        if self.wheel.is_ahead_of(now_ms) {
+        if self.wheel.is_ahead_of(now_ms) || self.wheel.is_bloated(self.expiring) {
             self.rebuild_wheel(now_ms);
         }
         self.wheel.pop(now_ms)
