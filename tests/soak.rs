@@ -1,7 +1,7 @@
-//! Everything at once for a while: expiry, fills, large values, connections that come and go, CONFIG SET; then the
-//! server is counted anew, and nothing may differ from what it believes, and nothing may be left.
+//! Everything at once for a while: expiry, eviction, fills, large values, connections that come and go, CONFIG SET;
+//! then the server is counted anew, and nothing may differ from what it believes, and nothing may be left.
 //!
-//! `SOAK_SECONDS` is the length of each run: 10 by default, 600 for the long form. The seed is printed.
+//! `SOAK_SECONDS` is the length of each run: 30 by default, 600 for the long form. The seed is printed.
 
 mod support;
 
@@ -15,20 +15,30 @@ use onefill::config::DebugAccess;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Conn, EPOCH_MS, PATIENCE, TestServer, Value, wait_until};
 
+/// As in the program: used_memory is this allocator's figure.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Keys that all threads meet on.
 const KEYS: u64 = 3_000;
 /// Connections at a time from which on no more are opened for a while.
 const CONNECTIONS_MAX: usize = 500;
 /// The longest TTL, idle time or grace given, ms.
 const TTL_MS_MAX: u64 = 1_500;
+/// Keys without an end, by which memory runs short.
+const CROWD_KEYS: u32 = 60_000;
+/// `maxmemory` at the end, beyond what the server takes when it is empty, bytes.
+const ROOM_BYTES: i64 = 16 << 20;
 /// Requests in one portion.
 const PORTION: usize = 50;
+/// What may be resident beside the limit and a fiftieth of it, bytes.
+const RESIDENT_BYTES: i64 = 32 << 20;
 /// What may be allocated beside what a recount finds: buffers, tables of flights that keep their size, bytes.
 const SLACK_BYTES: i64 = 4 << 20;
 
 fn soak_time() -> Duration {
     let seconds = std::env::var("SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(10))
+    Duration::from_secs(seconds.unwrap_or(30))
 }
 
 /// What DEBUG RECOUNT says.
@@ -69,15 +79,30 @@ impl Census {
     }
 }
 
+fn figure(conn: &mut Conn, name: &str) -> i64 {
+    let info = conn.say("INFO all");
+    let figure = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    figure.and_then(|figure| figure.parse().ok()).unwrap_or_else(|| panic!("no figure {name}"))
+}
+
 fn used_memory(conn: &mut Conn) -> i64 {
-    let info = conn.say("INFO memory");
-    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    used.and_then(|figure| figure.parse().ok()).expect("a figure")
+    figure(conn, "used_memory")
+}
+
+/// Ends the run with a limit like that at its beginning: it is kept to, and keys have gone for it.
+#[track_caller]
+fn expect_within(conn: &mut Conn, limit: i64) {
+    assert_eq!(conn.say(&format!("CONFIG SET maxmemory {limit} maxmemory-policy allkeys-s3fifo")), "OK");
+    wait_until("the limit is kept to", || {
+        figure(conn, "used_memory") - figure(conn, "mem_not_counted_for_evict") <= limit
+    });
+    assert!(figure(conn, "evicted_keys") > 0, "memory ran short");
 }
 
 /// Runs all workers beside each other until `until`, and `disturb` with them.
 fn run(addr: SocketAddr, seed: u64, disturb: impl Fn(&AtomicBool) + Send + Sync) {
-    let workers: [fn(SocketAddr, &mut fastrand::Rng); 6] = [write, write, fill, large, churn, configure];
+    let workers: [fn(SocketAddr, &mut fastrand::Rng); 8] =
+        [write, write, crowd, fill, large, churn, configure, limit];
     let over = AtomicBool::new(false);
     let until = Instant::now() + soak_time();
     eprintln!("seed {seed}");
@@ -116,6 +141,46 @@ fn write(addr: SocketAddr, random: &mut fastrand::Rng) {
     }
 }
 
+/// Writes more than fits.
+fn crowd(addr: SocketAddr, random: &mut fastrand::Rng) {
+    let mut conn = Conn::open(addr);
+    for _ in 0..20 {
+        let mut line =
+            || format!("SET crowd{} x{}", random.u32(..CROWD_KEYS), "c".repeat(random.usize(..1_500)));
+        let lines: Vec<String> = (0..PORTION).map(|_| line()).collect();
+        conn.pipeline(&lines);
+        lines.iter().for_each(|_| drop(conn.reply()));
+    }
+}
+
+/// Moves the limit, and what goes for it, `noeviction` included.
+fn limit(addr: SocketAddr, random: &mut fastrand::Rng) {
+    const POLICIES: [&str; 9] = [
+        "allkeys-s3fifo",
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+        "noeviction",
+    ];
+    let mut conn = Conn::open(addr);
+    let used = used_memory(&mut conn);
+    let limit = used - random.i64(0..ROOM_BYTES / 4);
+    let policy = POLICIES[random.usize(..POLICIES.len())];
+    let samples = random.u8(1..20);
+    let line = format!("CONFIG SET maxmemory {limit} maxmemory-policy {policy} maxmemory-samples {samples}");
+    assert_eq!(conn.say(&line), "OK", "{line}");
+    for _ in 0..20 {
+        figure(&mut conn, "evicted_keys");
+    }
+    let line = format!("CONFIG SET maxmemory {}", used + ROOM_BYTES / 2);
+    assert_eq!(conn.say(&line), "OK", "{line}");
+    Census::take(&mut conn).expect_sound();
+}
+
 fn line(random: &mut fastrand::Rng) -> String {
     let (key, other, ttl) = (key(random), key(random), ttl(random));
     let value = "v".repeat(random.usize(..300));
@@ -152,7 +217,7 @@ fn fill(addr: SocketAddr, random: &mut fastrand::Rng) {
             _ => format!("FILL.PUT {key} {token} value PX {ttl} GRACE 300 JITTER 10"),
         };
         let reply = conn.say(&line);
-        assert!(["OK", "VOID"].contains(&reply.as_str()), "{line}: {reply}");
+        assert!(["OK", "VOID"].contains(&reply.as_str()) || reply.starts_with("OOM "), "{line}: {reply}");
     }
 }
 
@@ -246,6 +311,7 @@ fn program_that_is_stopped_and_continued_is_sound_and_leaves_nothing() {
     let program = Program::start();
     let mut conn = Conn::open(program.addr);
     let before = used_memory(&mut conn) - Census::take(&mut conn).get("bytes");
+    let limit = before + ROOM_BYTES;
     run(program.addr, fastrand::u64(..1 << 32), |over| {
         while !over.load(Relaxed) {
             // The stops are the disturbance itself, nothing is waited for.
@@ -255,11 +321,16 @@ fn program_that_is_stopped_and_continued_is_sound_and_leaves_nothing() {
             program.signal(Signal::CONT);
         }
     });
+    expect_within(&mut conn, limit);
+    wait_until("what went is given back", || {
+        figure(&mut conn, "used_memory_rss") <= limit + limit / 50 + RESIDENT_BYTES
+    });
     let census = Census::until_quiet(&mut conn, || ());
     census.expect_sound();
     assert_eq!(conn.say("DBSIZE"), census.get("entries").to_string());
     let beside = used_memory(&mut conn) - census.get("bytes") - before;
     assert!(beside.abs() < SLACK_BYTES, "{beside} bytes beside what a recount finds");
+    assert_eq!(conn.say("CONFIG SET maxmemory 0"), "OK");
     assert_eq!(conn.say("FLUSHALL"), "OK");
     wait_until("what was flushed is freed", || {
         conn.say("INFO memory").contains("lazyfree_pending_objects:0\r\n")
@@ -274,6 +345,8 @@ fn program_that_is_stopped_and_continued_is_sound_and_leaves_nothing() {
 fn server_whose_clock_jumps_is_sound_and_leaves_nothing() {
     const HOUR_MS: i64 = 3_600_000;
     let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+    let mut conn = server.connect();
+    let limit = used_memory(&mut conn) + ROOM_BYTES;
     run(server.addr(), fastrand::u64(..1 << 32), |over| {
         while !over.load(Relaxed) {
             for _ in 0..100 {
@@ -284,7 +357,7 @@ fn server_whose_clock_jumps_is_sound_and_leaves_nothing() {
         }
     });
     server.jump_wall_to_ms(EPOCH_MS + 3 * HOUR_MS);
-    let mut conn = server.connect();
+    expect_within(&mut conn, limit);
     let census = Census::until_quiet(&mut conn, || server.advance_ms(10_000));
     census.expect_sound();
     assert_eq!(conn.say("DBSIZE"), census.get("entries").to_string());
