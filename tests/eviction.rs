@@ -175,6 +175,9 @@ fn request_of_many_values_goes_above_the_limit_by_one_of_them() {
         program.conn.send(&[b"SET", format!("large:{number}").as_bytes(), &value[..]]);
         assert_eq!(program.conn.reply().text(), "QUEUED");
     }
+    // It is its client's, and drives nothing out.
+    let queued = program.info("mem_not_counted_for_evict");
+    assert!(queued >= 8 * MIB, "{queued}");
     assert_eq!(program.ask("EXEC").array().len(), 8);
     let used = program.counted();
     assert!(used < 34 * MIB, "{used}");

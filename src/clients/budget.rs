@@ -14,11 +14,11 @@ const WATCHED_BYTES: usize = 96;
 const SUBSCRIBED_BYTES: usize = 64;
 
 impl Client {
-    /// Bytes of requests and replies that wait in its buffers, and of room there.
+    /// Bytes of requests and replies that wait in its buffers, of room there, and of what it has queued in MULTI.
     #[must_use]
     pub fn buffer_bytes(&self) -> usize {
         let seen = &self.seen;
-        let buffers = [&seen.query_bytes, &seen.query_free_bytes, &seen.reply_bytes];
+        let buffers = [&seen.query_bytes, &seen.query_free_bytes, &seen.reply_bytes, &seen.multi_bytes];
         buffers.iter().map(|bytes| bytes.load(Relaxed)).sum()
     }
 
@@ -27,9 +27,11 @@ impl Client {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let seen = &self.seen;
-        let buffers = self.buffer_bytes() + seen.multi_bytes.load(Relaxed);
         let names = self.subscriptions().iter().sum::<usize>() + seen.prefixes.load(Relaxed);
-        size_of::<Client>() + buffers + seen.watched.load(Relaxed) * WATCHED_BYTES + names * SUBSCRIBED_BYTES
+        size_of::<Client>()
+            + self.buffer_bytes()
+            + seen.watched.load(Relaxed) * WATCHED_BYTES
+            + names * SUBSCRIBED_BYTES
     }
 }
 

@@ -197,7 +197,8 @@ impl Shared {
         limit.at_ms.store(now_ms.max(1), Relaxed);
     }
 
-    /// Bytes of requests and replies that wait in clients' buffers: they do not count against the limit.
+    /// Bytes of requests and replies that wait in clients' buffers, and of queued commands: they do not count against
+    /// the limit.
     #[must_use]
     pub fn client_buffer_bytes(&self) -> u64 {
         self.clients.list().iter().map(|client| client.buffer_bytes()).sum::<usize>() as u64

@@ -200,7 +200,6 @@ impl View<'_> {
     pub fn use_stamp(&mut self, key: &Key<'_>) -> Option<u32> {
         self.inspect(key)?;
         self.follow_eviction();
-        self.note_size();
         let store = self.store();
         find_visible(store, key).map(|found| store.stamp(found))
     }
