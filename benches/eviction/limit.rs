@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::servers::Server;
+use crate::server::Server;
+use crate::wire::Protocol;
 
 const LIMIT_BYTES: u64 = 1 << 30;
 const KEYS: u64 = 10_000_000;
@@ -33,7 +34,7 @@ struct Highest {
 pub fn run() -> Result<(), String> {
     let limit = LIMIT_BYTES.to_string();
     let words = ["{onefill}", "--port", "{port}", "--io-threads", "2", "--maxmemory", &limit];
-    let mut server = Server::start(&words)?;
+    let mut server = Server::start(&words, Protocol::Redis)?;
     let ends = AtomicBool::new(false);
     let begun = Instant::now();
     let (written, highest) = thread::scope(|scope| {

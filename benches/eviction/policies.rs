@@ -33,15 +33,19 @@ pub fn hit_ratio(policy: &Policy, trace: &Trace, keys: usize) -> f64 {
     (policy.hits)(trace, keys) as f64 * 100.0 / trace.requests.len() as f64
 }
 
+/// A policy with the settings that a server starts with.
+pub fn rule(order: Order) -> Eviction {
+    let lfu = LfuRule { log_factor: 10, decay_minutes: 1 };
+    Eviction { order, expiring_only: false, samples: 5, lfu }
+}
+
 /// Onefill's storage in so many parts, each with its share of the keys. A request takes 1 ms, so that
 /// clocks of the sampling policies mean something.
 fn stored(trace: &Trace, keys: usize, order: Order, shards: usize) -> usize {
     let seed = HashSeed(1, 2);
-    let lfu = LfuRule { log_factor: 10, decay_minutes: 1 };
-    let rule = Eviction { order, expiring_only: false, samples: 5, lfu };
     let part = || {
         let mut store = Store::new(seed);
-        store.set_eviction(Some(rule), 0);
+        store.set_eviction(Some(rule(order)), 0);
         store
     };
     let mut parts: Vec<Store> = (0..shards).map(|_| part()).collect();
@@ -89,13 +93,19 @@ fn lru(trace: &Trace, room: usize) -> usize {
     hits
 }
 
-/// Belady's: whoever is used latest makes room.
-fn optimum(trace: &Trace, room: usize) -> usize {
-    let mut next_use = vec![usize::MAX; trace.requests.len()];
+/// When the key of each request is asked for again: the number of that request, or `usize::MAX`.
+pub fn next_uses(requests: &[u32]) -> Vec<usize> {
+    let mut next_use = vec![usize::MAX; requests.len()];
     let mut later = HashMap::new();
-    for (at, key) in trace.requests.iter().enumerate().rev() {
+    for (at, key) in requests.iter().enumerate().rev() {
         next_use[at] = later.insert(*key, at).unwrap_or(usize::MAX);
     }
+    next_use
+}
+
+/// Belady's: whoever is used latest makes room.
+fn optimum(trace: &Trace, room: usize) -> usize {
+    let next_use = next_uses(&trace.requests);
     let mut kept = HashMap::new();
     let mut by_use = BTreeSet::new();
     let mut hits = 0;

@@ -1,49 +1,107 @@
-//! The tables that are printed.
+//! Tables of figures, printed as Markdown.
 
-use crate::options::SHARES;
+use std::collections::BTreeMap;
 
-/// Hit ratios by trace, policy and size.
-#[derive(Default)]
-pub struct Table(Vec<Row>);
-
-struct Row {
-    trace: &'static str,
-    policy: String,
-    share: f64,
-    percent: f64,
+/// Figures by row, by column and by place within a cell; a cell shows its places as `1.0 / 2.0 / 3.0`.
+#[derive(Debug, Default)]
+pub struct Grid {
+    rows: Vec<String>,
+    columns: Vec<String>,
+    /// Places of the fullest cell.
+    places: usize,
+    figures: BTreeMap<(usize, usize, usize), f64>,
 }
 
-impl Table {
-    pub fn note(&mut self, trace: &'static str, policy: &str, share: f64, percent: f64) {
-        self.0.push(Row { trace, policy: policy.to_owned(), share, percent });
+impl Grid {
+    /// Puts a figure in. Rows and columns are shown in the order in which they are first named.
+    pub fn note(&mut self, row: &str, column: &str, place: usize, figure: f64) {
+        let row = number_of(&mut self.rows, row);
+        let column = number_of(&mut self.columns, column);
+        self.places = self.places.max(place + 1);
+        self.figures.insert((row, column, place), figure);
     }
 
-    pub fn print_trace(&self, trace: &str, requests: usize, keys: usize) {
-        println!("\n{trace}: {requests} requests, {keys} keys; hits in percent at 0.1, 1, 10 % of the keys");
-        self.print(|row| row.trace == trace);
+    /// The figure there.
+    pub fn figure(&self, row: &str, column: &str, place: usize) -> Option<f64> {
+        let row = self.rows.iter().position(|name| name == row)?;
+        let column = self.columns.iter().position(|name| name == column)?;
+        self.figures.get(&(row, column, place)).copied()
     }
 
-    pub fn print_means(&self) {
-        println!("\nmean of the traces");
-        self.print(|_| true);
+    /// Names of the rows.
+    pub fn rows(&self) -> &[String] {
+        &self.rows
     }
 
-    fn print(&self, which: impl Fn(&Row) -> bool) {
-        let mut policies: Vec<&str> = Vec::new();
-        for row in self.0.iter().filter(|row| which(row)) {
-            if !policies.contains(&row.policy.as_str()) {
-                policies.push(&row.policy);
-            }
+    /// Places of the fullest cell.
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// The mean of a column at a place, over the rows where every column has a figure there.
+    pub fn mean(&self, column: &str, place: usize) -> Option<f64> {
+        let column = self.columns.iter().position(|name| name == column)?;
+        let has = |row, column| self.figures.contains_key(&(row, column, place));
+        let full = (0..self.rows.len()).filter(|row| (0..self.columns.len()).all(|other| has(*row, other)));
+        let figures: Vec<f64> = full.map(|row| self.figures[&(row, column, place)]).collect();
+        (!figures.is_empty()).then(|| figures.iter().sum::<f64>() / figures.len() as f64)
+    }
+
+    /// The table, with a last row of means where wanted. Figures have so many decimals.
+    pub fn markdown(&self, corner: &str, decimals: usize, with_means: bool) -> String {
+        let mut text = format!("| {corner} | {} |\n", self.columns.join(" | "));
+        text += &format!("|---|{}\n", "---|".repeat(self.columns.len()));
+        for row in &self.rows {
+            text += &self.line(row, decimals, |column, place| self.figure(row, column, place));
         }
-        for policy in policies {
-            let cells = SHARES.map(|share| {
-                let percents =
-                    self.0.iter().filter(|row| which(row) && row.policy == policy && row.share == share);
-                let percents: Vec<f64> = percents.map(|row| row.percent).collect();
-                let mean = percents.iter().sum::<f64>() / percents.len().max(1) as f64;
-                if percents.is_empty() { "–".to_owned() } else { format!("{mean:.2}") }
+        if with_means && self.rows.len() > 1 {
+            text += &self.line("mean", decimals, |column, place| self.mean(column, place));
+        }
+        text
+    }
+
+    fn line(&self, name: &str, decimals: usize, figure: impl Fn(&str, usize) -> Option<f64>) -> String {
+        let cell = |column: &String| {
+            let places = (0..self.places).map(|place| match figure(column, place) {
+                Some(figure) => format!("{figure:.decimals$}"),
+                None => "–".to_owned(),
             });
-            println!("  {policy:20} {:>6} {:>6} {:>6}", cells[0], cells[1], cells[2]);
-        }
+            places.collect::<Vec<_>>().join(" / ")
+        };
+        format!("| {name} | {} |\n", self.columns.iter().map(cell).collect::<Vec<_>>().join(" | "))
+    }
+}
+
+fn number_of(names: &mut Vec<String>, name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_is_printed_with_gaps_and_means() {
+        let mut grid = Grid::default();
+        grid.note("one", "a", 0, 1.0);
+        grid.note("one", "b", 0, 2.0);
+        grid.note("one", "a", 1, 5.0);
+        grid.note("two", "a", 0, 3.0);
+        grid.note("two", "b", 0, 4.25);
+        let text = "| x | a | b |\n|---|---|---|\n| one | 1.0 / 5.0 | 2.0 / – |\n| two | 3.0 / – | 4.2 / – |\n\
+                    | mean | 2.0 / – | 3.1 / – |\n";
+        assert_eq!(grid.markdown("x", 1, true), text);
+    }
+
+    #[test]
+    fn a_mean_is_of_the_rows_that_all_columns_have() {
+        let mut grid = Grid::default();
+        grid.note("one", "a", 0, 1.0);
+        grid.note("two", "a", 0, 3.0);
+        grid.note("two", "b", 0, 9.0);
+        assert_eq!((grid.mean("a", 0), grid.mean("b", 0), grid.mean("c", 0)), (Some(3.0), Some(9.0), None));
     }
 }

@@ -1,194 +1,172 @@
-//! The same replay through real servers over sockets, each with the memory that it takes for an equal number of keys.
+//! Traces replayed through real servers over sockets, each with room for an equal number of keys.
 //!
-//! Each is filled once with so many entries and may from then on hold as many bytes as it did then; memcached, which
-//! counts in whole MiB, the nearest number of these. How many entries each kept in the end, and how many bytes it took
-//! for each, is told beside its ratio. Faster than real time: Redis's clocks tick in seconds and minutes, which makes its
-//! LRU and LFU look worse than they are; LRU and the optimum are simulated on the same requests.
-
-use std::net::TcpListener;
-use std::ops::{Deref, DerefMut};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+//! redis and Onefill are filled once with so many entries and may from then on hold as many bytes as they did then.
+//! memcached is given pages of its slab, each cut into so many chunks that the pages have just that number (`-o
+//! slab_sizes`). Values are 1000 bytes long, and longer in small caches, so that the entries outweigh what a server needs
+//! for itself. How many entries each kept in the end is told beside its ratio. Faster than real time: Redis's clocks tick
+//! in seconds and minutes, which makes its LRU and LFU look worse than they are; LRU and the optimum are simulated on the
+//! same requests.
 
 use crate::policies;
-use crate::report::Table;
+use crate::replay::{self, Sizes};
+use crate::report::Grid;
+use crate::server::{self, Kind, Server};
 use crate::traces::Trace;
-use crate::wire::{Ask, Conn, Protocol};
+use crate::wire::{KEY_BYTES, Protocol};
 
 /// Bytes of a value: large against what a server takes beside it.
 const VALUE_BYTES: usize = 1000;
-/// Entries below which a server's own memory drowns theirs.
-const KEYS_MIN: usize = 7_000;
-/// Entries of memcached in a MiB, a page of its slab for such values; and the least MiB that are fine enough.
-const MEMCACHED_PER_MIB: u64 = (1 << 20) / 1184;
-const MEMCACHED_MIB_MIN: u64 = 2;
+/// What the values of a cache weigh together where it has few, and the longest value.
+const CACHE_BYTES: usize = 8 << 20;
+const VALUE_BYTES_MAX: usize = 64 << 10;
 /// A limit that is never reached: what eviction needs is kept, so that it counts.
 const NO_LIMIT: &str = "1073741824";
-/// Requests of a trace that are replayed.
+/// Requests of a trace that are replayed, and bytes of their values.
 const REQUESTS_MAX: usize = 1_000_000;
-const START_LIMIT: Duration = Duration::from_secs(10);
-/// Keys asked for before the replies are read.
-const PORTION: usize = 32;
+const REQUESTED_BYTES_MAX: usize = 4 << 30;
+/// A page of memcached's slab, the most of them that a cache is made of, what an item has beside key and value, and the
+/// longest chunk.
+const PAGE_BYTES: usize = 1 << 20;
+const PAGES_MAX: usize = 256;
+const ITEM_BYTES: usize = 64;
+const CHUNK_BYTES_MAX: usize = PAGE_BYTES / 2;
 
-const REDIS: [&str; 7] =
-    ["redis-server", "--save", "", "--port", "{port}", "--maxmemory-policy", "allkeys-lru"];
-const REDIS_LFU: [&str; 7] =
-    ["redis-server", "--save", "", "--port", "{port}", "--maxmemory-policy", "allkeys-lfu"];
-const ONEFILL: [&str; 5] = ["{onefill}", "--port", "{port}", "--io-threads", "1"];
-
-/// Replays a trace through each server, with room for so many entries.
-pub fn replay(trace: &Trace, share: f64, keys: usize, table: &mut Table) -> Result<(), String> {
-    if keys < KEYS_MIN {
-        return Ok(());
-    }
-    let requests = trace.requests[..trace.requests.len().min(REQUESTS_MAX)].to_vec();
-    let trace = Trace { requests, ..*trace };
-    println!("{}: room for {keys} keys", trace.name);
-    for (name, words) in
-        [("redis allkeys-lru", &REDIS[..]), ("redis allkeys-lfu", &REDIS_LFU), ("onefill", &ONEFILL)]
-    {
-        let mut server = Server::start(words)?;
-        let per_entry = server.limit_to(keys)?;
-        println!("  {name:20} {per_entry} bytes for each");
-        measure(name, &mut server, &trace, share, table)?;
-    }
-    let mib = (keys as u64 / MEMCACHED_PER_MIB).max(1);
-    if mib >= MEMCACHED_MIB_MIN {
-        let words =
-            ["memcached", "-p", "{port}", "-t", "1", "-U", "0", "-u", "nobody", "-m", &mib.to_string()];
-        measure("memcached", &mut Server::start(&words)?, &trace, share, table)?;
-    }
-    for policy in policies::ALL.iter().filter(|policy| policies::EXACT.contains(&policy.name)) {
-        table.note(trace.name, policy.name, share, policies::hit_ratio(policy, &trace, keys));
-    }
-    Ok(())
+/// What all replays gave.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Requests hit, percent.
+    hits: Grid,
+    /// Entries kept in the end, percent of those that there was room for.
+    kept: Grid,
+    /// Entries there was room for, bytes of their values, requests.
+    rooms: Grid,
 }
 
-fn measure(
-    name: &str,
-    server: &mut Server,
-    trace: &Trace,
-    share: f64,
-    table: &mut Table,
-) -> Result<(), String> {
-    let hits = server.replay(trace)?;
-    let percent = hits as f64 * 100.0 / trace.requests.len() as f64;
-    println!("  {name:20} kept {:>8}, hits {percent:.2} %", server.entries()?);
-    table.note(trace.name, name, share, percent);
-    Ok(())
-}
-
-/// A server in a process of its own; it ends with this.
-pub struct Server {
-    child: Child,
-    port: u16,
-    conn: Conn,
-}
-
-impl Deref for Server {
-    type Target = Conn;
-    fn deref(&self) -> &Conn {
-        &self.conn
-    }
-}
-
-impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.conn
-    }
-}
-
-impl Server {
-    /// Starts a server and connects to it. In its command line `{port}` and `{onefill}` stand for the port and for the
-    /// program built beside this one.
-    pub fn start(words: &[&str]) -> Result<Server, String> {
-        let text = |error: std::io::Error| format!("{}: {error}", words[0]);
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(text)?.port();
-        let onefill = std::env::current_exe().map_err(text)?.with_file_name("../onefill");
-        let word = |word: &str| match word {
-            "{port}" => port.to_string(),
-            "{onefill}" => onefill.display().to_string(),
-            word => word.to_owned(),
-        };
-        let mut words_filled = words.iter().map(|one| word(one));
-        let program = words_filled.next().unwrap_or_default();
-        let child = Command::new(program).args(words_filled).stdout(Stdio::null()).spawn().map_err(text)?;
-        let protocol = if words[0] == "memcached" { Protocol::Memcached } else { Protocol::Redis };
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            match Conn::open(port, protocol) {
-                Ok(conn) => return Ok(Server { child, port, conn }),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-                Err(error) => return Err(format!("{}: {error}", words[0])),
-            }
+impl Figures {
+    /// Replays a trace through each server, with room for so many entries: figures of a place in the tables' cells.
+    pub fn measure(&mut self, trace: &Trace, place: usize, keys: usize) -> Result<(), String> {
+        let value_bytes = (CACHE_BYTES / keys).clamp(VALUE_BYTES, VALUE_BYTES_MAX);
+        let requests = trace.requests.len().min(REQUESTS_MAX).min(REQUESTED_BYTES_MAX / value_bytes);
+        let trace = Trace { requests: trace.requests[..requests].to_vec(), ..*trace };
+        let columns = [("keys", keys), ("bytes of a value", value_bytes), ("requests", requests)];
+        for (column, figure) in columns {
+            self.rooms.note(trace.name, column, place, figure as f64);
         }
-    }
-
-    /// One more connection to a server that speaks as redis does.
-    pub fn another(&self) -> Result<Conn, String> {
-        Conn::open(self.port, Protocol::Redis)
-    }
-
-    /// Resident memory as the kernel says, bytes.
-    pub fn resident(&self) -> Result<u64, String> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or_else(|| format!("{path} has no VmRSS"))
-    }
-
-    /// Fills the server with so many entries, empties it, and limits it to what it held. Returns the bytes that each
-    /// entry took.
-    fn limit_to(&mut self, keys: usize) -> Result<u64, String> {
-        self.command(&["CONFIG", "SET", "maxmemory", NO_LIMIT])?;
-        let empty = self.used_by_entries()?;
-        self.ask_all(&(0..keys as u32).collect::<Vec<_>>())?;
-        let full = self.used_by_entries()?;
-        self.command(&["FLUSHALL"])?;
-        self.command(&["CONFIG", "SET", "maxmemory", &full.to_string()])?;
-        Ok(full.saturating_sub(empty) / keys as u64)
-    }
-
-    /// Stores these keys.
-    fn ask_all(&mut self, keys: &[u32]) -> Result<(), String> {
-        let value = "v".repeat(VALUE_BYTES);
-        for some in keys.chunks(PORTION) {
-            let mut out = Vec::new();
-            some.iter().for_each(|key| self.write_request(Ask::Set, *key, &value, &mut out));
-            self.send(&out)?;
-            some.iter().try_for_each(|_| self.found().map(drop))?;
+        for kind in &server::ALL {
+            let mut server = match kind.protocol {
+                Protocol::Redis => limited(kind, keys, value_bytes)?,
+                Protocol::Memcached => match slabs(keys, value_bytes) {
+                    Some(words) => kind.start(&words.iter().map(String::as_str).collect::<Vec<_>>())?,
+                    None => continue,
+                },
+            };
+            let hits = replay::replay(&mut server, &trace.requests, Sizes::Same(value_bytes))?;
+            let kept = server.entries()?;
+            eprintln!("{} {keys}: {} {:.2} %, kept {kept}", trace.name, kind.name, hits.percent());
+            self.hits.note(trace.name, kind.name, place, hits.percent());
+            self.kept.note(trace.name, kind.name, place, kept as f64 * 100.0 / keys as f64);
+        }
+        for policy in policies::ALL.iter().filter(|policy| policies::EXACT.contains(&policy.name)) {
+            self.hits.note(trace.name, policy.name, place, policies::hit_ratio(policy, &trace, keys));
         }
         Ok(())
     }
 
-    /// GETs in portions, then SETs of what missed. Returns the hits.
-    fn replay(&mut self, trace: &Trace) -> Result<usize, String> {
-        let mut hits = 0;
-        let mut out = Vec::new();
-        for keys in trace.requests.chunks(PORTION) {
-            out.clear();
-            keys.iter().for_each(|key| self.write_request(Ask::Get, *key, "", &mut out));
-            self.send(&out)?;
-            let mut missed: Vec<u32> = Vec::new();
-            for key in keys {
-                // A key that was asked for twice in a portion was there for the second, had it been filled at once.
-                match self.found()? {
-                    true => hits += 1,
-                    false if missed.contains(key) => hits += 1,
-                    false => missed.push(*key),
+    /// Prints the tables.
+    pub fn print(&self) {
+        println!("\nHits in percent, room for 0.1 / 1 / 10 % of a trace's keys\n");
+        print!("{}", self.hits.markdown("trace", 1, true));
+        println!("\nEntries kept in the end, in percent of those there was room for\n");
+        print!("{}", self.kept.markdown("trace", 0, false));
+        println!("\nThe caches\n");
+        print!("{}", self.rooms.markdown("trace", 0, false));
+        println!("\nOnefill beside the best of redis and memcached, points\n");
+        print!("{}", self.margins().markdown("trace", 1, true));
+        let ways = (0..self.hits.places()).map(|place| match self.way(place) {
+            Some(percent) => format!("{percent:.0}"),
+            None => "–".to_owned(),
+        });
+        let ways: Vec<_> = ways.collect();
+        println!("\nOf the way from LRU to the optimum, by the means: {} %", ways.join(" / "));
+    }
+
+    /// What Onefill hits more than the best of the other servers.
+    fn margins(&self) -> Grid {
+        let mut margins = Grid::default();
+        for row in self.hits.rows() {
+            for place in 0..self.hits.places() {
+                let figure = |name| self.hits.figure(row, name, place);
+                let others = server::ALL.iter().filter(|kind| kind.name != server::ONEFILL);
+                let best = others.filter_map(|kind| figure(kind.name)).reduce(f64::max);
+                if let (Some(own), Some(best)) = (figure(server::ONEFILL), best) {
+                    margins.note(row, "difference", place, own - best);
                 }
             }
-            self.ask_all(&missed)?;
         }
-        Ok(hits)
+        margins
+    }
+
+    /// Of what the optimum hits more than LRU, how much Onefill has, percent.
+    fn way(&self, place: usize) -> Option<f64> {
+        let mean = |name| self.hits.mean(name, place);
+        let (own, lru, optimum) = (mean(server::ONEFILL)?, mean("lru")?, mean("optimum")?);
+        Some((own - lru) * 100.0 / (optimum - lru))
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Nothing to kill and nothing to wait for when it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A server that has been filled with so many entries, emptied, and limited to what it held.
+fn limited(kind: &Kind, keys: usize, value_bytes: usize) -> Result<Server, String> {
+    let mut server = kind.start(&["--maxmemory", NO_LIMIT])?;
+    let all: Vec<u32> = (0..keys as u32).collect();
+    replay::store(&mut server, &all, Sizes::Same(value_bytes))?;
+    let full = server.used_by_entries()?;
+    server.command(&["FLUSHALL"])?;
+    server.command(&["CONFIG", "SET", "maxmemory", &full.to_string()])?;
+    Ok(server)
+}
+
+/// memcached's settings for as nearly as can be so many items of this length: pages, and chunks of a length that a page
+/// has the right number of. None where no number of pages comes within a twentieth.
+fn slabs(keys: usize, value_bytes: usize) -> Option<Vec<String>> {
+    let least = value_bytes + KEY_BYTES + ITEM_BYTES;
+    let cuts = (1..=PAGES_MAX).filter_map(|pages| {
+        let per_page = ((keys as f64 / pages as f64).round() as usize).max(PAGE_BYTES / CHUNK_BYTES_MAX);
+        let chunk = PAGE_BYTES / per_page / 8 * 8;
+        // Rounded down, the chunks may be one more in a page than was asked for.
+        let off = (pages * (PAGE_BYTES / chunk)).abs_diff(keys);
+        (chunk >= least).then_some((off, pages, chunk))
+    });
+    let (off, pages, chunk) = cuts.min()?;
+    let words = ["-m", &pages.to_string(), "-o", &format!("slab_sizes={chunk}")].map(str::to_owned);
+    (off * 20 <= keys).then_some(words.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memcached_is_given_pages_of_just_so_many_chunks() {
+        assert_eq!(slabs(76, 64 << 10).unwrap_or_default(), ["-m", "19", "-o", "slab_sizes=262144"]);
+        for keys in [187, 258, 763, 2_752, 27_517, 76_254] {
+            let value_bytes = (CACHE_BYTES / keys).max(VALUE_BYTES);
+            let words = slabs(keys, value_bytes).unwrap_or_default();
+            let number = |word: &str| word.trim_start_matches("slab_sizes=").parse::<usize>().unwrap_or(0);
+            let (pages, chunk) = (number(&words[1]), number(&words[3]));
+            assert!(chunk >= value_bytes + KEY_BYTES, "{keys}: chunks of {chunk}");
+            let room = pages * (PAGE_BYTES / chunk);
+            assert!(room.abs_diff(keys) * 100 <= keys, "{keys}: room for {room}");
+        }
+    }
+
+    #[test]
+    fn margins_are_beside_the_best_of_the_others() {
+        let mut figures = Figures::default();
+        let row = [(server::REDIS_LRU, 50.0), (server::MEMCACHED, 53.0), (server::ONEFILL, 55.0)];
+        row.iter().chain(&[("lru", 52.0), ("optimum", 62.0)]).for_each(|(name, percent)| {
+            figures.hits.note("a", name, 0, *percent);
+        });
+        assert_eq!(figures.margins().figure("a", "difference", 0), Some(2.0));
+        assert_eq!(figures.way(0), Some(30.0));
     }
 }

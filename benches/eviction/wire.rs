@@ -14,8 +14,22 @@ pub enum Protocol {
 #[derive(Clone, Copy, Debug)]
 pub enum Ask {
     Get,
-    Set,
+    /// Store a value of so many bytes.
+    Set(usize),
 }
+
+/// What the reply to a request for a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Value,
+    /// No such key, or the value was stored.
+    Nothing,
+    /// The value was not stored.
+    Refused,
+}
+
+/// Bytes of a key: the median of Twitter's clusters (Yang et al., OSDI 2020).
+pub const KEY_BYTES: usize = 36;
 
 /// A connection to a server.
 pub struct Conn {
@@ -31,40 +45,47 @@ impl Conn {
     }
 
     /// Appends a request for a key to what is to be sent.
-    pub fn write_request(&self, ask: Ask, key: u32, value: &str, out: &mut Vec<u8>) {
-        let bytes = value.len();
-        let request = match (self.protocol, ask) {
-            (Protocol::Redis, Ask::Get) => format!("*2\r\n$3\r\nGET\r\n$12\r\nk{key:011}\r\n"),
-            (Protocol::Redis, Ask::Set) => {
-                format!("*3\r\n$3\r\nSET\r\n$12\r\nk{key:011}\r\n${bytes}\r\n{value}\r\n")
+    pub fn write_request(&self, ask: Ask, key: u32, out: &mut Vec<u8>) {
+        let key = format!("k{key:0width$}", width = KEY_BYTES - 1);
+        let head = match (self.protocol, ask) {
+            (Protocol::Redis, Ask::Get) => format!("*2\r\n$3\r\nGET\r\n${KEY_BYTES}\r\n{key}\r\n"),
+            (Protocol::Redis, Ask::Set(bytes)) => {
+                format!("*3\r\n$3\r\nSET\r\n${KEY_BYTES}\r\n{key}\r\n${bytes}\r\n")
             }
-            (Protocol::Memcached, Ask::Get) => format!("get k{key:011}\r\n"),
-            (Protocol::Memcached, Ask::Set) => format!("set k{key:011} 0 0 {bytes}\r\n{value}\r\n"),
+            (Protocol::Memcached, Ask::Get) => format!("get {key}\r\n"),
+            (Protocol::Memcached, Ask::Set(bytes)) => format!("set {key} 0 0 {bytes}\r\n"),
         };
-        out.extend_from_slice(request.as_bytes());
+        out.extend_from_slice(head.as_bytes());
+        if let Ask::Set(bytes) = ask {
+            out.resize(out.len() + bytes, b'v');
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.reader.get_mut().write_all(bytes).map_err(|error| error.to_string())
     }
 
-    /// The reply to a request for a key: whether a value came.
-    pub fn found(&mut self) -> Result<bool, String> {
+    /// The reply to a request for a key.
+    pub fn found(&mut self) -> Result<Found, String> {
         if self.protocol == Protocol::Redis {
-            return Ok(self.reply()?.1);
+            return Ok(if self.reply()?.1 { Found::Value } else { Found::Nothing });
         }
         let line = self.line()?;
         let Some(head) = line.strip_prefix("VALUE ") else {
             return match line.trim_end() {
-                // memcached refuses a value now and then where it finds nothing to evict at once.
-                "END" | "STORED" | "SERVER_ERROR out of memory storing object" => Ok(false),
+                "END" | "STORED" => Ok(Found::Nothing),
+                // Now and then where it finds nothing to evict at once, and always for what is longer than its pages.
+                "SERVER_ERROR out of memory storing object" | "SERVER_ERROR object too large for cache" => {
+                    Ok(Found::Refused)
+                }
                 other => Err(format!("a reply was {other:?}")),
             };
         };
         let len = head.trim_end().rsplit(' ').next().and_then(|len| len.parse::<usize>().ok());
         self.bytes(len.ok_or_else(|| format!("a reply was {line:?}"))?)?;
         self.line()?;
-        Ok(true)
+        Ok(Found::Value)
     }
 
     /// The next reply of redis: its first line or its value, and whether a value came with it.
