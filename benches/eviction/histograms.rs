@@ -7,7 +7,10 @@
 //!   draws a bucket by its weight and a key of it evenly. For a load of fewer keys the ranks are shrunk alike, so that
 //!   neighbours become one key. CacheBench puts 2048 buckets of equal weight in place of these, to draw faster; here
 //!   they are drawn from as they are.
-//! - `valSizeRange` and `valSizeRangeProbability`, equally long: lengths and their weights. A key's is drawn once.
+//! - `valSizeRange` and `valSizeRangeProbability`, equally long: lengths and their weights. A key has one for good.
+//!   CacheBench draws it at random, and who runs it takes many keys: with few, a popular one that happens to have a value
+//!   of 500 KB has most of the bytes. Here lengths are dealt evenly over the keys in order of first use, which the popular
+//!   ones are early in: of any run of keys each length has its share.
 //! - `oneHits`: CacheBench does not read it. The buckets begin at two requests per key. Taken as the share of *requests*
 //!   that go to keys asked for once, it continues them (for `graph_cache_leader_fbobj` 35 million keys asked for once,
 //!   after 13.5 million asked for twice and 5.0 million three times); taken as a share of keys it would not.
@@ -74,8 +77,14 @@ pub fn load(folder: &Path, name: &'static str) -> Result<Load, String> {
     let mut random = fastrand::Rng::with_seed(SEED);
     let requests = popularity.requests(REQUESTS, KEYS, &mut random);
     let keys = requests.iter().max().map_or(0, |last| *last as usize + 1);
-    let sizes = (0..keys).map(|_| sizes.val_size_range[weights.draw(&mut random)]).collect();
+    let sizes = dealt(keys).map(|share| sizes.val_size_range[weights.at(share)]).collect();
     Ok(Load { trace: Trace { name, requests, keys }, sizes })
+}
+
+/// So many numbers from 0 to 1, of which every run is spread evenly: multiples of the golden ratio, less their whole part.
+fn dealt(count: usize) -> impl Iterator<Item = f64> {
+    let golden = (5_f64.sqrt() - 1.0) / 2.0;
+    (1..=count).map(move |number| (number as f64 * golden).fract())
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
@@ -100,9 +109,13 @@ impl Weights {
     }
 
     fn draw(&self, random: &mut fastrand::Rng) -> usize {
-        let sum = self.0.last().copied().unwrap_or_default();
-        let drawn = random.f64() * sum;
-        self.0.partition_point(|upto| *upto <= drawn).min(self.0.len() - 1)
+        self.at(random.f64())
+    }
+
+    /// The number in which this share of all weight ends, from 0 to less than 1.
+    fn at(&self, share: f64) -> usize {
+        let upto = share * self.0.last().copied().unwrap_or_default();
+        self.0.partition_point(|sum| *sum <= upto).min(self.0.len() - 1)
     }
 }
 
@@ -221,16 +234,22 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_drawn_by_their_weights() -> Result<(), String> {
+    fn lengths_are_dealt_by_their_weights() -> Result<(), String> {
         let file: SizesFile =
             serde_json::from_str(r#"{"valSizeRange": [31, 63, 95], "valSizeRangeProbability": [1, 0, 3]}"#)
                 .map_err(|error| error.to_string())?;
         assert_eq!(file.val_size_range, [31, 63, 95]);
         let weights = Weights::new(file.val_size_range_probability)?;
+        // Of every thousand keys in a row each length has its share.
+        let shares: Vec<f64> = dealt(4_000).collect();
+        for run in shares.chunks(1_000) {
+            let mut dealt = [0_usize; 3];
+            run.iter().for_each(|share| dealt[weights.at(*share)] += 1);
+            assert!(dealt[1] == 0 && dealt[0].abs_diff(250) < 5 && dealt[2].abs_diff(750) < 5, "{dealt:?}");
+        }
         let mut random = fastrand::Rng::with_seed(7);
-        let mut drawn = [0; 3];
-        (0..4_000).for_each(|_| drawn[weights.draw(&mut random)] += 1);
-        assert!(drawn[1] == 0 && drawn[2_usize] > 2_800 && drawn[0] > 800, "{drawn:?}");
+        let drawn = (0..4_000).filter(|_| weights.draw(&mut random) == 2).count();
+        assert!(drawn.abs_diff(3_000) < 150, "{drawn}");
         Ok(())
     }
 }

@@ -139,15 +139,29 @@ impl Conn {
             let reply = self.command(&["DBSIZE"])?;
             return reply.trim().trim_start_matches(':').parse().map_err(|_| format!("DBSIZE: {reply}"));
         }
-        self.send(b"stats\r\n")?;
-        let mut entries = None;
+        self.stat("stats", "curr_items")
+    }
+
+    /// What is held against the limit on memory, bytes: of memcached the pages of its slab.
+    pub fn held(&mut self) -> Result<u64, String> {
+        match self.protocol {
+            Protocol::Redis => self.used_by_entries(),
+            Protocol::Memcached => self.stat("stats slabs", "total_malloced"),
+        }
+    }
+
+    /// A number of memcached's statistics.
+    fn stat(&mut self, request: &str, name: &str) -> Result<u64, String> {
+        self.send(format!("{request}\r\n").as_bytes())?;
+        let mut figure = None;
         loop {
             let line = self.line()?;
             if line.starts_with("END") {
-                return entries.ok_or_else(|| "stats has no curr_items".to_owned());
+                return figure.ok_or_else(|| format!("{request} has no {name}"));
             }
-            let figure = line.strip_prefix("STAT curr_items ");
-            entries = entries.or(figure.and_then(|figure| figure.trim().parse().ok()));
+            let found =
+                line.strip_prefix("STAT ").and_then(|stat| stat.strip_prefix(name)?.strip_prefix(' '));
+            figure = figure.or(found.and_then(|figure| figure.trim().parse().ok()));
         }
     }
 }
