@@ -23,7 +23,7 @@ const OVER_MAX: f64 = 1.1;
 const REQUESTS_MAX: usize = 1_000_000;
 
 /// What limits hold, and how much of it is hit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Figures {
     kept: Grid,
     resident: Grid,
@@ -34,6 +34,11 @@ pub struct Figures {
 }
 
 impl Figures {
+    pub fn new() -> Figures {
+        let [kept, resident, hits, bytes_hit] = std::array::from_fn(|_| server::grid());
+        Figures { kept, resident, hits, bytes_hit, left_out: Vec::new() }
+    }
+
     /// Writes keys, each once, more than fit, and counts those that are there in the end.
     pub fn fill(&mut self) -> Result<(), String> {
         for mib in LIMITS_MIB {
@@ -73,7 +78,9 @@ impl Figures {
                 let hits = replay::replay(&mut server, requests, sizes)?;
                 let held = server.held()?;
                 if held as f64 > (mib << 20) as f64 * OVER_MAX {
-                    self.left_out.push(format!("{row}: {} holds {} MiB", kind.name, held >> 20));
+                    let (percent, of_bytes) = (hits.percent(), hits.percent_of_bytes());
+                    let held = format!("{row}: {} holds {} MiB, hits {percent:.1} %", kind.name, held >> 20);
+                    self.left_out.push(format!("{held}, {of_bytes:.1} % of the bytes"));
                 } else {
                     self.note(&row, kind.name, hits, server.entries()?);
                     self.resident.note(&row, kind.name, 0, server.resident()? as f64 / f64::from(1 << 20));
@@ -131,7 +138,7 @@ mod tests {
 
     #[test]
     fn more_is_beside_whoever_keeps_most() {
-        let mut figures = Figures::default();
+        let mut figures = Figures::new();
         for (name, kept) in [(server::REDIS_LRU, 100), (server::MEMCACHED, 200), (server::ONEFILL, 230)] {
             figures.note("a", name, Hits::default(), kept);
         }

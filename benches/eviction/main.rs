@@ -84,7 +84,7 @@ fn engine(traces: &[Trace], options: &Options) {
 
 /// Real servers, each with room for an equal number of keys.
 fn servers(traces: &[Trace]) -> Result<(), String> {
-    let mut figures = servers::Figures::default();
+    let mut figures = servers::Figures::new();
     for trace in traces {
         for (place, share) in SHARES.into_iter().enumerate() {
             figures.measure(trace, place, room(trace, share))?;
@@ -96,7 +96,7 @@ fn servers(traces: &[Trace]) -> Result<(), String> {
 
 /// Real servers, each with an equal limit on memory.
 fn equal_memory(traces: &[Trace]) -> Result<(), String> {
-    let mut figures = equal_memory::Figures::default();
+    let mut figures = equal_memory::Figures::new();
     figures.fill()?;
     traces.iter().try_for_each(|trace| figures.replay(trace))?;
     println!("\n# Servers at an equal limit on memory");
@@ -127,7 +127,7 @@ fn meta(options: &Options) -> Result<(), String> {
     print!("{}", hits.markdown("load", 1, true));
     println!("\nThe same: bytes hit, percent of those asked for\n");
     print!("{}", bytes_hit.markdown("load", 1, true));
-    let mut figures = equal_memory::Figures::default();
+    let mut figures = equal_memory::Figures::new();
     loads.iter().try_for_each(|load| figures.replay_load(load))?;
     println!("\nServers at an equal limit on memory");
     figures.print(true);

@@ -13,7 +13,12 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// Puts a figure in. Rows and columns are shown in the order in which they are first named.
+    /// A table whose first columns are known.
+    pub fn with_columns<'a>(names: impl Iterator<Item = &'a str>) -> Grid {
+        Grid { columns: names.map(str::to_owned).collect(), ..Grid::default() }
+    }
+
+    /// Puts a figure in. Rows and other columns are shown in the order in which they are first named.
     pub fn note(&mut self, row: &str, column: &str, place: usize, figure: f64) {
         let row = number_of(&mut self.rows, row);
         let column = number_of(&mut self.columns, column);

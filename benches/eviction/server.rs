@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::report::Grid;
 use crate::wire::{Conn, Protocol};
 
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -44,6 +45,11 @@ pub const ALL: [Kind; 4] = [
         words: &["{onefill}", "--port", "{port}", "--io-threads", "1"],
     },
 ];
+
+/// A table with a column for each.
+pub fn grid() -> Grid {
+    Grid::with_columns(ALL.iter().map(|kind| kind.name))
+}
 
 impl Kind {
     /// Starts it with more words behind its own.

@@ -1,6 +1,6 @@
 //! Traces replayed through real servers over sockets, each with room for an equal number of keys.
 //!
-//! redis and Onefill are filled once with so many entries and may from then on hold as many bytes as they did then.
+//! redis and Onefill are limited to as many bytes as they need to keep just so many entries, which is found by trying.
 //! memcached is given pages of its slab, each cut into so many chunks that the pages have just that number (`-o
 //! slab_sizes`). Values are 1000 bytes long, and longer in small caches, so that the entries outweigh what a server needs
 //! for itself. How many entries each kept in the end is told beside its ratio. Faster than real time: Redis's clocks tick
@@ -10,7 +10,7 @@
 use crate::policies;
 use crate::replay::{self, Sizes};
 use crate::report::Grid;
-use crate::server::{self, Kind, Server};
+use crate::server::{self, Kind};
 use crate::traces::Trace;
 use crate::wire::{KEY_BYTES, Protocol};
 
@@ -21,6 +21,8 @@ const CACHE_BYTES: usize = 8 << 20;
 const VALUE_BYTES_MAX: usize = 64 << 10;
 /// A limit that is never reached: what eviction needs is kept, so that it counts.
 const NO_LIMIT: &str = "1073741824";
+/// How often a limit is tried, until a server keeps so many entries to a hundredth.
+const TRIES: usize = 6;
 /// Requests of a trace that are replayed, and bytes of their values.
 const REQUESTS_MAX: usize = 1_000_000;
 const REQUESTED_BYTES_MAX: usize = 4 << 30;
@@ -32,7 +34,7 @@ const ITEM_BYTES: usize = 64;
 const CHUNK_BYTES_MAX: usize = PAGE_BYTES / 2;
 
 /// What all replays gave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Figures {
     /// Requests hit, percent.
     hits: Grid,
@@ -43,6 +45,10 @@ pub struct Figures {
 }
 
 impl Figures {
+    pub fn new() -> Figures {
+        Figures { hits: server::grid(), kept: server::grid(), rooms: Grid::default() }
+    }
+
     /// Replays a trace through each server, with room for so many entries: figures of a place in the tables' cells.
     pub fn measure(&mut self, trace: &Trace, place: usize, keys: usize) -> Result<(), String> {
         let value_bytes = (CACHE_BYTES / keys).clamp(VALUE_BYTES, VALUE_BYTES_MAX);
@@ -54,7 +60,10 @@ impl Figures {
         }
         for kind in &server::ALL {
             let mut server = match kind.protocol {
-                Protocol::Redis => limited(kind, keys, value_bytes)?,
+                Protocol::Redis => {
+                    let limit = limit_for(kind, keys, value_bytes)?;
+                    kind.start(&["--maxmemory", &limit.to_string()])?
+                }
                 Protocol::Memcached => match slabs(keys, value_bytes) {
                     Some(words) => kind.start(&words.iter().map(String::as_str).collect::<Vec<_>>())?,
                     None => continue,
@@ -114,15 +123,28 @@ impl Figures {
     }
 }
 
-/// A server that has been filled with so many entries, emptied, and limited to what it held.
-fn limited(kind: &Kind, keys: usize, value_bytes: usize) -> Result<Server, String> {
+/// The limit at which a server keeps as nearly as can be so many entries, bytes. It begins with what they take, and is moved
+/// by what is kept of twice as many too much or too little.
+fn limit_for(kind: &Kind, keys: usize, value_bytes: usize) -> Result<u64, String> {
+    let sizes = Sizes::Same(value_bytes);
+    let all: Vec<u32> = (0..2 * keys as u32).collect();
     let mut server = kind.start(&["--maxmemory", NO_LIMIT])?;
-    let all: Vec<u32> = (0..keys as u32).collect();
-    replay::store(&mut server, &all, Sizes::Same(value_bytes))?;
-    let full = server.used_by_entries()?;
-    server.command(&["FLUSHALL"])?;
-    server.command(&["CONFIG", "SET", "maxmemory", &full.to_string()])?;
-    Ok(server)
+    let empty = server.used_by_entries()?;
+    replay::store(&mut server, &all[..keys], sizes)?;
+    let mut limit = server.used_by_entries()?;
+    let per_entry = (limit - empty.min(limit)) as i64 / keys as i64;
+    let mut best = (usize::MAX, limit);
+    for _ in 0..TRIES {
+        let mut server = kind.start(&["--maxmemory", &limit.to_string()])?;
+        replay::store(&mut server, &all, sizes)?;
+        let kept = server.entries()? as usize;
+        best = best.min((kept.abs_diff(keys), limit));
+        if best.0 * 100 <= keys {
+            break;
+        }
+        limit = limit.saturating_add_signed((keys as i64 - kept as i64) * per_entry);
+    }
+    Ok(best.1)
 }
 
 /// memcached's settings for as nearly as can be so many items of this length: pages, and chunks of a length that a page
@@ -161,11 +183,13 @@ mod tests {
 
     #[test]
     fn margins_are_beside_the_best_of_the_others() {
-        let mut figures = Figures::default();
-        let row = [(server::REDIS_LRU, 50.0), (server::MEMCACHED, 53.0), (server::ONEFILL, 55.0)];
-        row.iter().chain(&[("lru", 52.0), ("optimum", 62.0)]).for_each(|(name, percent)| {
-            figures.hits.note("a", name, 0, *percent);
-        });
+        let mut figures = Figures::new();
+        let others = [(server::REDIS_LRU, 50.0), (server::REDIS_LFU, 51.0), (server::MEMCACHED, 53.0)];
+        others.iter().chain(&[(server::ONEFILL, 55.0), ("lru", 52.0), ("optimum", 62.0)]).for_each(
+            |(name, percent)| {
+                figures.hits.note("a", name, 0, *percent);
+            },
+        );
         assert_eq!(figures.margins().figure("a", "difference", 0), Some(2.0));
         assert_eq!(figures.way(0), Some(30.0));
     }
