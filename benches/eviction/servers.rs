@@ -59,20 +59,9 @@ impl Figures {
             self.rooms.note(trace.name, column, place, figure as f64);
         }
         for kind in &server::ALL {
-            let mut server = match kind.protocol {
-                Protocol::Redis => {
-                    let limit = limit_for(kind, keys, value_bytes)?;
-                    kind.start(&["--maxmemory", &limit.to_string()])?
-                }
-                Protocol::Memcached => match slabs(keys, value_bytes) {
-                    Some(words) => kind.start(&words.iter().map(String::as_str).collect::<Vec<_>>())?,
-                    None => continue,
-                },
-            };
-            let hits = replay::replay(&mut server, &trace.requests, Sizes::Same(value_bytes))?;
-            let kept = server.entries()?;
-            eprintln!("{} {keys}: {} {:.2} %, kept {kept}", trace.name, kind.name, hits.percent());
-            self.hits.note(trace.name, kind.name, place, hits.percent());
+            let Some((percent, kept)) = best_of(kind, &trace.requests, keys, value_bytes)? else { continue };
+            eprintln!("{} {keys}: {} {percent:.2} %, kept {kept}", trace.name, kind.name);
+            self.hits.note(trace.name, kind.name, place, percent);
             self.kept.note(trace.name, kind.name, place, kept as f64 * 100.0 / keys as f64);
         }
         for policy in policies::ALL.iter().filter(|policy| policies::EXACT.contains(&policy.name)) {
@@ -121,6 +110,34 @@ impl Figures {
         let (own, lru, optimum) = (mean(server::ONEFILL)?, mean("lru")?, mean("optimum")?);
         Some((own - lru) * 100.0 / (optimum - lru))
     }
+}
+
+/// Replays requests through a server with room for so many entries. Returns the requests hit, percent, and the entries kept
+/// in the end; of memcached, whose queues are put in order by a thread that a busy machine may keep from its work, the better
+/// of two replays. None where it cannot be given just so much room.
+fn best_of(
+    kind: &Kind,
+    requests: &[u32],
+    keys: usize,
+    value_bytes: usize,
+) -> Result<Option<(f64, u64)>, String> {
+    let (replays, words) = match kind.protocol {
+        Protocol::Redis => {
+            (1, Some(vec!["--maxmemory".to_owned(), limit_for(kind, keys, value_bytes)?.to_string()]))
+        }
+        Protocol::Memcached => (2, slabs(keys, value_bytes)),
+    };
+    let Some(words) = words else { return Ok(None) };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut best: Option<(f64, u64)> = None;
+    for _ in 0..replays {
+        let mut server = kind.start(&words)?;
+        let percent = replay::replay(&mut server, requests, Sizes::Same(value_bytes))?.percent();
+        if best.is_none_or(|(before, _)| percent > before) {
+            best = Some((percent, server.entries()?));
+        }
+    }
+    Ok(best)
 }
 
 /// The limit at which a server keeps as nearly as can be so many entries, bytes. It begins with what they take, and is moved
