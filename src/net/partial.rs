@@ -13,35 +13,42 @@ use tokio::io::AsyncReadExt;
 use super::stream::Stream;
 use crate::base::limits::{PARTIAL_ROOM_BYTES_MIN, READ_BYTES};
 
+/// Requests with one large value grow that often at most.
+const GROWTHS_EXACT: usize = 4;
 /// How many times as much as has arrived room is made for. It is address space until something is written there.
 const TRUST: usize = 128;
 
 /// The bytes so far.
 #[derive(Debug, Default)]
-pub struct Partial(BytesMut);
+pub struct Partial {
+    bytes: BytesMut,
+    /// How often room was made.
+    growths: usize,
+}
 
 impl Partial {
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Bytes of room for what is still to come.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.0.capacity() - self.0.len()
+        self.bytes.capacity() - self.bytes.len()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     /// Begins with what was read of a request that lacks `missing` bytes (0 = unknown).
     pub fn begin(&mut self, bytes: &[u8], missing: usize) {
         if !bytes.is_empty() {
-            self.0 = BytesMut::with_capacity(bytes.len() + room(bytes.len(), missing));
-            self.0.extend_from_slice(bytes);
+            self.bytes = BytesMut::with_capacity(bytes.len() + room(bytes.len(), missing));
+            self.bytes.extend_from_slice(bytes);
+            self.growths = 1;
         }
     }
 
@@ -52,23 +59,31 @@ impl Partial {
         missing: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.0.capacity() == self.0.len() {
-            // Not `reserve`, which rounds up: a value may stay in this buffer.
-            let mut longer = BytesMut::with_capacity(self.len() + room(self.len(), missing));
-            longer.extend_from_slice(&self.0);
-            self.0 = longer;
+        if self.free() == 0 {
+            self.grow(missing);
         }
-        pin!(stream.read_buf(&mut self.0)).poll(cx)
+        pin!(stream.read_buf(&mut self.bytes)).poll(cx)
+    }
+
+    /// Makes room for what is missing. Not `reserve`, which rounds up: a value may stay in this buffer. But a request
+    /// of many values, each of which lacks only a little, must not be copied for each of them.
+    fn grow(&mut self, missing: usize) {
+        let len = self.len();
+        let least = if self.growths < GROWTHS_EXACT { 0 } else { len / 2 };
+        let mut longer = BytesMut::with_capacity(len + room(len, missing).max(least));
+        longer.extend_from_slice(&self.bytes);
+        self.bytes = longer;
+        self.growths += 1;
     }
 
     /// The bytes, for the parser.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.bytes
     }
 
     /// Takes the first `len` bytes out, to be kept by whoever wants.
     pub fn split(&mut self, len: usize) -> Bytes {
-        let first = self.0.split_to(len).freeze();
+        let first = self.bytes.split_to(len).freeze();
         self.drop_empty();
         first
     }
@@ -76,19 +91,19 @@ impl Partial {
     /// Puts back what `split` took.
     pub fn put_back(&mut self, first: &[u8]) {
         let mut whole = BytesMut::from(first);
-        whole.extend_from_slice(&self.0);
-        self.0 = whole;
+        whole.extend_from_slice(&self.bytes);
+        self.bytes = whole;
     }
 
     /// Drops the first `len` bytes.
     pub fn advance(&mut self, len: usize) {
-        self.0.advance(len);
+        self.bytes.advance(len);
         self.drop_empty();
     }
 
     fn drop_empty(&mut self) {
-        if self.0.is_empty() {
-            self.0 = BytesMut::new();
+        if self.is_empty() {
+            *self = Partial::default();
         }
     }
 }
@@ -97,4 +112,42 @@ impl Partial {
 /// announces. What a read brings is a few dozen KiB, so values up to some MiB are copied no further than that.
 fn room(len: usize, missing: usize) -> usize {
     missing.clamp(PARTIAL_ROOM_BYTES_MIN, (len * TRUST).max(READ_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes copied while so many values of one size arrive as one request.
+    fn copied(values: usize, value_bytes: usize) -> usize {
+        let mut partial = Partial::default();
+        partial.begin(&[0; 64], value_bytes);
+        let mut copied = 0;
+        for _ in 0..values {
+            let end = partial.len() + value_bytes;
+            while partial.len() < end {
+                if partial.free() == 0 {
+                    copied += partial.len();
+                    partial.grow(end - partial.len());
+                }
+                let more = partial.free().min(end - partial.len());
+                partial.bytes.extend_from_slice(&vec![0; more]);
+            }
+        }
+        copied
+    }
+
+    #[test]
+    fn request_of_many_values_is_copied_a_few_times_over() {
+        for (values, value_bytes) in [(20_000, 1_000), (50, 1 << 20)] {
+            assert!(copied(values, value_bytes) < 4 * values * value_bytes, "{values} of {value_bytes}");
+        }
+    }
+
+    #[test]
+    fn large_value_has_a_buffer_of_its_own_size() {
+        let mut partial = Partial::default();
+        partial.begin(&[0; 64 * 1024], 936 * 1024);
+        assert_eq!((partial.len(), partial.free()), (64 * 1024, 936 * 1024));
+    }
 }
