@@ -5,7 +5,7 @@ mod support;
 use onefill::config::DebugAccess;
 use support::{Answer, Conn, EPOCH_MS, TestServer, Value, wait_until};
 
-const SMALL: u64 = 4 << 20;
+const SMALL: u64 = 16 << 20;
 const KEYS: usize = 3_000;
 
 fn limited_to(maxmemory_bytes: u64) -> TestServer {
@@ -97,10 +97,10 @@ fn shards_become_fewer_only_while_nothing_is_stored() {
     let server = limited_to(0);
     let mut conn = server.connect();
     conn.run("SET k v");
-    conn.run("CONFIG SET maxmemory 2mb");
+    conn.run("CONFIG SET maxmemory 8mb");
     assert_eq!((shards(&mut conn), conn.say("GET k").as_str()), (256, "v"));
     conn.run("FLUSHALL");
-    conn.run("CONFIG SET maxmemory 2mb");
+    conn.run("CONFIG SET maxmemory 8mb");
     assert_eq!(shards(&mut conn), 2);
     conn.run("CONFIG SET maxmemory 0");
     wait_until("all slices have moved", || shards(&mut server.connect()) == 256);

@@ -32,7 +32,7 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Lock stripes of the keyspace; a power of two. Few where every lock is a step to be explored.
 pub const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
 /// Bytes of `maxmemory` for each shard in use: smaller ones lose memory and hits to what each has for itself.
-pub const SHARD_BYTES_MIN: u64 = 1 << 20;
+pub const SHARD_BYTES_MIN: u64 = 4 << 20;
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own, bytes: their pages go back to the system at once

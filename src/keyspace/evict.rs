@@ -75,7 +75,7 @@ impl Keys<'_> {
             if now.used_bytes <= room.limit_bytes {
                 return Evicted::Enough;
             }
-            let is_short = is_packed || now.short_bytes(room.limit_bytes) > 0;
+            let short_bytes = now.short_bytes(room.limit_bytes).max(u64::from(is_packed));
             let mean = now.held_bytes as usize / self.keyspace.shards_in_use();
             let shard = match own.filter(|own| is_own && self.keyspace.held_bytes(*own) >= mean - mean / 16) {
                 Some(own) => own,
@@ -84,16 +84,16 @@ impl Keys<'_> {
             let mut view = self.view_shard(shard, 0);
             // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
             view.scope.by = 0;
-            let given = view.give(is_short);
+            let given = view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize);
             drop(view);
             // Large values are freed at once, now that no lock is held: their memory is what is wanted.
             self.keyspace.free(self.effects.freed.drain(..));
-            if !is_short && !room.is_thorough {
+            if short_bytes == 0 && !room.is_thorough {
                 return Evicted::Enough;
             }
             is_own = given;
             fruitless = if given { 0 } else { fruitless + 1 };
-            if !is_short && fruitless > PACKED_LOOKS {
+            if short_bytes == 0 && fruitless > PACKED_LOOKS {
                 (is_packed, fruitless) = (true, 0);
             } else if fruitless > SHARDS {
                 return Evicted::Nothing;
@@ -125,19 +125,27 @@ impl Keyspace {
 }
 
 impl View<'_> {
-    /// Evicts some entries of this shard, whatever their database, and moves others together.
-    /// False if there was nothing to evict, or, where none shall be, nothing to move.
-    fn give(&mut self, evicts: bool) -> bool {
-        let mut given = false;
-        for _ in 0..if evicts { EVICT_ENTRIES_MAX } else { 0 } {
+    /// Evicts some entries of this shard, whatever their database, until `short_bytes` are free or `above_bytes` given
+    /// back, and moves others together. False if there was nothing to evict, or, where none shall be, nothing to move.
+    fn give(&mut self, short_bytes: usize, above_bytes: usize) -> bool {
+        let (mut given, mut spare, mut given_back) = (false, 0, 0);
+        for _ in 0..EVICT_ENTRIES_MAX {
+            // Large values count for many, and go back at once: a cache of some dozens would lose a good part of them.
+            if spare + given_back >= short_bytes || given_back >= above_bytes {
+                break;
+            }
             let Some(db) = self.drawn_db() else { break };
             self.db = db;
+            let before = self.store().size();
             given |= self.evict_one();
+            let now = self.store().size();
+            spare += now.spare_bytes.saturating_sub(before.spare_bytes);
+            given_back += before.held_bytes.saturating_sub(now.held_bytes);
         }
         for db in 0..self.shard.dbs.len() {
             self.db = db;
             let moved = self.store().compact(EVICT_COMPACT_ENTRIES, true);
-            given |= moved && !evicts;
+            given |= moved && short_bytes == 0;
             self.note_size();
         }
         given

@@ -256,9 +256,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shard_has_a_mebibyte_at_least_where_there_is_a_limit() {
+    fn a_shard_has_some_mebibytes_where_there_is_a_limit() {
         const MIB: u64 = 1 << 20;
-        let shards = [0, 1, MIB, 3 * MIB, 8 * MIB, 200 * MIB, 1 << 40].map(shards_for);
+        let shards = [0, 1, 4 * MIB, 12 * MIB, 32 * MIB, 900 * MIB, 1 << 40].map(shards_for);
         assert_eq!(shards, [256, 1, 1, 4, 8, 256, 256]);
     }
 }
