@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
+use crate::base::memory::machine_bytes;
 use crate::base::metrics::Counters;
 use crate::clients::Clients;
 use crate::commands::latency::Events;
@@ -26,7 +27,7 @@ use crate::commands::shared::{ApplySettings, Rates, Shared};
 use crate::commands::slowlog::Slowlog;
 use crate::config::Settings;
 use crate::fill::{Letter, Times};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, shards_most};
 use crate::net::{Crew, Listener, bind_all, keep_house};
 use crate::pubsub::PubSub;
 use crate::tracking::Tracking;
@@ -96,9 +97,10 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         given => given as usize,
     };
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
+    let shards = shards_most(workers, machine_bytes());
     let stop = stop.clone();
     Shared {
-        keyspace: Keyspace::new(settings.databases as usize, settings.maxmemory_bytes, seed),
+        keyspace: Keyspace::new(settings.databases as usize, shards, settings.maxmemory_bytes, seed),
         clients: Clients::default(),
         pubsub: PubSub::default(),
         tracking: Tracking::default(),

@@ -24,6 +24,17 @@ fn shards(conn: &mut Conn) -> i64 {
     census(conn, "shards").int()
 }
 
+/// Shards in use where there is no limit.
+fn most() -> i64 {
+    shards(&mut limited_to(0).connect())
+}
+
+/// Waits until all slices are where they belong without a limit.
+fn until_moved(server: &TestServer) {
+    let most = most();
+    wait_until("all slices have moved", || shards(&mut server.connect()) == most);
+}
+
 #[test]
 fn raised_limit_spreads_out_whatever_is_there() {
     let server = limited_to(SMALL);
@@ -51,7 +62,7 @@ fn raised_limit_spreads_out_whatever_is_there() {
     assert_eq!(watcher.say("WATCH k1 absent"), "OK");
 
     assert_eq!(conn.say("CONFIG SET maxmemory 0"), "OK");
-    wait_until("all slices have moved", || shards(&mut server.connect()) == 256);
+    until_moved(&server);
 
     assert_eq!(census(&mut conn, "faults"), Value::Array(Vec::new()));
     for key in 0..KEYS {
@@ -86,7 +97,7 @@ fn lease_that_has_moved_ends_in_time() {
     leader.lead("k LEASE 1000");
     server.park(&mut waiter, "k WAIT 60000");
     conn.run("CONFIG SET maxmemory 1gb");
-    wait_until("all slices have moved", || shards(&mut server.connect()) == 256);
+    until_moved(&server);
     server.expect_parked("k", &mut [&mut waiter]);
     server.advance_ms(1_000);
     waiter.answer().expect("LEAD");
@@ -98,16 +109,16 @@ fn shards_become_fewer_only_while_nothing_is_stored() {
     let mut conn = server.connect();
     conn.run("SET k v");
     conn.run("CONFIG SET maxmemory 8mb");
-    assert_eq!((shards(&mut conn), conn.say("GET k").as_str()), (256, "v"));
+    assert_eq!((shards(&mut conn), conn.say("GET k").as_str()), (most(), "v"));
     conn.run("FLUSHALL");
     conn.run("CONFIG SET maxmemory 8mb");
     assert_eq!(shards(&mut conn), 2);
     conn.run("CONFIG SET maxmemory 0");
-    wait_until("all slices have moved", || shards(&mut server.connect()) == 256);
+    until_moved(&server);
     // Without being asked again, as soon as the last key goes.
     conn.run(&format!("SET k v PXAT {}", EPOCH_MS + 1_000));
     conn.run("CONFIG SET maxmemory 1mb");
-    assert_eq!(shards(&mut conn), 256);
+    assert_eq!(shards(&mut conn), most());
     server.advance_ms(2_000);
     wait_until("the shards are drawn together", || shards(&mut server.connect()) == 1);
 }
@@ -133,6 +144,6 @@ fn scan_meets_every_key_that_moves_meanwhile() {
             break;
         }
     }
-    wait_until("all slices have moved", || shards(&mut server.connect()) == 256);
+    until_moved(&server);
     assert_eq!(seen.len(), KEYS);
 }

@@ -31,6 +31,11 @@ pub const IDLE_BUFFER_BYTES_MAX: usize = 16 * 1024;
 
 /// Lock stripes of the keyspace; a power of two. Few where every lock is a step to be explored.
 pub const SHARDS: usize = if cfg!(feature = "shuttle") { 4 } else { 256 };
+/// Shards in use for each worker at least: two seldom want the same one. More cost time: what a request touches of a
+/// shard beside the entry then lies in a farther cache.
+pub const SHARDS_PER_WORKER: usize = 16;
+/// The machine's memory for each shard in use, bytes: so much can be referred to, whatever the entries' sizes.
+pub const SHARD_BYTES_MAX: u64 = 512 << 20;
 /// Bytes of `maxmemory` for each shard in use: smaller ones lose memory and hits to what each has for itself.
 pub const SHARD_BYTES_MIN: u64 = 4 << 20;
 /// Values from this size on are shared (reference-counted), smaller ones lie inside their entry, bytes.

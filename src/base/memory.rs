@@ -11,6 +11,21 @@ pub struct Memory {
     pub resident: usize,
 }
 
+/// Bytes of memory the machine has; 0 where the system does not say. Linux: proc(5).
+#[must_use]
+pub fn machine_bytes() -> u64 {
+    field_bytes(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")
+}
+
+/// A field of the form `Name:   123 kB`, as in files of /proc; 0 where there is none.
+#[must_use]
+pub fn field_bytes(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let kib =
+        line.and_then(|rest| rest.split_ascii_whitespace().next()).and_then(|word| word.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
 /// Gives the pages back that the allocator holds without use. Cost: up to milliseconds per arena.
 pub fn purge() {
     use tikv_jemalloc_ctl::{Access, AsName, arenas};

@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn that_nothing_may_go_is_found_out_however_late_it_is() {
-        let keyspace = Keyspace::new(1, 0, HashSeed(1, 2));
+        let keyspace = Keyspace::new(1, SHARDS, 0, HashSeed(1, 2));
         let rules = FillRules {
             wait_ms: 0,
             lease_ms: 0,

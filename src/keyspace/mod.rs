@@ -34,6 +34,7 @@ pub use keys::Keys;
 pub use memory::SizeCounts;
 pub use recount::Census;
 pub use scan::ScanPage;
+pub use spread::shards_most;
 pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
@@ -70,6 +71,8 @@ pub struct FillRules {
 pub struct Keyspace {
     stripes: Box<[Stripe]>,
     routes: Routes,
+    /// Shards in use where no small limit asks for fewer.
+    shards_most: usize,
     seed: HashSeed,
     /// The random number of this start, part of every token.
     boot: u64,
@@ -104,9 +107,10 @@ struct Stripe {
 }
 
 impl Keyspace {
-    /// An empty keyspace, divided as suits a limit on memory of so many bytes, 0 for none; starts the thread that frees what FLUSHALL and deletions of large values cast off.
+    /// An empty keyspace over at most so many shards (see `shards_most`), fewer under a small limit on memory (bytes,
+    /// 0 for none); starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
-    pub fn new(databases: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
+    pub fn new(databases: usize, shards_most: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
         let stripe = |index| Stripe {
             shard: Mutex::new(Shard::new(index, seed)),
             due_at: AtomicU64::new(u64::MAX),
@@ -129,7 +133,8 @@ impl Keyspace {
         });
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
-            routes: Routes::over(spread::shards_for(limit_bytes)),
+            routes: Routes::over(spread::shards_for(limit_bytes, shards_most)),
+            shards_most,
             seed,
             boot: fastrand::u64(..),
             databases,

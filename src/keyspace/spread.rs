@@ -1,4 +1,4 @@
-//! Over how many shards the keys are spread: over few while `maxmemory` is small.
+//! Over how many shards the keys are spread: as many as the workers and the memory need, few while `maxmemory` is small.
 //!
 //! Each shard has an order of eviction of its own, and segments that are half filled or half emptied; a small
 //! cache cut into `SHARDS` pieces loses memory and hits by that. So a key's *slice*, the top bits of its hash, is
@@ -17,7 +17,7 @@ use super::shard::{Due, Shard};
 use super::view::View;
 use super::{Keyspace, slice_of};
 use crate::base::hash::Key;
-use crate::base::limits::{SHARD_BYTES_MIN, SHARDS};
+use crate::base::limits::{SHARD_BYTES_MAX, SHARD_BYTES_MIN, SHARDS, SHARDS_PER_WORKER};
 use crate::base::sync::{self, Mutex, MutexGuard};
 use crate::storage::{NewValue, Store};
 
@@ -92,11 +92,19 @@ impl Routes {
     }
 }
 
-/// Over how many shards keys are spread under a limit of so many bytes, 0 for none.
+/// Over how many shards keys are spread without a small limit: enough for so many workers, and to refer to all that
+/// so many bytes of memory can hold (0: unknown).
 #[must_use]
-pub fn shards_for(limit_bytes: u64) -> usize {
-    let shards = (limit_bytes / SHARD_BYTES_MIN).min(SHARDS as u64) as usize;
-    if limit_bytes == 0 { SHARDS } else { shards.next_power_of_two() }
+pub fn shards_most(workers: usize, machine_bytes: u64) -> usize {
+    let for_memory = if machine_bytes == 0 { SHARDS as u64 } else { machine_bytes.div_ceil(SHARD_BYTES_MAX) };
+    let shards = for_memory.max((workers * SHARDS_PER_WORKER) as u64);
+    (shards.min(SHARDS as u64) as usize).next_power_of_two()
+}
+
+/// Of these, over how many under a limit of so many bytes, 0 for none.
+pub(super) fn shards_for(limit_bytes: u64, most: usize) -> usize {
+    let shards = (limit_bytes / SHARD_BYTES_MIN).min(most as u64) as usize;
+    if limit_bytes == 0 { most } else { shards.next_power_of_two() }
 }
 
 impl Keyspace {
@@ -148,7 +156,7 @@ impl Keys<'_> {
     /// while shards are held.
     pub fn spread(&mut self, limit_bytes: u64) -> bool {
         let keyspace = self.keyspace;
-        let (has, wants) = (keyspace.shards_in_use(), shards_for(limit_bytes));
+        let (has, wants) = (keyspace.shards_in_use(), shards_for(limit_bytes, keyspace.shards_most));
         if !self.held.is_empty() {
             return false;
         }
@@ -256,9 +264,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn shards_are_enough_for_the_workers_and_for_the_memory() {
+        const GIB: u64 = 1 << 30;
+        let shards = [(1, GIB), (2, 8 * GIB), (1, 24 * GIB), (16, GIB), (1, 0), (64, 1 << 50)];
+        assert_eq!(shards.map(|(workers, bytes)| shards_most(workers, bytes)), [16, 32, 64, 256, 256, 256]);
+    }
+
+    #[test]
     fn a_shard_has_some_mebibytes_where_there_is_a_limit() {
         const MIB: u64 = 1 << 20;
-        let shards = [0, 1, 4 * MIB, 12 * MIB, 32 * MIB, 900 * MIB, 1 << 40].map(shards_for);
-        assert_eq!(shards, [256, 1, 1, 4, 8, 256, 256]);
+        let shards =
+            [0, 1, 4 * MIB, 12 * MIB, 32 * MIB, 900 * MIB, 1 << 40].map(|limit| shards_for(limit, 128));
+        assert_eq!(shards, [128, 1, 1, 4, 8, 128, 128]);
     }
 }

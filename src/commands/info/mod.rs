@@ -21,6 +21,7 @@ use super::error::CommandError;
 use super::memory::Use;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, string};
 use crate::base::limits::SWEEP_PERIOD_MS;
+use crate::base::memory::machine_bytes;
 use crate::base::metrics::{Counter, METRICS};
 use crate::fill::times::Summary;
 
@@ -197,7 +198,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("allocator_allocated", used);
     page.field("allocator_active", active);
     page.field("allocator_resident", resident);
-    page.bytes("total_system_memory", process::machine_bytes());
+    page.bytes("total_system_memory", machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
     page.fields(&[("used_memory_lua", "0"), ("used_memory_scripts", "0"), ("number_of_cached_scripts", "0")]);
     page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());

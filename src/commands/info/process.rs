@@ -4,6 +4,8 @@
 
 use std::fs::read_to_string;
 
+use crate::base::memory::field_bytes;
+
 /// The kernel counts processor time in ticks of 1/100 s for user programs, whatever its own rate.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -28,12 +30,6 @@ pub fn resident_bytes() -> u64 {
     field_bytes(&read_to_string("/proc/self/status").unwrap_or_default(), "VmRSS:")
 }
 
-/// Bytes of memory the machine has.
-#[must_use]
-pub fn machine_bytes() -> u64 {
-    field_bytes(&read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")
-}
-
 /// The operating system, its release, and the machine's kind.
 #[must_use]
 pub fn system() -> String {
@@ -48,14 +44,6 @@ fn parse_cpu(stat: &str) -> Cpu {
     let mut ticks = figures.split_ascii_whitespace().skip(11).map(|word| word.parse().unwrap_or(0.0));
     let mut next_s = || ticks.next().unwrap_or(0.0) / TICKS_PER_S;
     Cpu { user_s: next_s(), system_s: next_s(), children_user_s: next_s(), children_system_s: next_s() }
-}
-
-/// A field of the form `Name:   123 kB`.
-fn field_bytes(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let kib =
-        line.and_then(|rest| rest.split_ascii_whitespace().next()).and_then(|word| word.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 #[cfg(test)]
@@ -78,6 +66,6 @@ mod tests {
 
     #[test]
     fn this_process_has_memory() {
-        assert!(resident_bytes() > 0 && machine_bytes() > resident_bytes());
+        assert!(resident_bytes() > 0 && crate::base::memory::machine_bytes() > resident_bytes());
     }
 }
