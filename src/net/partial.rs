@@ -22,7 +22,7 @@ const TRUST: usize = 128;
 #[derive(Debug, Default)]
 pub struct Partial {
     bytes: BytesMut,
-    /// How often room was made.
+    /// How often room was made for this request.
     growths: usize,
 }
 
@@ -84,6 +84,7 @@ impl Partial {
     /// Takes the first `len` bytes out, to be kept by whoever wants.
     pub fn split(&mut self, len: usize) -> Bytes {
         let first = self.bytes.split_to(len).freeze();
+        self.growths = if len > 0 { 0 } else { self.growths };
         self.drop_empty();
         first
     }
@@ -132,6 +133,8 @@ mod tests {
                 }
                 let more = partial.free().min(end - partial.len());
                 partial.bytes.extend_from_slice(&vec![0; more]);
+                // As whoever looks whether it is whole by now.
+                drop(partial.split(0));
             }
         }
         copied
