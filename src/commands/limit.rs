@@ -33,7 +33,6 @@ pub struct MemoryLimit {
     /// What counted then, less what the stores held; wraps.
     beside_bytes: AtomicU64,
     held_bytes: AtomicU64,
-    client_bytes: AtomicU64,
     at_ms: AtomicU64,
     /// Held by who asks the allocator.
     sampling: Mutex<()>,
@@ -191,7 +190,6 @@ impl Shared {
         let cast_off = self.keyspace.bytes_to_free() as u64;
         let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
         let held = metrics::held(self.counters.iter().map(Arc::as_ref)).held_bytes;
-        limit.client_bytes.store(client_bytes, Relaxed);
         limit.held_bytes.store(held, Relaxed);
         limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
         limit.at_ms.store(now_ms.max(1), Relaxed);

@@ -207,7 +207,13 @@ impl Connection {
             read
         } else {
             let missing = self.parser.missing_bytes();
-            let read = ready!(self.partial.poll_read(&mut self.stream, missing, cx)).map_err(End::Socket)?;
+            if self.partial.free() == 0 {
+                // Counted before it is there, the old room and the new: who asks the allocator meanwhile must not take
+                // them for entries.
+                self.count_room(self.partial.len() + self.partial.growth(missing));
+                self.partial.grow(missing);
+            }
+            let read = ready!(self.partial.poll_read(&mut self.stream, cx)).map_err(End::Socket)?;
             // Counted before it runs, after which it is gone.
             self.publish_query();
             self.note_held(&worker, &worker.settings())?;
@@ -240,6 +246,7 @@ impl Connection {
             let unused = self.run_cut(&first, batch, effects, &cut);
             batch.release();
             if let Some(begin) = unused {
+                self.count_room(first.len());
                 partial.put_back(&first[begin..]);
             }
             if unused.is_some() || cut != Cut::Full || self.session.closes {
@@ -509,9 +516,12 @@ impl Connection {
     }
 
     fn publish_query(&self) {
-        let seen = &self.session.client.seen;
-        seen.query_bytes.store(self.partial.len(), Relaxed);
-        seen.query_free_bytes.store(self.partial.free(), Relaxed);
+        self.session.client.seen.query_bytes.store(self.partial.len(), Relaxed);
+        self.count_room(self.partial.free());
+    }
+
+    fn count_room(&self, bytes: usize) {
+        self.session.client.seen.query_free_bytes.store(bytes, Relaxed);
     }
 
     /// Authenticated, or in no need of it.

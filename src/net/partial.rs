@@ -52,25 +52,22 @@ impl Partial {
         }
     }
 
-    /// Reads on. Returns the bytes read, 0 at the stream's end.
-    pub fn poll_read(
-        &mut self,
-        stream: &mut Stream,
-        missing: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if self.free() == 0 {
-            self.grow(missing);
-        }
+    /// Reads on, where there is room. Returns the bytes read, 0 at the stream's end.
+    pub fn poll_read(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         pin!(stream.read_buf(&mut self.bytes)).poll(cx)
+    }
+
+    /// Bytes that room will be made for.
+    #[must_use]
+    pub fn growth(&self, missing: usize) -> usize {
+        let least = if self.growths < GROWTHS_EXACT { 0 } else { self.len() / 2 };
+        room(self.len(), missing).max(least)
     }
 
     /// Makes room for what is missing. Not `reserve`, which rounds up: a value may stay in this buffer. But a request
     /// of many values, each of which lacks only a little, must not be copied for each of them.
-    fn grow(&mut self, missing: usize) {
-        let len = self.len();
-        let least = if self.growths < GROWTHS_EXACT { 0 } else { len / 2 };
-        let mut longer = BytesMut::with_capacity(len + room(len, missing).max(least));
+    pub fn grow(&mut self, missing: usize) {
+        let mut longer = BytesMut::with_capacity(self.len() + self.growth(missing));
         longer.extend_from_slice(&self.bytes);
         self.bytes = longer;
         self.growths += 1;
