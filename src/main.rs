@@ -56,8 +56,12 @@ fn serve(loaded: Loaded) -> io::Result<()> {
     };
     // What CONFIG SET does to the process is done once for the settings of the start.
     apply(&loaded.settings).map_err(io::Error::other)?;
-    let surroundings =
-        Surroundings { clock: Clock::system(), config_file: loaded.file, apply: Box::new(apply) };
+    let surroundings = Surroundings {
+        clock: Clock::system(),
+        config_file: loaded.file,
+        apply: Box::new(apply),
+        machine_bytes: memory::machine_bytes(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Heard from here on: who sees "Ready" may send one at once.
     let signals = runtime.block_on(async { Signals::listen() })?;

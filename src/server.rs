@@ -46,6 +46,8 @@ pub struct Surroundings {
     pub config_file: Option<PathBuf>,
     /// Applies a changed setting that lives outside the server, such as the log's level.
     pub apply: ApplySettings,
+    /// The machine's memory, or 0 where it is unknown: see `shards_most`.
+    pub machine_bytes: u64,
 }
 
 /// Starts servers.
@@ -64,7 +66,9 @@ pub struct Running {
 impl Server {
     /// Binds, starts the workers and returns at once. Errors name what could not be bound.
     pub fn start(settings: Settings, clock: Clock) -> io::Result<Running> {
-        Server::start_in(settings, Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())) })
+        let apply = Box::new(|_: &Settings| Ok(()));
+        let machine_bytes = machine_bytes();
+        Server::start_in(settings, Surroundings { clock, config_file: None, apply, machine_bytes })
     }
 
     /// As `start`, with a configuration file and outside settings.
@@ -97,7 +101,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         given => given as usize,
     };
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
-    let shards = shards_most(workers, machine_bytes());
+    let shards = shards_most(workers, surroundings.machine_bytes);
     let stop = stop.clone();
     Shared {
         keyspace: Keyspace::new(settings.databases as usize, shards, settings.maxmemory_bytes, seed),

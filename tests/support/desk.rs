@@ -28,7 +28,8 @@ const EPOCH_MS: i64 = 1_800_000_000_000;
 pub fn server(settings: Settings) -> Shared {
     let settings = Settings { hash_seed: Some(SEED), ..settings };
     let clock = Clock::manual(EPOCH_MS);
-    let surroundings = Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())) };
+    let surroundings =
+        Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())), machine_bytes: 0 };
     share(settings, surroundings, 0, &Arc::default())
 }
 
