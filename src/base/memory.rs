@@ -1,5 +1,7 @@
 //! What the allocator and the system say about this process's memory.
 
+use tikv_jemalloc_ctl::{Access, AsName, Name, arenas, epoch, stats};
+
 /// Figures of one moment, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -28,16 +30,23 @@ pub fn field_bytes(text: &str, name: &str) -> u64 {
 
 /// Gives the pages back that the allocator holds without use. Cost: up to milliseconds per arena.
 pub fn purge() {
-    use tikv_jemalloc_ctl::{Access, AsName, arenas};
+    for decay in ["dirty_decay_ms", "muzzy_decay_ms"] {
+        each_arena(decay, |name, before| {
+            // A decay of 0 purges at once.
+            name.write(0_isize).ok();
+            name.write(before).ok();
+        });
+    }
+}
+
+/// Visits one decay of every arena: its name, and what it is, milliseconds.
+fn each_arena(decay: &str, visit: impl Fn(&Name, isize)) {
     for arena in 0..arenas::narenas::read().unwrap_or(0) {
-        for decay in ["dirty_decay_ms", "muzzy_decay_ms"] {
-            let name = format!("arena.{arena}.{decay}\0");
-            let name = name.as_bytes().name();
-            // A decay of 0 purges at once. An arena that was never used has none, which is no fault.
-            if let Ok(before) = Access::<isize>::read(name) {
-                name.write(0_isize).ok();
-                name.write(before).ok();
-            }
+        let name = format!("arena.{arena}.{decay}\0");
+        let name = name.as_bytes().name();
+        // An arena that was never used has none, which is no fault.
+        if let Ok(now_ms) = name.read() {
+            visit(name, now_ms);
         }
     }
 }
@@ -52,17 +61,13 @@ pub fn freed_kept_ms(has_limit: bool) -> isize {
 /// Sets that time, for all arenas that are and will be. Cost: some microseconds; where it gets shorter, what has been
 /// kept for longer goes back at once. Nothing without jemalloc.
 pub fn keep_freed_ms(kept_ms: isize) {
-    use tikv_jemalloc_ctl::{Access, AsName, arenas};
     const NEW_ARENAS: &[u8] = b"arenas.dirty_decay_ms\0";
     NEW_ARENAS.name().write(kept_ms).ok();
-    for arena in 0..arenas::narenas::read().unwrap_or(0) {
-        let name = format!("arena.{arena}.dirty_decay_ms\0");
-        let name = name.as_bytes().name();
-        // An arena that was never used has none, which is no fault.
-        if Access::<isize>::read(name).is_ok_and(|before| before != kept_ms) {
+    each_arena("dirty_decay_ms", |name, before| {
+        if before != kept_ms {
             name.write(kept_ms).ok();
         }
-    }
+    });
 }
 
 /// Bytes of free blocks that the threads keep at hand, of all arenas (MALLCTL_ARENAS_ALL).
@@ -90,7 +95,6 @@ pub fn report() -> String {
 /// Reads the allocator's figures anew. Cost: some microseconds. Zeros without jemalloc.
 #[must_use]
 pub fn read() -> Memory {
-    use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
     // The figures are snapshots that only a new epoch refreshes.
     if epoch::advance().is_err() {
         return Memory::default();
@@ -107,6 +111,12 @@ pub fn read() -> Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_fields_are_in_kib() {
+        assert_eq!(field_bytes("VmPeak:\t 9 kB\nVmRSS:\t  12 kB\n", "VmRSS:"), 12 * 1024);
+        assert_eq!(field_bytes("", "VmRSS:"), 0);
+    }
 
     #[test]
     fn classes_are_jemallocs() {
