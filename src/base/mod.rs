@@ -10,5 +10,6 @@ pub mod int;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod process;
 pub mod push;
 pub mod sync;

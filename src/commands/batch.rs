@@ -12,7 +12,7 @@ use crate::base::metrics::{Counter, Counters};
 use crate::config::Settings;
 use bytes::Bytes;
 
-use crate::keyspace::{Ahead, Effects, FillRules, Keys, Keyspace, Scope};
+use crate::keyspace::{Ahead, Effects, Rules, Keys, Keyspace, Scope};
 use crate::protocol::reply::{Output, Reply};
 use crate::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
 use crate::pubsub::Delivery;
@@ -22,7 +22,7 @@ use super::calls::Meter;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::session::{Queued, ReplyMode, Session, Transaction};
-use super::shared::{Shared, fill_rules};
+use super::shared::{Shared, rules_of};
 use super::spec::{Flag, Handler, Locking, Run, Touch};
 use super::table::{self, Row};
 
@@ -35,7 +35,7 @@ pub struct Bench<'a> {
     pub settings: Arc<Settings>,
     pub settings_version: u64,
     /// The part of the settings that the keyspace needs.
-    pub rules: FillRules,
+    pub rules: Rules,
     pub counters: &'a Counters,
     pub now: Now,
     pub effects: &'a mut Effects,
@@ -51,7 +51,7 @@ impl Bench<'_> {
         let version = self.shared.settings_version();
         if version != self.settings_version {
             self.settings = self.shared.settings.load_full();
-            self.rules = fill_rules(&self.settings);
+            self.rules = rules_of(&self.settings);
             self.settings_version = version;
             self.meter.apply(&self.settings, version);
         }

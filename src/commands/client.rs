@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::args::Args;
 use super::client_kill::client_kill;
-use super::client_line::describe;
+use super::client_line::{client_type, describe};
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
@@ -489,20 +489,6 @@ fn client_list(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     let lines: String = clients.iter().map(|client| describe(client, ctx.now.mono_ms)).collect();
     ctx.reply.verbatim(&lines);
     Ok(())
-}
-
-/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
-pub(super) fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
-    let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    if known(&[b"normal"]) {
-        Ok(Some(false))
-    } else if known(&[b"pubsub"]) {
-        Ok(Some(true))
-    } else if known(&[b"master", b"slave", b"replica"]) {
-        Ok(None)
-    } else {
-        Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
-    }
 }
 
 fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::args::Args;
-use super::client::client_type;
+use super::client_line::client_type;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use crate::base::int::parse_i64;

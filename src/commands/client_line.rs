@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::error::CommandError;
 use super::table;
 use crate::clients::{Client, Seen};
 use crate::protocol::reply::Proto;
@@ -68,4 +69,18 @@ fn flags(client: &Client) -> String {
     ];
     let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
     if flags.is_empty() { "N".to_owned() } else { flags }
+}
+
+/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
+pub fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
+    let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    if known(&[b"normal"]) {
+        Ok(Some(false))
+    } else if known(&[b"pubsub"]) {
+        Ok(Some(true))
+    } else if known(&[b"master", b"slave", b"replica"]) {
+        Ok(None)
+    } else {
+        Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
+    }
 }

@@ -9,6 +9,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::help;
 use super::spec::{Flag, Group, Handler, Locking, Spec, Touch, integer, key};
+use crate::base::process;
 use crate::base::memory::{self, Memory};
 use crate::clients::Client;
 
@@ -168,7 +169,7 @@ impl Use {
 fn stats(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let allocator = ctx.shared.memory();
     let figures = Use::of(&allocator, ctx);
-    let rss = super::info::resident_bytes();
+    let rss = process::resident_bytes();
     let dbs = used_databases(ctx);
     let count: usize = dbs.iter().map(|db| db.keys).sum();
     let [allocated, active, resident] =
@@ -256,7 +257,7 @@ fn overhead(ctx: &mut Ctx<'_>, name: &str, more: u64, less: u64) {
 
 fn doctor(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let figures = Use::of(&ctx.shared.memory(), ctx);
-    let rss = super::info::resident_bytes();
+    let rss = process::resident_bytes();
     let clients = ctx.shared.clients.len().max(1) as u64;
     ctx.reply.verbatim(&diagnosis(&figures, rss, clients));
     Ok(())

@@ -4,6 +4,7 @@
 //! To add a command: write its handler and its row in its group's file. Nothing else needs to know.
 //! No async function, no socket: a handler writes its reply and returns, or parks.
 
+pub mod answer;
 pub mod args;
 pub mod batch;
 mod bitfield;

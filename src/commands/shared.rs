@@ -18,7 +18,7 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::{Client, Clients};
 use crate::config::Settings;
 use crate::fill::Times;
-use crate::keyspace::{FillRules, Keyspace};
+use crate::keyspace::{Rules, Keyspace};
 use crate::pubsub::PubSub;
 use crate::tracking::Tracking;
 
@@ -139,8 +139,8 @@ impl Shared {
 
 /// The part of the settings that the keyspace needs.
 #[must_use]
-pub fn fill_rules(settings: &Settings) -> FillRules {
-    FillRules {
+pub fn rules_of(settings: &Settings) -> Rules {
+    Rules {
         wait_ms: settings.fill_wait_ms,
         lease_ms: settings.fill_lease_ms,
         beta: settings.fill_beta,

@@ -221,7 +221,7 @@ mod tests {
     use crate::base::events::Classes;
     use crate::base::hash::HashSeed;
     use crate::base::metrics::Counters;
-    use crate::keyspace::{Effects, FillRules, Scope};
+    use crate::keyspace::{Effects, Rules, Scope};
 
     fn used(used_bytes: u64, spare_bytes: u64) -> Used {
         Used { used_bytes, spare_bytes, held_bytes: used_bytes }
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn that_nothing_may_go_is_found_out_however_late_it_is() {
         let keyspace = Keyspace::new(1, SHARDS, 0, HashSeed(1, 2));
-        let rules = FillRules {
+        let rules = Rules {
             wait_ms: 0,
             lease_ms: 0,
             beta: 1.0,

@@ -12,6 +12,7 @@ mod keys;
 mod memory;
 mod notify;
 mod recount;
+mod rules;
 mod scan;
 mod shard;
 mod spread;
@@ -33,38 +34,21 @@ pub use idle::Ends;
 pub use keys::Keys;
 pub use memory::SizeCounts;
 pub use recount::Census;
+pub use rules::Rules;
 pub use scan::ScanPage;
 pub use spread::shards_most;
 pub use verbs::{Expiry, SetWhen};
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
-use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
-use crate::storage::{Eviction, Store};
+use crate::storage::Store;
 use shard::Shard;
 use spread::Routes;
-
-/// The settings that the keyspace itself needs; copied out of the settings once per batch.
-#[derive(Clone, Copy, Debug)]
-pub struct FillRules {
-    pub wait_ms: u64,
-    pub lease_ms: u64,
-    pub beta: f64,
-    pub grace_ms: u64,
-    pub orphan_grace_ms: u64,
-    pub late_ms: u64,
-    pub waiters_per_key: usize,
-    pub flights: usize,
-    /// Which entries make room, while there is a limit on memory and they may.
-    pub eviction: Option<Eviction>,
-    /// The classes of keyspace events that are published.
-    pub events: Classes,
-}
 
 /// All databases of the server.
 #[derive(Debug)]
@@ -77,7 +61,7 @@ pub struct Keyspace {
     /// The random number of this start, part of every token.
     boot: u64,
     databases: usize,
-    /// Flights remembered in all shards; bounds memory, see `FillRules::flights`.
+    /// Flights remembered in all shards; bounds memory, see `Rules::flights`.
     flights: sync::AtomicUsize,
     /// Connections that keep a cache; while there are none, changes need not be noted for them.
     trackers: AtomicUsize,

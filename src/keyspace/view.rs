@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::effects::Effects;
 use super::shard::{Db, Shard};
-use super::{FillRules, Keyspace};
+use super::{Rules, Keyspace};
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
 use crate::base::sync::MutexGuard;
@@ -14,7 +14,7 @@ use crate::storage::{Found, Store};
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     pub now: Now,
-    pub rules: &'a FillRules,
+    pub rules: &'a Rules,
     pub counters: &'a Counters,
     /// The client whose request it is; 0 for nobody's.
     pub by: u64,

@@ -104,7 +104,7 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
 
 impl Connection {
     fn open(worker: Rc<Worker>, accepted: Accepted) -> io::Result<Connection> {
-        let (addr, laddr, is_unix) = super::listener::names(&accepted);
+        let (addr, laddr, is_unix) = super::stream::names(&accepted);
         let stream = Stream::register(accepted)?;
         let shared = &worker.shared;
         let now = shared.clock.now().mono_ms;

@@ -213,23 +213,3 @@ fn is_local(accepted: &Accepted) -> bool {
         Accepted::Unix(_) => true,
     }
 }
-
-/// A socket's peer and own address as CLIENT LIST shows them, and whether it is a Unix socket.
-pub(super) fn names(accepted: &Accepted) -> (String, String, bool) {
-    match accepted {
-        Accepted::Tcp(stream) => {
-            let text = |addr: io::Result<SocketAddr>| {
-                addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string())
-            };
-            (text(stream.peer_addr()), text(stream.local_addr()), false)
-        }
-        Accepted::Unix(stream) => {
-            let path = stream
-                .local_addr()
-                .ok()
-                .and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
-            let name = format!("{}:0", path.unwrap_or_default());
-            (name.clone(), name, true)
-        }
-    }
-}

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,6 +18,26 @@ const READS_AT_END: usize = 16;
 pub enum Accepted {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+}
+
+/// A socket's peer and own address as CLIENT LIST shows them, and whether it is a Unix socket.
+pub fn names(accepted: &Accepted) -> (String, String, bool) {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            let text = |addr: io::Result<SocketAddr>| {
+                addr.map_or_else(|_| "?:0".to_owned(), |addr| addr.to_string())
+            };
+            (text(stream.peer_addr()), text(stream.local_addr()), false)
+        }
+        Accepted::Unix(stream) => {
+            let path = stream
+                .local_addr()
+                .ok()
+                .and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
+            let name = format!("{}:0", path.unwrap_or_default());
+            (name.clone(), name, true)
+        }
+    }
 }
 
 /// A client's socket on its worker's runtime.

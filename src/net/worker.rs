@@ -26,7 +26,7 @@ use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, TURN_BYTES, WAKE_
 use crate::base::metrics::{Counter, Counters};
 use crate::commands::batch::{Batch, Bench};
 use crate::commands::calls::Meter;
-use crate::commands::shared::{Shared, fill_rules};
+use crate::commands::shared::{Shared, rules_of};
 use crate::config::{ClientClass, Settings};
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
@@ -245,7 +245,7 @@ impl Worker {
         let (settings, settings_version) = self.settings.borrow().clone();
         let now = self.shared.clock.now();
         let counters = &self.counters;
-        let rules = fill_rules(&settings);
+        let rules = rules_of(&settings);
         let meter = &mut *self.meter.borrow_mut();
         meter.apply(&settings, settings_version);
         let mut bench = Bench {

@@ -14,7 +14,7 @@ use onefill::clients::{Client, Peer};
 use onefill::commands::batch::{Batch, Bench};
 use onefill::commands::calls::Meter;
 use onefill::commands::session::Session;
-use onefill::commands::shared::{Shared, fill_rules};
+use onefill::commands::shared::{Shared, rules_of};
 use onefill::config::Settings;
 use onefill::fill::Letter;
 use onefill::keyspace::Effects;
@@ -49,7 +49,7 @@ pub fn bench<'a>(
     Bench {
         shared,
         settings_version: shared.settings_version(),
-        rules: fill_rules(&settings),
+        rules: rules_of(&settings),
         settings,
         counters: &shared.counters[number],
         now: shared.clock.now(),

@@ -7,35 +7,15 @@ use bytes::Bytes;
 
 use super::options::{ask_options, key_count};
 use crate::base::hash::Key;
-use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 use crate::base::metrics::Counter;
+use crate::commands::answer::{write_hit, write_outcome};
 use crate::commands::args::Args;
 use crate::commands::ctx::Ctx;
 use crate::commands::error::CommandError;
 use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
-use crate::commands::value::write_value;
-use crate::fill::{Answer, Grant, Outcome, ReplySlot};
+use crate::fill::{Grant, Outcome, ReplySlot};
 use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome};
-use crate::protocol::reply::{Proto, Reply};
 use crate::storage::ValueRef;
-
-/// A value that can be written into a reply.
-pub trait Value {
-    fn write(&self, reply: &mut Reply<'_>);
-}
-
-impl Value for ValueRef<'_> {
-    fn write(&self, reply: &mut Reply<'_>) {
-        write_value(reply, *self);
-    }
-}
-
-impl Value for Bytes {
-    fn write(&self, reply: &mut Reply<'_>) {
-        // Small values are cheaper to copy than to splice in.
-        if self.len() < SHARED_VALUE_BYTES_MIN { reply.bulk(self) } else { reply.bulk_shared(self.clone()) }
-    }
-}
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = args.key(ctx.keys.keyspace)?;
@@ -193,69 +173,4 @@ fn is_heard(ctx: &Ctx<'_>) -> bool {
 
 fn shed(wait_ms: u64) -> Outcome<Bytes> {
     Outcome::Wait { retry_ms: wait_ms.max(1) as i64 }
-}
-
-/// HIT, what almost every caller gets: in as few pieces as it takes.
-#[inline]
-fn write_hit<V: Value>(reply: &mut Reply<'_>, value: &V, ttl_ms: i64) {
-    reply.out.extend(b"*4\r\n+HIT\r\n");
-    value.write(reply);
-    match (ttl_ms, reply.proto) {
-        (-1, Proto::Resp2) => reply.out.extend(b"$-1\r\n:-1\r\n"),
-        (-1, Proto::Resp3) => reply.out.extend(b"_\r\n:-1\r\n"),
-        _ => {
-            reply.null();
-            reply.int(ttl_ms);
-        }
-    }
-}
-
-/// Writes `[status, value, token, ms]`.
-pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
-    if let Outcome::Hit { value, ttl_ms } = outcome {
-        return write_hit(reply, value, *ttl_ms);
-    }
-    reply.array(4);
-    let (status, value, grant, ms) = match outcome {
-        Outcome::Hit { value, ttl_ms } => ("HIT", Some(value), None, *ttl_ms),
-        Outcome::Lead(grant) => ("LEAD", None, Some(grant), grant.lease_ms as i64),
-        Outcome::Refresh { value, grant } => ("REFRESH", Some(value), Some(grant), grant.lease_ms as i64),
-        Outcome::Stale { value, past_ms } => ("STALE", Some(value), None, *past_ms),
-        Outcome::None { ttl_ms } => ("NONE", None, None, *ttl_ms),
-        Outcome::Fail { message, retry_ms } => {
-            reply.simple("FAIL");
-            reply.bulk(message);
-            reply.null();
-            reply.int(*retry_ms);
-            return;
-        }
-        Outcome::Pass { ttl_ms } => ("PASS", None, None, *ttl_ms),
-        Outcome::Wait { retry_ms } => ("WAIT", None, None, *retry_ms),
-        Outcome::Leading { left_ms } => ("SELF", None, None, *left_ms),
-    };
-    reply.simple(status);
-    match value {
-        Some(value) => value.write(reply),
-        None => reply.null(),
-    }
-    match grant {
-        Some(grant) => reply.bulk(grant.token.to_string().as_bytes()),
-        None => reply.null(),
-    }
-    reply.int(ms);
-}
-
-/// Writes the reply of a request that was parked; `order` as in `Parked`.
-pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]>) {
-    match (answer, order) {
-        (Answer::Unblocked, _) => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-        (Answer::One(outcome), _) => write_outcome(reply, outcome),
-        (Answer::Many(outcomes), order) => {
-            let order = order.unwrap_or_default();
-            reply.array(order.len());
-            for place in order {
-                write_outcome(reply, &outcomes[*place as usize]);
-            }
-        }
-    }
 }

@@ -10,5 +10,4 @@ mod inspect;
 mod options;
 mod rows;
 
-pub use ask::{write_answer, write_outcome};
 pub use rows::ROWS;

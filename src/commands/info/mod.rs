@@ -5,10 +5,8 @@
 //! replication, shows the figures of a server that does not do it.
 
 mod commands;
-mod process;
 mod sizes;
 
-pub use process::resident_bytes;
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
@@ -20,6 +18,7 @@ use super::ctx::Ctx;
 use super::error::CommandError;
 use super::memory::Use;
 use super::spec::{Category, Flag, Group, Handler, Locking, Spec, string};
+use crate::base::process;
 use crate::base::limits::SWEEP_PERIOD_MS;
 use crate::base::memory::machine_bytes;
 use crate::base::metrics::{Counter, METRICS};

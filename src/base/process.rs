@@ -4,7 +4,7 @@
 
 use std::fs::read_to_string;
 
-use crate::base::memory::field_bytes;
+use super::memory::field_bytes;
 
 /// The kernel counts processor time in ticks of 1/100 s for user programs, whatever its own rate.
 const TICKS_PER_S: f64 = 100.0;
@@ -60,6 +60,6 @@ mod tests {
 
     #[test]
     fn this_process_has_memory() {
-        assert!(resident_bytes() > 0 && crate::base::memory::machine_bytes() > resident_bytes());
+        assert!(resident_bytes() > 0 && super::super::memory::machine_bytes() > resident_bytes());
     }
 }

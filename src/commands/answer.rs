@@ -1,0 +1,95 @@
+//! How fills are answered on the wire: at once, or in the place of a request that was parked.
+//!
+//! A parked request's connection writes its reply long after its handler returned, so this belongs to no
+//! handler.
+
+use bytes::Bytes;
+
+use super::value::write_value;
+use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+use crate::fill::{Answer, Outcome};
+use crate::protocol::reply::{Proto, Reply};
+use crate::storage::ValueRef;
+
+/// Writes the reply of a request that was parked; `order` as in `Parked`.
+pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]>) {
+    match (answer, order) {
+        (Answer::Unblocked, _) => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        (Answer::One(outcome), _) => write_outcome(reply, outcome),
+        (Answer::Many(outcomes), order) => {
+            let order = order.unwrap_or_default();
+            reply.array(order.len());
+            for place in order {
+                write_outcome(reply, &outcomes[*place as usize]);
+            }
+        }
+    }
+}
+
+/// Writes `[status, value, token, ms]`.
+pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
+    if let Outcome::Hit { value, ttl_ms } = outcome {
+        return write_hit(reply, value, *ttl_ms);
+    }
+    reply.array(4);
+    let (status, value, grant, ms) = match outcome {
+        Outcome::Hit { value, ttl_ms } => ("HIT", Some(value), None, *ttl_ms),
+        Outcome::Lead(grant) => ("LEAD", None, Some(grant), grant.lease_ms as i64),
+        Outcome::Refresh { value, grant } => ("REFRESH", Some(value), Some(grant), grant.lease_ms as i64),
+        Outcome::Stale { value, past_ms } => ("STALE", Some(value), None, *past_ms),
+        Outcome::None { ttl_ms } => ("NONE", None, None, *ttl_ms),
+        Outcome::Fail { message, retry_ms } => {
+            reply.simple("FAIL");
+            reply.bulk(message);
+            reply.null();
+            reply.int(*retry_ms);
+            return;
+        }
+        Outcome::Pass { ttl_ms } => ("PASS", None, None, *ttl_ms),
+        Outcome::Wait { retry_ms } => ("WAIT", None, None, *retry_ms),
+        Outcome::Leading { left_ms } => ("SELF", None, None, *left_ms),
+    };
+    reply.simple(status);
+    match value {
+        Some(value) => value.write(reply),
+        None => reply.null(),
+    }
+    match grant {
+        Some(grant) => reply.bulk(grant.token.to_string().as_bytes()),
+        None => reply.null(),
+    }
+    reply.int(ms);
+}
+
+/// HIT, what almost every caller gets: in as few pieces as it takes.
+#[inline]
+pub fn write_hit<V: Value>(reply: &mut Reply<'_>, value: &V, ttl_ms: i64) {
+    reply.out.extend(b"*4\r\n+HIT\r\n");
+    value.write(reply);
+    match (ttl_ms, reply.proto) {
+        (-1, Proto::Resp2) => reply.out.extend(b"$-1\r\n:-1\r\n"),
+        (-1, Proto::Resp3) => reply.out.extend(b"_\r\n:-1\r\n"),
+        _ => {
+            reply.null();
+            reply.int(ttl_ms);
+        }
+    }
+}
+
+/// A value that can be written into a reply.
+pub trait Value {
+    fn write(&self, reply: &mut Reply<'_>);
+}
+
+impl Value for ValueRef<'_> {
+    fn write(&self, reply: &mut Reply<'_>) {
+        write_value(reply, *self);
+    }
+}
+
+impl Value for Bytes {
+    fn write(&self, reply: &mut Reply<'_>) {
+        // Small values are cheaper to copy than to splice in.
+        if self.len() < SHARED_VALUE_BYTES_MIN { reply.bulk(self) } else { reply.bulk_shared(self.clone()) }
+    }
+}

@@ -1,0 +1,23 @@
+//! The settings that the keyspace itself needs: who makes room, what is told, how long a fill may take.
+//!
+//! Copied out of the settings when those change, so that nothing here knows a setting by its name.
+
+use crate::base::events::Classes;
+use crate::storage::Eviction;
+
+/// The settings that the keyspace itself needs; copied out of the settings once per batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub wait_ms: u64,
+    pub lease_ms: u64,
+    pub beta: f64,
+    pub grace_ms: u64,
+    pub orphan_grace_ms: u64,
+    pub late_ms: u64,
+    pub waiters_per_key: usize,
+    pub flights: usize,
+    /// Which entries make room, while there is a limit on memory and they may.
+    pub eviction: Option<Eviction>,
+    /// The classes of keyspace events that are published.
+    pub events: Classes,
+}
