@@ -28,7 +28,7 @@ fn words(words: &[&[u8]]) -> Vec<u8> {
 fn parse_all(
     parser: &mut Parser,
     bytes: &mut [u8],
-    words: &mut Vec<onefill::protocol::request::ArgRange>,
+    words: &mut Vec<onefill::protocol::range::ArgRange>,
 ) -> u64 {
     let (mut start, mut count) = (0, 0);
     words.clear();

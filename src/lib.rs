@@ -1,12 +1,14 @@
 //! Onefill: a cache server that speaks the Redis protocol and fills each miss once.
 //!
-//! The layers, lowest first: `base`; `storage`, `fill`, `protocol` and `config`; `keyspace`,
-//! `clients`, `pubsub` and `tracking`; `commands`; `net`; `server`. See docs/ARCHITECTURE.md.
+//! The layers, lowest first: `base`; `storage`, `fill`, `protocol`, `config` and `table`; `keyspace`, `clients`,
+//! `pubsub`, `tracking` and `figures`; `dispatch`; `commands` and `net`; `server`. See docs/ARCHITECTURE.md.
 
 pub mod base;
 pub mod clients;
 pub mod commands;
 pub mod config;
+pub mod dispatch;
+pub mod figures;
 pub mod fill;
 pub mod keyspace;
 pub mod log;
@@ -15,4 +17,5 @@ pub mod protocol;
 pub mod pubsub;
 pub mod server;
 pub mod storage;
+pub mod table;
 pub mod tracking;

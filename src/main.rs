@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 fn say(text: &str) -> Result<(), String> {
     match io::stdout().write_all(text.as_bytes()) {
-        // `onefill --help | head` is no failure.
+        // `onefill --help | head` is not a failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
         _ => Ok(()),
     }
@@ -63,7 +63,7 @@ fn serve(loaded: Loaded) -> io::Result<()> {
         machine_bytes: memory::machine_bytes(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Heard from here on: who sees "Ready" may send one at once.
+    // Heard from here on: a program that reads "Ready" may send one at once.
     let signals = runtime.block_on(async { Signals::listen() })?;
     let running = Server::start_in(loaded.settings, surroundings)?;
     greet(&running);
@@ -82,8 +82,12 @@ fn greet(running: &Running) {
         0 => "all the memory it needs (maxmemory 0)".to_owned(),
         limit => format!("maxmemory {limit} bytes ({})", settings.maxmemory_policy.word()),
     };
-    tracing::info!("{} workers, {memory}, at most {} clients", shared.workers, settings.maxclients);
-    let port = shared.tcp_port.load(std::sync::atomic::Ordering::Relaxed);
+    tracing::info!(
+        "{} workers, {memory}, at most {} clients",
+        shared.figures.identity.workers,
+        settings.maxclients
+    );
+    let port = shared.figures.identity.tcp_port.load(std::sync::atomic::Ordering::Relaxed);
     tracing::info!("try it: redis-cli -p {port} fill.get greeting");
     tracing::info!("Ready to accept connections");
 }

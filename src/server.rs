@@ -6,29 +6,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::sync::oneshot;
 
 use crate::base::clock::Clock;
 use crate::base::hash::HashSeed;
 use crate::base::memory::machine_bytes;
-use crate::base::metrics::Counters;
 use crate::clients::Clients;
-use crate::commands::latency::Events;
-use crate::commands::limit::MemoryLimit;
-use crate::commands::monitor::Monitors;
-use crate::commands::pause::Pause;
-use crate::commands::shared::{ApplySettings, Rates, Shared};
-use crate::commands::slowlog::Slowlog;
+use crate::commands::groups;
 use crate::config::Settings;
-use crate::fill::{Letter, Times};
+use crate::dispatch::live::{ApplySettings, LiveSettings};
+use crate::dispatch::operator::Operator;
+use crate::dispatch::shared::Shared;
+use crate::figures::{Figures, Identity};
+use crate::fill::Letter;
 use crate::keyspace::{Keyspace, shards_most};
-use crate::net::{Crew, Listener, bind_all, keep_house};
+use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
 use crate::pubsub::PubSub;
 use crate::tracking::Tracking;
 
@@ -36,8 +33,6 @@ use crate::tracking::Tracking;
 const JOIN_LIMIT: Duration = Duration::from_millis(200);
 /// How often a stopping server looks whether its connections are gone.
 const STOP_POLL: Duration = Duration::from_millis(5);
-/// Longest slice of the sweep that its histogram tells from longer ones, microseconds.
-const SWEEP_US_MAX: u64 = 1_000_000;
 
 /// What a server gets besides its settings.
 pub struct Surroundings {
@@ -75,25 +70,31 @@ impl Server {
     pub fn start_in(settings: Settings, surroundings: Surroundings) -> io::Result<Running> {
         let listeners = bind_all(&settings)?;
         let addresses = listeners.iter().map(Listener::describe).collect();
+        let paths: Vec<PathBuf> = listeners.iter().filter_map(Listener::path).collect();
         let tcp_addrs: Vec<SocketAddr> = listeners.iter().filter_map(Listener::tcp_addr).collect();
         let stop = Arc::new(Notify::new());
         let port = tcp_addrs.first().map_or(0, SocketAddr::port);
         let shared = Arc::new(share(settings, surroundings, port, &stop));
-        let crew = Crew::start(&shared)?;
+        // Whatever may be missing is asked for here, so that a server which cannot run is never said to be ready.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let accepting = {
+            let _entered = runtime.enter();
+            listeners.into_iter().map(Listener::register).collect::<io::Result<Vec<_>>>()?
+        };
+        let crew = Crew::start(&shared, groups::handlers())?;
         let (finish, finished) = oneshot::channel();
         let front = (shared.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("front".to_owned()).spawn(move || {
             let (shared, stop) = front;
-            if let Err(error) = run_front(&shared, &stop, listeners, crew) {
-                tracing::error!("the accepting thread failed: {error}");
-            }
-            drop(finish);
+            run_front(&runtime, &shared, &stop, accepting, &paths, crew);
+            // Nobody may be listening any more.
+            finish.send(()).ok();
         })?;
         Ok(Running { shared, addresses, tcp_addrs, stop, thread: Some(thread), finished: Some(finished) })
     }
 }
 
-/// What a server's connections share, without a thread or a socket: for whoever runs requests by hand, as the
+/// What a server's connections share, without a thread or a socket: for programs that run requests by hand, as the
 /// benchmarks do. `stop` is what SHUTDOWN will notify.
 pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
     let workers = match settings.io_threads {
@@ -102,66 +103,53 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
     };
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
     let shards = shards_most(workers, surroundings.machine_bytes);
+    let identity = Identity {
+        run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
+        started_ms: surroundings.clock.now().wall_ms,
+        tcp_port: port.into(),
+        workers,
+    };
     let stop = stop.clone();
     Shared {
+        table: groups::table(),
         keyspace: Keyspace::new(settings.databases as usize, shards, settings.maxmemory_bytes, seed),
         clients: Clients::default(),
         pubsub: PubSub::default(),
         tracking: Tracking::default(),
-        config_file: surroundings.config_file,
-        started_ms: surroundings.clock.now().wall_ms,
+        figures: Figures::new(identity, crate::base::memory::read().allocated),
+        operator: Operator::default(),
         clock: surroundings.clock,
-        counters: (0..=workers).map(|_| Arc::new(Counters::default())).collect(),
-        calls: (0..=workers).map(|_| Arc::default()).collect(),
-        slowlog: Slowlog::default(),
-        latency: Events::default(),
-        monitors: Monitors::default(),
-        pause: Pause::default(),
-        counters_reset: parking_lot::Mutex::default(),
-        run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
-        tcp_port: port.into(),
-        workers,
-        settings_version: 0.into(),
-        settings_change: parking_lot::Mutex::default(),
-        rates: Rates::default(),
-        sweeps: AtomicBool::new(true),
-        rests: AtomicBool::new(false),
-        peak_memory_bytes: 0.into(),
-        foreign_noted_ms: 0.into(),
-        limit: MemoryLimit::default(),
-        sweep_us: Times::new(SWEEP_US_MAX),
-        startup_memory_bytes: crate::base::memory::read().allocated,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),
-        apply: surroundings.apply,
-        settings: ArcSwap::from_pointee(settings),
+        settings: LiveSettings::new(settings, surroundings.config_file, surroundings.apply),
     }
 }
 
 /// Accepts and keeps house until told to stop, then lets the connections finish.
-fn run_front(shared: &Arc<Shared>, stop: &Notify, listeners: Vec<Listener>, crew: Crew) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn run_front(
+    runtime: &Runtime,
+    shared: &Shared,
+    stop: &Notify,
+    accepting: Vec<Accepting>,
+    paths: &[PathBuf],
+    crew: Crew,
+) {
     runtime.block_on(async {
-        let paths: Vec<PathBuf> = listeners.iter().filter_map(Listener::path).collect();
-        {
-            let accepting = listeners.into_iter().map(|listener| listener.accept(shared, &crew));
-            tokio::select! {
-                () = stop.notified() => {}
-                () = keep_house(shared) => {}
-                accepted = futures_util::future::try_join_all(accepting) => drop(accepted?),
-            }
+        let accepting = accepting.into_iter().map(|listener| listener.accept(shared, &crew));
+        tokio::select! {
+            () = stop.notified() => {}
+            () = keep_house(shared) => {}
+            _ = futures_util::future::join_all(accepting) => {}
         }
         for path in paths {
             drop(std::fs::remove_file(path));
         }
         finish_connections(shared, &crew).await;
-        Ok::<(), io::Error>(())
-    })?;
+    });
     let Crew { workers, threads } = crew;
     // Closing their channels ends the workers.
     drop(workers);
     join_workers(threads);
-    Ok(())
 }
 
 /// Waits for the workers, but not for one that a long command holds: its thread ends with the process.
@@ -183,11 +171,8 @@ fn join_workers(threads: Vec<JoinHandle<()>>) {
 async fn finish_connections(shared: &Shared, crew: &Crew) {
     let limit = Duration::from_secs(shared.settings.load().shutdown_timeout_s.into());
     let deadline = tokio::time::Instant::now() + limit;
-    let open = || {
-        crew.workers.iter().any(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed) > 0)
-    };
     let mut told = std::collections::HashSet::new();
-    while open() && tokio::time::Instant::now() < deadline {
+    while crew.connections() > 0 && tokio::time::Instant::now() < deadline {
         // Sockets handed out a moment ago may turn up only now.
         for client in shared.clients.list().into_iter().filter(|client| told.insert(client.id)) {
             drop(client.post_box.send(Letter::Finish));

@@ -8,10 +8,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use onefill::base::clock::Clock;
-use onefill::commands::spec::{Arg, ArgKind, Handler, Spec};
-use onefill::commands::table::{self, Row};
+use onefill::commands::groups::{GROUPS, table};
 use onefill::config::Settings;
+use onefill::dispatch::command::Command;
 use onefill::server::Server;
+use onefill::table::{Arg, ArgKind, Flag, Role, Row, Spec};
 
 /// Not sent to the server, and why.
 const NOT_SENT: &[(&str, &str)] = &[
@@ -24,30 +25,37 @@ const NOT_SENT: &[(&str, &str)] = &[
 const MAXIMAL_NOT_SENT: &[(&str, &str)] = &[("client|list", "TYPE and ID")];
 
 fn all_rows() -> Vec<&'static Row> {
-    table::rows().iter().flat_map(|row| std::iter::once(row).chain(&row.subcommands)).collect()
+    table().all().collect()
+}
+
+/// The commands themselves, subcommands included.
+fn all_commands() -> impl Iterator<Item = &'static Command> {
+    let commands = GROUPS.iter().copied().flatten().copied().flatten();
+    commands.flat_map(|command| std::iter::once(command).chain(command.subcommands))
 }
 
 #[test]
 fn names_are_unique_and_sorted_within_their_file() {
-    for group in table::GROUPS {
-        assert_sorted(group);
-        group.iter().for_each(|spec| assert_sorted(spec.subcommands));
+    for file in GROUPS.iter().copied().flatten() {
+        assert_sorted(file);
+        file.iter().for_each(|command| assert_sorted(command.subcommands));
     }
-    let mut names: Vec<_> = table::rows().iter().map(|row| row.spec.name).collect();
+    let mut names: Vec<_> = table().rows().iter().map(|row| row.spec.name).collect();
     names.sort_unstable();
     let doubled = names.windows(2).find(|pair| pair[0] == pair[1]);
     assert_eq!(doubled, None);
 }
 
-fn assert_sorted(specs: &[Spec]) {
-    let unsorted = specs.windows(2).find(|pair| pair[0].name >= pair[1].name);
-    assert!(unsorted.is_none(), "{:?}", unsorted.map(|pair| (pair[0].name, pair[1].name)));
+fn assert_sorted(commands: &[Command]) {
+    let name = |command: &Command| command.spec.name;
+    let unsorted = commands.windows(2).find(|pair| name(&pair[0]) >= name(&pair[1]));
+    assert!(unsorted.is_none(), "{:?}", unsorted.map(|pair| (name(&pair[0]), name(&pair[1]))));
 }
 
 #[test]
 fn every_row_is_found_by_its_name_in_any_case() {
-    for row in table::rows() {
-        let found = table::find(row.spec.name.to_uppercase().as_bytes());
+    for row in table().rows() {
+        let found = table().find(row.spec.name.to_uppercase().as_bytes());
         assert_eq!(found.map(|found| &found.full_name), Some(&row.full_name));
         for sub in &row.subcommands {
             let found = row.subcommand(sub.spec.name.to_uppercase().as_bytes());
@@ -71,11 +79,41 @@ fn every_row_says_what_it_is() {
             row.full_name,
             row.spec.since
         );
-        let has_arguments = matches!(row.spec.handler, Handler::Run(_)) || row.spec.args.is_empty();
-        assert!(has_arguments, "{} has arguments but no handler", row.full_name);
-        let has_subcommands = matches!(row.spec.handler, Handler::Run(_)) || !row.subcommands.is_empty();
-        assert!(has_subcommands, "{} has neither handler nor subcommands", row.full_name);
     }
+}
+
+#[test]
+fn what_has_no_handler_has_subcommands_and_takes_no_words() {
+    for Command { spec, subcommands, .. } in all_commands().filter(|command| command.run.is_none()) {
+        assert!(spec.args.is_empty() && !subcommands.is_empty(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn quick_commands_on_keys_are_those_whose_words_say_so() {
+    let is_said = |row: &Row| row.spec.has(Flag::Fast) || row.spec.complexity == "O(1)";
+    // Of the others nobody cares.
+    let rows = all_rows().into_iter().filter(|row| row.first_key > 0);
+    let wrong: Vec<&str> =
+        rows.filter(|row| row.is_quick != is_said(row)).map(|row| row.full_name.as_str()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What dispatch treats specially, beside what Redis says of these commands.
+#[test]
+fn roles_are_those_of_redis() {
+    let with = |is_meant: fn(Role) -> bool| -> Vec<&str> {
+        let mut names: Vec<&str> =
+            table().rows().iter().filter(|row| is_meant(row.role)).map(|row| row.spec.name).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(with(Role::runs_while_queueing), ["discard", "exec", "multi", "quit", "reset", "watch"]);
+    assert_eq!(with(Role::discards), ["discard", "quit", "reset"]);
+    let listening = "ping psubscribe punsubscribe quit reset ssubscribe subscribe sunsubscribe unsubscribe";
+    assert_eq!(with(Role::runs_while_listening).join(" "), listening);
+    let client = table().find(b"client").expect("a command");
+    assert!(client.subcommands.iter().all(|sub| sub.role == Role::Client));
 }
 
 #[test]
@@ -98,7 +136,8 @@ fn keys_of_generated_requests_stand_where_the_table_says() {
     for row in all_rows() {
         for words in requests(row) {
             let expected: Vec<usize> = (0..words.len()).filter(|at| words[*at] == KEY).collect();
-            let found = row.key_positions(words.len(), |at| words[at].as_bytes());
+            let found: Vec<usize> =
+                row.keys(words.len(), |at| words[at].as_bytes()).map(|(at, _)| at).collect();
             assert_eq!(found, expected, "{words:?}");
         }
     }
@@ -110,7 +149,7 @@ fn generated_requests_are_no_syntax_errors() {
     let server = Server::start(settings, Clock::system()).expect("the server starts");
     let mut wrong = Vec::new();
     for row in all_rows().into_iter().filter(|row| !is_listed(NOT_SENT, row)) {
-        if !row.subcommands.is_empty() && !matches!(row.spec.handler, Handler::Run(_)) {
+        if !row.subcommands.is_empty() && row.arity != -1 {
             continue;
         }
         for words in requests(row) {
@@ -164,8 +203,9 @@ enum Extent {
 
 fn request(row: &Row, extent: Extent) -> Vec<String> {
     let mut words: Vec<String> = row.full_name.split('|').map(str::to_owned).collect();
+    let counts = row.spec.args.iter().any(|arg| matches!(arg.kind, ArgKind::KeyCount));
     for arg in row.spec.args {
-        write_arg(arg, extent, row.spec.counts_keys(), &mut words);
+        write_arg(arg, extent, counts, &mut words);
     }
     words
 }

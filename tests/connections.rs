@@ -605,3 +605,31 @@ fn connection_that_breaks_off_mid_request_leaves_nothing_behind() {
     }
     assert_eq!(server.control().say("EXISTS k"), "0");
 }
+
+/// When the reply to QUIT is read, the connection is gone for everybody.
+#[test]
+fn connection_that_has_quit_is_known_to_nobody() {
+    let server = TestServer::start();
+    let mut other = server.connect();
+    for _ in 0..300 {
+        let mut conn = server.connect();
+        let id = conn.say("CLIENT ID");
+        assert_eq!(conn.say("QUIT"), "OK");
+        assert!(!other.say("CLIENT LIST").contains(&format!("id={id} ")));
+        assert_eq!(other.say(&format!("CLIENT KILL ID {id}")), "0");
+        assert!(other.error(&format!("CLIENT TRACKING ON REDIRECT {id}")).contains("does not exist"));
+    }
+}
+
+/// QUIT behind a large reply: everything is delivered first, and then the connection ends.
+#[test]
+fn quit_behind_a_large_reply_delivers_all_of_it() {
+    let server = TestServer::start();
+    let mut conn = server.connect_slow_reader();
+    let value = "x".repeat(3 << 20);
+    conn.call(&["SET", "k", &value]);
+    conn.pipeline(&["GET k", "QUIT"]);
+    assert_eq!(conn.reply().text().len(), value.len());
+    assert_eq!(conn.reply().text(), "OK");
+    assert!(conn.next_reply().is_err_and(|what| what.contains("closed")));
+}

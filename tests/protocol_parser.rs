@@ -5,7 +5,8 @@
 mod checks;
 
 use checks::{BULK_BYTES_MAX, Reading, check_request_case, pieces, read, write_request};
-use onefill::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+use onefill::protocol::range::ArgRange;
+use onefill::protocol::request::{Next, Parser, ProtocolError, RequestLimits};
 use proptest::prelude::*;
 use redis_protocol::resp2::encode::encode;
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};

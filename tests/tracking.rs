@@ -7,6 +7,7 @@ mod support;
 use std::collections::HashMap;
 use std::thread;
 
+use onefill::config::DebugAccess;
 use support::{Conn, TestServer, Value, wait_until};
 
 fn tracking(server: &TestServer, options: &str) -> Conn {
@@ -297,4 +298,59 @@ fn flush_forgets_what_was_tracked_by_those_who_are_off() {
     assert!(control.say("INFO stats").contains("tracking_total_keys:1\r\n"));
     assert_eq!(control.say("FLUSHALL"), "OK");
     assert!(control.say("INFO stats").contains("tracking_total_keys:0\r\n"));
+}
+
+/// NOLOOP leaves out what a connection wrote itself. A key whose time is up was not written by it, even if its request
+/// is what came upon that; every copy is out of date all the same.
+#[test]
+fn expiry_is_told_to_the_broadcasting_connection_that_comes_upon_it() {
+    for command in
+        ["EXISTS b", "GET b", "TTL b", "TYPE b", "STRLEN b", "MGET b", "FILL.GET b NOWAIT", "DEL b"]
+    {
+        let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+        server.control().say("DEBUG SET-ACTIVE-EXPIRE 0");
+        let mut conn = tracking(&server, "BCAST NOLOOP");
+        conn.say("SET b 1 PX 1");
+        server.advance_ms(3);
+        conn.say(command);
+        assert_eq!(invalidated(&mut conn), "b", "{command}");
+        conn.expect_nothing_more();
+        conn.say("DEL b");
+    }
+}
+
+/// Whoever changed a key last counts: a write over an expired key is the connection's own, and so is a deletion.
+#[test]
+fn own_write_over_an_expired_key_is_not_told() {
+    let server = TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes);
+    server.control().say("DEBUG SET-ACTIVE-EXPIRE 0");
+    let mut conn = tracking(&server, "BCAST NOLOOP");
+    conn.say("SET b 1 PX 1");
+    server.advance_ms(3);
+    for command in ["SET b 2", "DEL b", "SET b 3", "PEXPIREAT b 1"] {
+        conn.say(command);
+        conn.expect_nothing_more();
+    }
+    let mut reader = tracking(&server, "NOLOOP");
+    reader.say("SET c 1 PX 1");
+    reader.say("GET c");
+    server.advance_ms(3);
+    reader.say("EXISTS c");
+    reader.expect_nothing_more();
+}
+
+/// When the reply to QUIT is read the connection is gone for everybody: a redirection to it is broken.
+#[test]
+fn redirection_to_a_connection_that_has_quit_is_broken() {
+    let server = TestServer::start();
+    let mut writer = server.connect();
+    for round in 0..200 {
+        let mut target = server.connect();
+        let id = target.say("CLIENT ID");
+        let mut conn = tracking(&server, &format!("REDIRECT {id}"));
+        conn.say("GET foo");
+        assert_eq!(target.say("QUIT"), "OK");
+        writer.say(&format!("SET foo {round}"));
+        assert_eq!(conn.reply().text(), format!("tracking-redir-broken {id}"));
+    }
 }

@@ -3,11 +3,12 @@
 use std::io::IoSlice;
 use std::sync::atomic::Ordering::Relaxed;
 
-use onefill::commands::batch::{Batch, Cut};
-use onefill::commands::calls::Meter;
-use onefill::commands::session::Session;
-use onefill::commands::shared::Shared;
 use onefill::config::Settings;
+use onefill::dispatch::batch::{Batch, Cut};
+use onefill::dispatch::live::Current;
+use onefill::dispatch::session::Session;
+use onefill::dispatch::shared::Shared;
+use onefill::figures::calls::Meter;
 use onefill::keyspace::Effects;
 use onefill::protocol::reply::Output;
 use onefill::protocol::request::{Parser, RequestLimits};
@@ -22,6 +23,7 @@ pub struct Desk {
     batch: Batch,
     effects: Effects,
     out: Output,
+    current: Current,
     meter: Meter,
 }
 
@@ -29,12 +31,14 @@ impl Desk {
     /// An empty server of one worker, always with the same hashes and the same time.
     pub fn new() -> Desk {
         let shared = support::server(Settings { io_threads: 1, ..Settings::default() });
+        let (current, meter) = support::watch(&shared, 0);
         Desk {
-            meter: Meter::new(shared.clock.clone(), shared.calls[0].clone()),
+            current,
+            meter,
+            batch: Batch::new(shared.table),
             session: support::Desk::open(&shared).session,
             shared,
             parser: Parser::default(),
-            batch: Batch::default(),
             effects: Effects::default(),
             out: Output::default(),
         }
@@ -44,8 +48,9 @@ impl Desk {
     /// are not whole requests.
     pub fn run(&mut self, bytes: &mut [u8]) {
         self.out.clear(usize::MAX);
-        let mut bench = support::bench(&self.shared, 0, &mut self.effects, &mut self.meter);
-        let bulk_bytes_max = bench.settings.bulk_bytes_max;
+        let mut bench =
+            support::bench(&self.shared, 0, &mut self.current, &mut self.effects, &mut self.meter);
+        let bulk_bytes_max = bench.current.settings.bulk_bytes_max;
         let limits = RequestLimits { authenticated: true, bulk_bytes_max };
         let mut start = 0;
         loop {

@@ -5,7 +5,8 @@
 //! an odd steering byte (`a`) is an authenticated connection, an even one (`b`) is not, and the
 //! rest of it chooses the cuts.
 
-use onefill::protocol::request::{ArgRange, Next, Parser, ProtocolError, RequestLimits};
+use onefill::protocol::range::ArgRange;
+use onefill::protocol::request::{Next, Parser, ProtocolError, RequestLimits};
 
 /// Large enough for every `$` line a short case can satisfy, small enough to be exceeded.
 pub const BULK_BYTES_MAX: usize = 100_000;

@@ -44,7 +44,7 @@ fn each_arena(decay: &str, visit: impl Fn(&Name, isize)) {
     for arena in 0..arenas::narenas::read().unwrap_or(0) {
         let name = format!("arena.{arena}.{decay}\0");
         let name = name.as_bytes().name();
-        // An arena that was never used has none, which is no fault.
+        // An arena that was never used has none, which is not a fault.
         if let Ok(now_ms) = name.read() {
             visit(name, now_ms);
         }
@@ -76,7 +76,7 @@ const CACHED: &[u8] = b"stats.arenas.4096.tcache_bytes\0";
 const PAGED_BYTES: usize = 1 << 20;
 const PAGE_BYTES: usize = 4096;
 
-/// What jemalloc takes for an allocation of so many bytes, where that is more than a page: its classes divide each
+/// What jemalloc takes for an allocation of `bytes` bytes, where that is more than a page: its classes divide each
 /// doubling by four, up to `PAGED_BYTES`.
 #[must_use]
 pub fn class_bytes(bytes: usize) -> usize {

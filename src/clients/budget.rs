@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Client, Clients};
+use super::Clients;
+use super::client::Client;
 
 /// Bytes of a watched key beside the key's own, about.
 const WATCHED_BYTES: usize = 96;
@@ -57,7 +58,7 @@ impl Clients {
         self.bytes.fetch_add(more, Relaxed).wrapping_add(more)
     }
 
-    /// Takes the largest clients out until the others hold less than `limit` bytes. Who calls must close those that
+    /// Takes the largest clients out until the others hold less than `limit` bytes. The caller must close those that
     /// are returned; nobody sees them any more. Cost: a look at each client.
     #[must_use]
     pub fn evict(&self, limit: u64) -> Vec<Arc<Client>> {

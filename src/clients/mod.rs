@@ -4,176 +4,23 @@
 //! per batch. Knows no sockets: a connection is told to close through its post box.
 
 mod budget;
+mod client;
+mod monitors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use crate::fill::{Answer, Letter, PostBox};
-use crate::protocol::reply::Proto;
-
-/// What others may know of a connection.
-#[derive(Debug)]
-pub struct Client {
-    pub id: u64,
-    /// `ip:port`, or the socket's path with `:0`.
-    pub addr: String,
-    pub laddr: String,
-    pub fd: i32,
-    pub is_unix: bool,
-    /// Monotonic ms at which it connected.
-    pub connected_at: u64,
-    pub post_box: Arc<PostBox>,
-    pub names: Mutex<Names>,
-    pub seen: Seen,
-}
-
-/// What a client told of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Names {
-    pub name: Vec<u8>,
-    pub lib_name: Vec<u8>,
-    pub lib_ver: Vec<u8>,
-}
-
-/// Figures a connection publishes after each batch.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Monotonic ms of the last request.
-    pub active_at: AtomicU64,
-    pub db: AtomicUsize,
-    pub is_resp3: AtomicBool,
-    /// Commands queued by MULTI plus one; 0 outside a transaction.
-    pub multi: AtomicUsize,
-    pub watched: AtomicUsize,
-    /// Channels, patterns and shard channels it subscribes to.
-    pub channels: AtomicUsize,
-    pub patterns: AtomicUsize,
-    pub shard_channels: AtomicUsize,
-    /// Bytes of the commands queued by MULTI.
-    pub multi_bytes: AtomicUsize,
-    /// Number of the last command's row; `usize::MAX` before the first.
-    pub last_command: AtomicUsize,
-    /// Client-side caching, as `TRACKING_*`.
-    pub tracking: AtomicUsize,
-    /// The client that its invalidations go to; 0 for none.
-    pub redirect: AtomicU64,
-    /// Bytes of a request that is not whole yet, and of the room made for the rest of it.
-    pub query_bytes: AtomicUsize,
-    pub query_free_bytes: AtomicUsize,
-    pub reply_bytes: AtomicUsize,
-    pub input_bytes: AtomicU64,
-    pub output_bytes: AtomicU64,
-    pub no_evict: AtomicBool,
-    pub no_touch: AtomicBool,
-    pub close_asap: AtomicBool,
-    /// It sees what others run (MONITOR).
-    pub is_monitor: AtomicBool,
-    /// Bytes of lines in its post box.
-    pub posted_bytes: AtomicUsize,
-    /// A request of it is put off by CLIENT PAUSE.
-    pub is_paused: AtomicBool,
-    /// Prefixes whose changes it hears of (CLIENT TRACKING BCAST).
-    pub prefixes: AtomicUsize,
-    /// What it held when that was last counted, bytes; 0 where it does not count.
-    pub noted_bytes: AtomicUsize,
-    /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
-    pub soft_limit_since: AtomicU64,
-}
-
-impl Seen {
-    /// It keeps a cache.
-    pub const TRACKING_ON: usize = 1;
-    /// It hears of every change to keys with its prefixes.
-    pub const TRACKING_BCAST: usize = 2;
-    /// The client that its invalidations were to go to is gone.
-    pub const TRACKING_BROKEN: usize = 4;
-}
-
-/// The two ends of a connection.
-#[derive(Clone, Debug, Default)]
-pub struct Peer {
-    pub addr: String,
-    pub laddr: String,
-    pub fd: i32,
-    pub is_unix: bool,
-}
-
-impl Client {
-    /// A connection that begins at `mono_ms` and has said nothing yet.
-    #[must_use]
-    pub fn new(id: u64, peer: Peer, mono_ms: u64) -> Client {
-        let Peer { addr, laddr, fd, is_unix } = peer;
-        Client {
-            id,
-            addr,
-            laddr,
-            fd,
-            is_unix,
-            connected_at: mono_ms,
-            post_box: Arc::default(),
-            names: Mutex::default(),
-            seen: Seen { active_at: mono_ms.into(), last_command: usize::MAX.into(), ..Seen::default() },
-        }
-    }
-
-    /// Milliseconds since the last request.
-    #[must_use]
-    pub fn idle_ms(&self, mono_ms: u64) -> u64 {
-        mono_ms.saturating_sub(self.seen.active_at.load(Relaxed))
-    }
-
-    #[must_use]
-    pub fn proto(&self) -> Proto {
-        if self.seen.is_resp3.load(Relaxed) { Proto::Resp3 } else { Proto::Resp2 }
-    }
-
-    /// Whether it subscribes to anything: Redis's client type `pubsub`.
-    #[must_use]
-    pub fn is_subscriber(&self) -> bool {
-        self.subscriptions().iter().any(|count| *count > 0)
-    }
-
-    /// How many channels, patterns and shard channels it subscribes to.
-    #[must_use]
-    pub fn subscriptions(&self) -> [usize; 3] {
-        let seen = &self.seen;
-        [&seen.channels, &seen.patterns, &seen.shard_channels].map(|count| count.load(Relaxed))
-    }
-
-    /// A request of it waits: parked in FILL.GET, or put off by CLIENT PAUSE.
-    #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.seen.is_paused.load(Relaxed) || self.parked() > 0
-    }
-
-    /// Requests of this client that are parked in FILL.GET.
-    #[must_use]
-    pub fn parked(&self) -> usize {
-        self.post_box.open_slots()
-    }
-
-    /// Tells the connection to close.
-    pub fn kill(&self) {
-        self.seen.close_asap.store(true, Relaxed);
-        // A connection that is gone needs no telling.
-        drop(self.post_box.send(Letter::Close));
-    }
-
-    /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their flights to forget.
-    #[must_use]
-    pub fn unblock(&self, with_error: bool) -> Vec<(Arc<crate::fill::ReplySlot>, Answer)> {
-        let answer =
-            |slot: &crate::fill::ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(1) };
-        self.post_box.claim_all().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
-    }
-}
+pub use client::{Client, Names, Peer, Seen};
+pub use monitors::Monitors;
 
 /// All connected clients, by id.
 #[derive(Debug, Default)]
 pub struct Clients {
+    /// Those that see what all others run.
+    pub monitors: Monitors,
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
     /// What they held when that was last counted, all together.

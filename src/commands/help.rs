@@ -1,6 +1,6 @@
 //! The replies of the HELP subcommands, in Redis's shape.
 
-use super::ctx::Ctx;
+use crate::dispatch::ctx::Ctx;
 
 /// Writes the lines of `command`'s help: what to call, one line or more per subcommand, and HELP itself.
 pub fn write(ctx: &mut Ctx<'_>, command: &str, lines: &[&str]) {

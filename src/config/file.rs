@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use crate::base::glob;
 
-use super::kind::{AtStart, Kind, Setting, ValueError};
-use super::launch::{LaunchError, Place};
+use super::error::{LaunchError, Place};
+use super::kind::{AtStart, Kind, Setting};
 use super::meaningless::{find_meaningless, find_refused};
 use super::settings::Settings;
 use super::syntax::split_args;
 use super::table::find;
+use super::value::ValueError;
 
 /// Files inside files inside files.
 pub const INCLUDE_DEPTH_MAX: usize = 16;

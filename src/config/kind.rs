@@ -12,6 +12,7 @@ use crate::base::int::parse_i64;
 use super::output_limits::{self, OutputLimit};
 use super::settings::{MemoryShare, Settings};
 use super::units;
+use super::value::ValueError;
 
 /// Most addresses `bind` takes (Redis's own limit).
 const BIND_ADDRESSES_MAX: usize = 16;
@@ -164,32 +165,9 @@ pub enum AtStart {
     /// An error, unless a later line takes it back.
     Refuse,
     /// One warning line where a configuration file asks (so that the files people have still work), an
-    /// error where a flag does: whoever types it now must hear that it is not to be had.
+    /// error where a flag does: an operator who types it now must be told that it is not available.
     WarnInFile,
 }
-
-/// Why a value was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValueError {
-    /// Not one argument where one is wanted.
-    ArgumentCount,
-    /// Malformed or out of range; Redis's text where Redis has one.
-    Invalid(String),
-    /// Redis would take it, this server has no such thing.
-    Unavailable(&'static str),
-}
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueError::ArgumentCount => f.write_str("wrong number of arguments"),
-            ValueError::Invalid(text) => f.write_str(text),
-            ValueError::Unavailable(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for ValueError {}
 
 impl Setting {
     /// The value as CONFIG GET shows it: numbers of bytes without units, `yes`/`no`, lists with single blanks.

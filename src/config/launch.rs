@@ -4,19 +4,15 @@
 //! Knows nothing of what the settings are for. Invariant: an error names the place and the offending text.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::docs::{render_help, version};
+use super::error::LaunchError;
 use super::file::{Loader, read_bounded};
 use super::settings::Settings;
 use super::syntax::{quote_if_needed, split_args};
-
-/// The most of an offending line that an error shows, bytes.
-const SHOWN_BYTES_MAX: usize = 200;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -39,83 +35,6 @@ pub struct Loaded {
     /// One line each, for the log.
     pub warnings: Vec<String>,
 }
-
-/// Why the server can't start. `Display` is one line.
-#[derive(Debug)]
-pub enum LaunchError {
-    /// A configuration file, or standard input (`-`), can't be read.
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A line or flag can't be taken.
-    Rejected {
-        /// Where it stands.
-        place: Place,
-        /// The line, printable and shortened.
-        text: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// Where a line stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file's name, `standard input` or `command line`.
-    pub source: Arc<str>,
-    /// The line's number, from 1; 0 where lines are not counted.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.source),
-            line => write!(f, "{}:{line}", self.source),
-        }
-    }
-}
-
-impl LaunchError {
-    pub(super) fn rejected(place: &Place, text: &[u8], reason: &str) -> LaunchError {
-        let cut = &text[..text.len().min(SHOWN_BYTES_MAX)];
-        let dots = if cut.len() < text.len() { "…" } else { "" };
-        LaunchError::Rejected {
-            place: place.clone(),
-            text: format!("{}{dots}", printable(cut)),
-            reason: reason.to_owned(),
-        }
-    }
-}
-
-/// The text on one line, whatever it contains.
-fn printable(text: &[u8]) -> String {
-    let mut shown = String::new();
-    for char in String::from_utf8_lossy(text).chars() {
-        match char {
-            '"' | '\'' | '\\' => shown.push(char),
-            _ => shown.extend(char.escape_debug()),
-        }
-    }
-    shown
-}
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LaunchError::Unreadable { path, error } => {
-                let path = printable(path.as_os_str().as_bytes());
-                write!(f, "can't read the configuration file '{path}': {error}")
-            }
-            LaunchError::Rejected { place, text, reason } => write!(f, "{place}: '{text}': {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for LaunchError {}
 
 /// Reads the command line (without the program's name), the configuration file and, if asked to, standard input.
 pub fn launch(args: &[OsString]) -> Result<Launch, LaunchError> {

@@ -1,4 +1,4 @@
-//! Redis's directives that are no settings here: those without meaning, and those that must not be ignored.
+//! Redis's directives that are not settings here: those without meaning, and those that must not be ignored.
 //!
 //! Owns the names (of Redis 7.0 and 7.2, old spellings included) and the reasons shown to operators.
 //! Invariant: no name is also a row of `SETTINGS` (a test compares them).

@@ -6,6 +6,7 @@
 //! Where to read next: `table` (the rows), `kind` (how a value is read and shown), `launch` (start-up).
 
 mod docs;
+mod error;
 mod file;
 mod kind;
 mod launch;
@@ -17,11 +18,13 @@ mod settings;
 mod syntax;
 mod table;
 mod units;
+mod value;
 
 pub use docs::{render_docs, render_help};
+pub use error::{LaunchError, Place};
 pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX};
-pub use kind::{AtStart, Kind, Setting, ValueError, percentile_text};
-pub use launch::{Launch, LaunchError, Loaded, Place, launch, launch_from};
+pub use kind::{AtStart, Kind, Setting, percentile_text};
+pub use launch::{Launch, Loaded, launch, launch_from};
 pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
 pub use rewrite::{Extent, rewrite, rewrite_file};
@@ -29,3 +32,4 @@ pub use runtime::{SetError, get, set_many};
 pub use settings::{DebugAccess, EvictionPolicy, LogLevel, MemoryShare, Settings};
 pub use syntax::{quote, split_args};
 pub use table::{SETTINGS, find};
+pub use value::ValueError;

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of connections. Invariant: a text is taken as a whole or not at all.
 
-use super::kind::ValueError;
 use super::units;
+use super::value::ValueError;
 
 /// Limits of one class of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

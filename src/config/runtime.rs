@@ -7,9 +7,10 @@ use std::fmt;
 
 use crate::base::glob;
 
-use super::kind::{Setting, ValueError};
+use super::kind::Setting;
 use super::settings::Settings;
 use super::table::{SETTINGS, find};
+use super::value::ValueError;
 
 /// Why CONFIG SET changed nothing. `Display` is Redis's text without the leading `ERR `.
 #[derive(Clone, Debug, PartialEq, Eq)]

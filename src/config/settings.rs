@@ -10,7 +10,6 @@ use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 
 use super::output_limits::OutputLimit;
-use super::table::SETTINGS;
 
 /// An enum whose variants are words of the configuration.
 macro_rules! words {
@@ -94,7 +93,7 @@ pub enum MemoryShare {
 }
 
 impl MemoryShare {
-    /// So many percent, at most 100; none are no limit.
+    /// A percentage, at most 100; 0 means no limit.
     #[must_use]
     pub fn of_percent(percent: u8) -> MemoryShare {
         if percent == 0 { MemoryShare::Bytes(0) } else { MemoryShare::Percent(percent.min(100)) }
@@ -248,18 +247,5 @@ impl Default for Settings {
             latency_tracking: true,
             latency_percentiles: vec![50.0, 99.0, 99.9],
         }
-    }
-}
-
-/// As CONFIG GET shows them, with secrets hidden: settings end up in logs and panics.
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for setting in SETTINGS {
-            let value = setting.get(self);
-            let shown = if setting.secret && !value.is_empty() { b"(hidden)".to_vec() } else { value };
-            map.entry(&setting.name, &String::from_utf8_lossy(&shown));
-        }
-        map.finish()
     }
 }

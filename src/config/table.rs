@@ -4,13 +4,15 @@
 //! Tests over the table are in tests/config_table.rs.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
-use super::kind::{AtStart, Kind, Setting, ValueError, parse_yes_no};
-use super::settings::{DebugAccess, EvictionPolicy, LogLevel};
+use super::kind::{AtStart, Kind, Setting, parse_yes_no};
+use super::settings::{DebugAccess, EvictionPolicy, LogLevel, Settings};
+use super::value::ValueError;
 
 const INT_MAX: i64 = i32::MAX as i64;
 
@@ -200,6 +202,19 @@ fn check_aclfile(args: &[&[u8]]) -> Result<(), ValueError> {
         [b""] => Ok(()),
         [_] => Err(ValueError::Unavailable("access rules are not available: use requirepass")),
         _ => Err(ValueError::ArgumentCount),
+    }
+}
+
+/// As CONFIG GET shows them, with secrets hidden: settings end up in logs and panics.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for setting in SETTINGS {
+            let value = setting.get(self);
+            let shown = if setting.secret && !value.is_empty() { b"(hidden)".to_vec() } else { value };
+            map.entry(&setting.name, &String::from_utf8_lossy(&shown));
+        }
+        map.finish()
     }
 }
 

@@ -9,51 +9,9 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
+use super::lease::{Ask, Backoff, Cause, Lease};
 use super::queue::{Queue, Waiter, Waiting};
 use crate::base::limits::{FAILURES_IN_A_ROW_MAX, FAILURES_WINDOW_MS};
-
-/// Who asks for a lease, and on which terms.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    pub client: u64,
-    pub nonce: Option<Box<[u8]>>,
-    pub lease_ms: u32,
-    pub detached: bool,
-}
-
-/// The right to fill one key.
-#[derive(Debug)]
-pub struct Lease {
-    pub serial: u64,
-    pub client: u64,
-    pub started_at: u64,
-    pub ends_at: u64,
-    pub lease_ms: u32,
-    nonce: Option<Box<[u8]>>,
-    detached: bool,
-    /// Its leader's connection closed: when it would end if that had not happened.
-    orphaned_from: Option<NonZeroU64>,
-    /// Its time is over and nobody wanted to succeed: an answer is still welcome until `ends_at`.
-    overdue: bool,
-}
-
-impl Lease {
-    #[must_use]
-    pub fn is_live(&self, now: u64) -> bool {
-        !self.overdue && self.ends_at > now
-    }
-
-    #[must_use]
-    pub fn left_ms(&self, now: u64) -> u64 {
-        self.ends_at.saturating_sub(now)
-    }
-
-    /// A resend of the request that was granted this lease.
-    #[must_use]
-    pub fn is_for(&self, ask: &Ask) -> bool {
-        ask.nonce.is_some() && self.nonce == ask.nonce
-    }
-}
 
 /// A waiter that was claimed and made leader.
 #[derive(Debug)]
@@ -63,28 +21,12 @@ pub struct Elected<W> {
     pub cause: Cause,
 }
 
-/// Why a lease passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    Fail,
-    LeaseEnd,
-    Disconnect,
-    Void,
-}
-
 /// What time did to a flight.
 #[derive(Debug)]
 pub struct Ticked<W> {
     /// Claimed waiters whose WAIT is over.
     pub expired: Vec<Waiter<W>>,
     pub elected: Option<Elected<W>>,
-}
-
-/// A failure shared with new callers until its time is over.
-#[derive(Clone, Debug)]
-pub struct Backoff {
-    pub message: Bytes,
-    pub until: u64,
 }
 
 /// What FAIL led to.
@@ -240,7 +182,7 @@ impl<W: Waiting> Flight<W> {
     pub fn fail(&mut self, message: Bytes, retry_ms: Option<u64>, serial: u64, now: u64) -> Failed<W> {
         self.lease = None;
         let rest = self.rest_mut();
-        // A window that slides: so many failures within it, wherever it begins.
+        // A window that slides: the failures within it are counted, wherever it begins.
         rest.forget_old_failures(now);
         let storm = rest.failed_at.iter().all(Option::is_some);
         rest.failed_at.rotate_right(1);
@@ -341,7 +283,7 @@ impl<W: Waiting> Flight<W> {
         self.lease.is_none() && self.rest.as_deref().is_none_or(is_idle)
     }
 
-    /// Somebody fills, waits or backs off; an overdue token or a counted failure alone is no open flight.
+    /// Somebody fills, waits or backs off; an overdue token or a counted failure alone is not an open flight.
     #[must_use]
     pub fn is_open(&self, now: u64) -> bool {
         self.live_lease(now).is_some() || self.has_waiters() || self.backoff(now).is_some()

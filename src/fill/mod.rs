@@ -4,6 +4,7 @@
 //! Knows no socket, no clock and no stored value; `keyspace` puts flights beside entries under one lock.
 
 pub mod flight;
+pub mod lease;
 pub mod outcome;
 pub mod queue;
 pub mod slot;
@@ -11,7 +12,8 @@ pub mod times;
 pub mod token;
 pub mod top;
 
-pub use flight::{Ask, Elected, Flight, Lease};
+pub use flight::{Elected, Flight};
+pub use lease::{Ask, Lease};
 pub use outcome::{Answer, Grant, Outcome};
 pub use queue::{Waiter, Waiting};
 pub use slot::{Home, Letter, PostBox, ReplySlot};

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::flight::Ask;
+use super::lease::Ask;
 
 /// What a flight must know of a parked request.
 pub trait Waiting {

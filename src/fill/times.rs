@@ -65,6 +65,13 @@ pub struct FillTimes {
     pub waiters: Times,
 }
 
+impl FillTimes {
+    /// Begins all three anew.
+    pub fn reset(&self) {
+        [&self.wait_ms, &self.fill_ms, &self.waiters].into_iter().for_each(Times::reset);
+    }
+}
+
 impl Default for FillTimes {
     fn default() -> FillTimes {
         FillTimes {

@@ -13,7 +13,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Reads the text that `Display` writes; anything else is no token of ours.
+    /// Reads the text that `Display` writes; anything else is not one of our tokens.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Token> {
         let text = std::str::from_utf8(text).ok()?;

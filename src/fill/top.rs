@@ -25,7 +25,7 @@ pub struct Saved {
 }
 
 /// The keys of one shard that saved the most fills. A key with more than the shard's sum divided by
-/// `TOP_KEYS_PER_SHARD` is always among them; up to so many keys the figures are exact.
+/// `TOP_KEYS_PER_SHARD` is always among them; up to that many keys the figures are exact.
 #[derive(Debug, Default)]
 pub struct Top {
     saved: Vec<Saved>,

@@ -11,8 +11,8 @@ use crate::fill::{Answer, ReplySlot};
 /// What a connection that caches it must hear of.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A key, and the client whose request changed it (0: nobody's).
-    Key { key: Box<[u8]>, by: u64 },
+    /// A key, and the client whose request it was (0: nobody's): one that wrote, or that came upon the end of an entry.
+    Key { key: Box<[u8]>, by: u64, is_write: bool },
     /// Whole databases.
     All,
 }
@@ -43,8 +43,8 @@ impl Effects {
 
     /// Notes a change for those who keep a cache.
     #[cold]
-    pub(super) fn note_change(&mut self, key: &[u8], by: u64) {
-        self.changes.push(Change::Key { key: Box::from(key), by });
+    pub(super) fn note_change(&mut self, key: &[u8], by: u64, is_write: bool) {
+        self.changes.push(Change::Key { key: Box::from(key), by, is_write });
     }
 
     #[must_use]

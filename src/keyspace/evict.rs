@@ -32,7 +32,7 @@ pub struct Room {
     pub limit_bytes: u64,
     /// The hash of the key that wants it.
     pub own: Option<u64>,
-    /// Also moves entries together until what is used is below the limit: for who has the time.
+    /// Also moves entries together until what is used is below the limit: for callers that have the time.
     pub is_thorough: bool,
 }
 

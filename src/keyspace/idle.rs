@@ -5,10 +5,18 @@
 
 use std::num::NonZeroU64;
 
-use super::verbs::{Expiry, visible};
-use super::view::View;
+use super::view::{View, visible};
 use crate::base::hash::Key;
 use crate::storage::{Entry, Idle, Meta, NewValue};
+
+/// What a write does to the key's deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    Keep,
+    None,
+    /// Wall-clock ms since the epoch.
+    At(i64),
+}
 
 /// When a key ends. Without either it stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ impl<'a> Keys<'a> {
         Keys { keyspace, db, scope, effects, held: Vec::new() }
     }
 
-    /// A key that is no word of the request, hashed; `Args::key` reads those that are.
+    /// A key that is not a word of the request, hashed; `Args::key` reads those that are.
     #[must_use]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.keyspace.hash(bytes) }

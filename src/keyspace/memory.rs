@@ -1,8 +1,8 @@
 //! What keys take of the memory, as the stores count it.
 
 use super::keys::Keys;
-use super::verbs::find_visible;
 use super::view::View;
+use super::view::find_visible;
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 

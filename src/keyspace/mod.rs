@@ -4,6 +4,7 @@
 //! reply format, no socket. Invariant: answers and alarms are collected in `Effects` while a lock is
 //! held and sent after it is released.
 
+mod changed;
 mod effects;
 mod evict;
 mod fill;
@@ -12,6 +13,7 @@ mod keys;
 mod memory;
 mod notify;
 mod recount;
+mod routes;
 mod rules;
 mod scan;
 mod shard;
@@ -29,15 +31,16 @@ use bytes::Bytes;
 
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, Room, Used};
-pub use fill::{AnswerKind, Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
-pub use idle::Ends;
+pub use fill::{Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
+pub use idle::{Ends, Expiry};
 pub use keys::Keys;
 pub use memory::SizeCounts;
 pub use recount::Census;
+pub use routes::shards_most;
 pub use rules::Rules;
 pub use scan::ScanPage;
-pub use spread::shards_most;
-pub use verbs::{Expiry, SetWhen};
+
+pub use verbs::SetWhen;
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
@@ -47,8 +50,8 @@ use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
 use crate::storage::Store;
+use routes::Routes;
 use shard::Shard;
-use spread::Routes;
 
 /// All databases of the server.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ struct Stripe {
 }
 
 impl Keyspace {
-    /// An empty keyspace over at most so many shards (see `shards_most`), fewer under a small limit on memory (bytes,
+    /// An empty keyspace over at most this number of shards (see `shards_most`), fewer under a small limit on memory (bytes,
     /// 0 for none); starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, shards_most: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
@@ -117,7 +120,7 @@ impl Keyspace {
         });
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
-            routes: Routes::over(spread::shards_for(limit_bytes, shards_most)),
+            routes: Routes::over(routes::shards_for(limit_bytes, shards_most)),
             shards_most,
             seed,
             boot: fastrand::u64(..),
@@ -172,8 +175,9 @@ impl Keyspace {
         });
     }
 
-    /// Empties what FILL.TOP shows. Takes no lock.
-    pub fn forget_top(&self) {
+    /// Begins the times of fills anew, and empties what FILL.TOP shows. Takes no shard's lock.
+    pub fn reset_figures(&self) {
+        self.fill_times.reset();
         self.top_epoch.fetch_add(1, Relaxed);
     }
 

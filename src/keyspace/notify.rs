@@ -21,24 +21,6 @@ impl View<'_> {
     }
 }
 
-impl View<'_> {
-    /// A key's value or deadline changed, or it went: watchers are told at once, caches after the unlock.
-    #[inline]
-    pub(super) fn touched(&mut self, key: &[u8]) {
-        self.db().watchers.touch(key);
-        self.outdated(key);
-    }
-
-    /// What a cache may hold of a key, be it only that it is being filled, is out of date.
-    #[inline]
-    pub(super) fn outdated(&mut self, key: &[u8]) {
-        // A reader raises the number before it locks this shard to read, so a writer behind it sees that.
-        if self.keyspace.trackers.load(Relaxed) > 0 {
-            self.effects.note_change(key, self.scope.by);
-        }
-    }
-}
-
 impl Keyspace {
     /// A connection begins to keep a cache: from now on changes are noted.
     pub fn add_tracker(&self) {

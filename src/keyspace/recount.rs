@@ -1,6 +1,6 @@
 //! The keyspace counted anew: every store, and the flights beside them.
 //!
-//! Cost: a look at everything, one shard at a time; for tests and for whoever doubts a figure.
+//! Cost: a look at everything, one shard at a time; for tests, and for operators who doubt a figure.
 
 use super::keys::Keys;
 use crate::base::limits::SHARDS;

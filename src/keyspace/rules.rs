@@ -1,4 +1,4 @@
-//! The settings that the keyspace itself needs: who makes room, what is told, how long a fill may take.
+//! The settings that the keyspace itself needs: what makes room, which events are published, how long a fill may take.
 //!
 //! Copied out of the settings when those change, so that nothing here knows a setting by its name.
 

@@ -1,6 +1,6 @@
 //! The data under one lock: for each database its entries, flights and watchers.
 //!
-//! Entries swap places in SWAPDB and is are cast off whole in FLUSHALL; flights and watchers belong to the
+//! Entries swap places in SWAPDB and are cast off whole in FLUSHALL; flights and watchers belong to the
 //! database's number and stay.
 
 use std::cmp::Reverse;
@@ -56,10 +56,19 @@ pub enum Due {
     Answered { serial: u64 },
 }
 
+/// The ways to answer a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerKind {
+    Put,
+    None,
+    Pass,
+    Fail,
+}
+
 /// How a token was answered, kept for at most twice its lease.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
-    pub kind: super::fill::AnswerKind,
+    pub kind: AnswerKind,
     pub key_hash: u64,
     pub db: usize,
     pub until: u64,

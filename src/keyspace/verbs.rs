@@ -1,29 +1,19 @@
 //! The verbs of ordinary commands on one locked shard.
 //!
 //! Every verb sees a key as its users do: what has expired, and what only FILL knows, is absent.
-//! Every change goes through `wrote`, `deleted` or `expired`, the one place where watchers and flights
-//! learn of it.
+//! Every change is told through `changed`.
 
 use std::num::NonZeroU64;
 
-use super::idle::Ends;
+use super::idle::{Ends, Expiry};
 use super::sweep::look_at;
-use super::view::{Scope, View};
+use super::view::{Scope, View, find_visible, visible};
 use super::watch::Watch;
 use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
-
-/// What a write does to the key's deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    Keep,
-    None,
-    /// Wall-clock ms since the epoch.
-    At(i64),
-}
 
 /// The condition of a SET.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,15 +206,8 @@ impl View<'_> {
     pub(super) fn erase(&mut self, key: &Key<'_>) -> bool {
         self.tend(key);
         let taken = self.take_entry(key);
-        let was_visible = taken == Some(Kind::Value);
-        if was_visible {
-            self.scope.counters.add(Counter::Changes, 1);
-            self.touched(key.bytes);
-        } else if taken.is_some() {
-            self.outdated(key.bytes);
-        }
-        self.void_by_delete(key, Counter::FillVoidDelete);
-        was_visible
+        self.deleted(key, taken);
+        taken == Some(Kind::Value)
     }
 
     /// Sets when an existing key ends; a past deadline removes the key. The idle time begins anew.
@@ -241,8 +224,7 @@ impl View<'_> {
         store.set_expire_at(wall_ms, key, found, expire_at, idle);
         self.note_size();
         self.note_expiry(expire_at);
-        self.scope.counters.add(Counter::Changes, 1);
-        self.touched(key.bytes);
+        self.retimed(key);
         self.notify(Classes::GENERIC, if expire_at.is_some() { "expire" } else { "persist" }, key.bytes);
     }
 
@@ -251,8 +233,7 @@ impl View<'_> {
         self.tend(key);
         let taken = visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))?;
         self.take_entry(key)?;
-        self.touched(key.bytes);
-        self.void_by_delete(key, Counter::FillVoidDelete);
+        self.moved_away(key);
         Some(taken)
     }
 
@@ -425,32 +406,6 @@ impl View<'_> {
         self.take_and_tell(found, Self::expired);
     }
 
-    /// Takes an entry out and says so: of one that ordinary commands saw with `tell`, of a hidden one only
-    /// caches may know.
-    pub(super) fn take_and_tell(&mut self, found: Found, tell: fn(&mut Self, &[u8])) {
-        let key = self.store().entry(found).key().to_vec();
-        match self.take_found(found) {
-            Kind::Value => tell(self, &key),
-            Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key),
-        }
-    }
-
-    /// A visible entry's time is up: counted, and told to those who watch it. Flights stay good: expiry
-    /// says nothing about the truth at the origin.
-    pub(super) fn expired(&mut self, key: &[u8]) {
-        self.scope.counters.add(Counter::ExpiredKeys, 1);
-        self.touched(key);
-        self.notify(Classes::EXPIRED, "expired", key);
-    }
-
-    /// An entry had to make room: counted, and told to those who watch it. Flights stay good: eviction says
-    /// nothing about the truth at the origin.
-    pub(super) fn evicted(&mut self, key: &[u8]) {
-        self.scope.counters.add(Counter::EvictedKeys, 1);
-        self.touched(key);
-        self.notify(Classes::EVICTED, "evicted", key);
-    }
-
     /// Puts an entry in place of what is there.
     pub(super) fn put_entry(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
         let wall_ms = self.scope.now.wall_ms;
@@ -524,28 +479,9 @@ impl View<'_> {
             self.keyspace.note_due(self.index, at);
         }
     }
-
-    /// A write left a value: watchers are told, a lease is void, waiters get the value.
-    pub(super) fn wrote(&mut self, key: &Key<'_>) {
-        self.scope.counters.add(Counter::Changes, 1);
-        self.touched(key.bytes);
-        if !self.db().flights.is_empty() {
-            self.void_by_write(key);
-        }
-    }
 }
 
 /// Entries that ordinary commands see.
 fn visible_count(store: &Store) -> usize {
     store.len() - store.hidden()
-}
-
-#[inline]
-pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
-    store.get(key).filter(Entry::is_visible)
-}
-
-#[inline]
-pub(super) fn find_visible(store: &Store, key: &Key<'_>) -> Option<Found> {
-    store.find(key).filter(|found| store.entry(*found).is_visible())
 }

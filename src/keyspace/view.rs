@@ -4,11 +4,12 @@ use std::ops::{Deref, DerefMut};
 
 use super::effects::Effects;
 use super::shard::{Db, Shard};
-use super::{Rules, Keyspace};
+use super::{Keyspace, Rules};
 use crate::base::clock::Now;
+use crate::base::hash::Key;
 use crate::base::metrics::Counters;
 use crate::base::sync::MutexGuard;
-use crate::storage::{Found, Store};
+use crate::storage::{Entry, Found, Store};
 
 /// What a verb needs besides data: the time, the rules, and where to count.
 #[derive(Clone, Copy, Debug)]
@@ -86,4 +87,16 @@ impl View<'_> {
             self.effects.alarms.push((self.index, at));
         }
     }
+}
+
+/// A key's entry, if ordinary commands may see it.
+#[inline]
+pub(super) fn visible<'s>(store: &'s Store, key: &Key<'_>) -> Option<Entry<'s>> {
+    store.get(key).filter(Entry::is_visible)
+}
+
+/// As `visible`, but where it is.
+#[inline]
+pub(super) fn find_visible(store: &Store, key: &Key<'_>) -> Option<Found> {
+    store.find(key).filter(|found| store.entry(*found).is_visible())
 }

@@ -1,4 +1,4 @@
-//! WATCH: who wants to know that a key was touched.
+//! WATCH: the connections that want to know that a key was touched.
 //!
 //! A watch is a flag shared between the connection and the shards of its keys; a touch raises it.
 

@@ -4,42 +4,41 @@
 //! worker's buffer and stay there unless a request is cut off at its end. Invariant: whatever ends a
 //! connection (client, limit, panic, shutdown), `leave` passes on what it holds.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Sleep;
 
-use super::house::class_of;
+use super::bounds::{self, End, Load};
+use super::outflow::Outflow;
 use super::partial::Partial;
-use super::reply_queue::ReplyQueue;
 use super::stream::{Accepted, Stream};
-use super::turns::Ticket;
 use super::worker::{Lent, Worker};
-use crate::base::limits::{
-    IDLE_BUFFER_BYTES_MAX, KEPT_REQUEST_BYTES_MIN, LARGE_WRITE_BYTES, REPLY_BYTES_PAUSE, TURN_BYTES,
-    UNAUTHENTICATED_REPLY_BYTES_MAX,
-};
-use crate::base::metrics::Counter;
+use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, REPLY_BYTES_PAUSE};
+use crate::base::metrics::{Counter, add};
 use crate::clients::{Client, Peer};
-use crate::commands::batch::{Batch, Bench, Cut};
-use crate::commands::session::Session;
-use crate::commands::subscriptions::write_push;
 use crate::config::Settings;
+use crate::dispatch::batch::{Batch, Cut};
+use crate::dispatch::bench::Bench;
+use crate::dispatch::messages::write_push;
+use crate::dispatch::session::Session;
 use crate::fill::{Answer, Letter};
 use crate::keyspace::Effects;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
 
-/// Replies of more than this are written at once: they keep the kernel busy for a while.
-const WRITE_NOW_BYTES: usize = 64 * 1024;
-/// Pieces handed to the kernel in one vectored write.
-const WRITE_SLICES: usize = 64;
+/// What may be left to write of a connection that ends when it is taken out of everybody's sight.
+const FAREWELL_BYTES_MAX: usize = 64 * 1024;
+/// How long its client has to read that.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 struct Connection {
     worker: Rc<Worker>,
@@ -48,34 +47,17 @@ struct Connection {
     parser: Parser,
     /// Bytes of a request that is not complete yet.
     partial: Partial,
-    replies: ReplyQueue,
-    /// Bytes of `replies.ready` that are written already.
-    written: usize,
-    /// The socket takes no more for the moment.
-    is_backlogged: bool,
-    /// Its large replies wait for their turn.
-    ticket: Option<Ticket>,
-    /// They did, since all was written last.
-    was_put_off: bool,
+    outflow: Outflow,
     /// More messages waited for it than it may have.
     is_overrun: bool,
     /// Its last requests sent messages.
     publishes: bool,
+    /// Its next request was put off, and it is filed to be woken when it may run.
+    is_filed: bool,
     /// Shutdown: close once nothing more is there to read.
     finishes: bool,
-}
-
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    Client,
-    Closed,
-    Killed,
-    QueryLimit,
-    OutputLimit,
-    /// All clients together held too much, and it the most.
-    Evicted,
-    Socket(io::Error),
+    /// It is known to nobody any more; set while the last replies leave.
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
 /// Serves a connection until it ends, and cleans up after it.
@@ -119,49 +101,52 @@ impl Connection {
             session,
             parser: Parser::default(),
             partial: Partial::default(),
-            replies: ReplyQueue::default(),
-            written: 0,
-            is_backlogged: false,
-            ticket: None,
-            was_put_off: false,
+            outflow: Outflow::default(),
             is_overrun: false,
             publishes: false,
+            is_filed: false,
             finishes: false,
+            farewell: None,
         })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
+            if self.farewell.is_some() {
+                return self.poll_farewell(cx);
+            }
             self.session.post_box().register(cx.waker());
             if let Err(end) = self.take_letters() {
                 return Poll::Ready(end);
+            }
+            if self.session.closes && self.outflow.waiting_bytes() <= FAREWELL_BYTES_MAX {
+                if self.outflow.replies.unanswered() == 0 {
+                    // A client that reads its last reply must find itself gone.
+                    self.deregister();
+                    self.farewell = Some(Box::pin(tokio::time::sleep(FAREWELL)));
+                    continue;
+                }
+                // The answers come as letters, which wake us.
+                self.answer_parked();
             }
             let flushed = match self.poll_flush(cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(End::Socket(error)),
                 other => other.is_ready(),
             };
-            if self.session.closes && flushed {
-                if self.replies.unanswered() == 0 {
-                    return Poll::Ready(End::Closed);
-                }
-                // The answers come as letters, which wake us.
-                self.answer_parked();
+            if self.session.closes && flushed && self.outflow.replies.unanswered() == 0 {
+                continue;
             }
-            if self.session.closes || self.waiting_bytes() > REPLY_BYTES_PAUSE {
+            if self.session.closes || self.outflow.waiting_bytes() > REPLY_BYTES_PAUSE {
                 return Poll::Pending;
             }
             if self.publishes && self.worker.post.holds_up(cx) {
                 return Poll::Pending;
             }
             self.publishes = false;
-            if self.session.is_paused {
-                if std::mem::take(&mut self.session.lacks_room) {
-                    self.worker.wait_for_room(self.session.client.id, cx.waker());
-                    return Poll::Pending;
-                }
+            if let Some(why) = self.session.put_off {
                 if self.finishes {
                     self.session.closes = true;
-                } else if self.worker.waits_for_pause(self.session.client.id, cx.waker()) {
+                } else if self.worker.waits(why, self.session.client.id, &mut self.is_filed, cx.waker()) {
                     return Poll::Pending;
                 } else if let Err(end) = self.resume() {
                     return Poll::Ready(end);
@@ -175,7 +160,7 @@ impl Connection {
                 Poll::Ready(Ok(0)) if !flushed => self.session.closes = true,
                 Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
                 Poll::Ready(Ok(_)) => {
-                    if self.writes_later() {
+                    if self.outflow.writes_later() && !self.session.closes {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -185,10 +170,13 @@ impl Connection {
         }
     }
 
-    /// Whether the replies are written in the next turn, after the other connections that are ready have run:
-    /// a peer that is woken finds several replies then, and need not be woken for each.
-    fn writes_later(&self) -> bool {
-        (1..=WRITE_NOW_BYTES).contains(&self.waiting_bytes()) && !self.session.closes
+    /// Writes the last replies. A client that does not read them in time goes without.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if let Poll::Ready(flushed) = self.poll_flush(cx) {
+            return Poll::Ready(flushed.map_or_else(End::Socket, |()| End::Closed));
+        }
+        let time = self.farewell.as_mut().map(|time| time.as_mut().poll(cx));
+        if time == Some(Poll::Ready(())) { Poll::Ready(End::Closed) } else { Poll::Pending }
     }
 
     /// Reads what is there and runs it. Returns the bytes read, 0 at the stream's end.
@@ -208,7 +196,7 @@ impl Connection {
         } else {
             let missing = self.parser.missing_bytes();
             if self.partial.free() == 0 {
-                // Counted before it is there, the old room and the new: who asks the allocator meanwhile must not take
+                // Counted before it is there, the old room and the new: a thread that asks the allocator meanwhile must not take
                 // them for entries.
                 self.count_room(self.partial.len() + self.partial.growth(missing));
                 self.partial.grow(missing);
@@ -226,7 +214,7 @@ impl Connection {
 
     /// The pause is over, or there is room: runs what was put off.
     fn resume(&mut self) -> Result<(), End> {
-        self.session.is_paused = false;
+        self.session.put_off = None;
         let worker = self.worker.clone();
         let mut lent = worker.lent.borrow_mut();
         let Lent { batch, effects, .. } = &mut *lent;
@@ -260,8 +248,9 @@ impl Connection {
     }
 
     fn limits(&self) -> RequestLimits {
-        let bulk_bytes_max = self.worker.settings().bulk_bytes_max;
-        RequestLimits { authenticated: self.session.is_authenticated, bulk_bytes_max }
+        let settings = self.worker.settings();
+        let bulk_bytes_max = settings.bulk_bytes_max;
+        RequestLimits { authenticated: self.session.is_admitted(&settings), bulk_bytes_max }
     }
 
     /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
@@ -312,16 +301,16 @@ impl Connection {
         let mut paused = None;
         bench.meter.start();
         for index in 0..batch.len() {
-            batch.run(index, buffer, bench, &mut self.session, self.replies.tail());
-            if self.session.is_paused {
+            batch.run(index, buffer, bench, &mut self.session, self.outflow.replies.tail());
+            if self.session.put_off.is_some() {
                 paused = Some(index);
                 break;
             }
             if let Some(parked) = self.session.slots.parked.take() {
-                self.replies.keep_place(parked, self.session.proto);
+                self.outflow.replies.keep_place(parked, self.session.proto);
                 self.session.slots.open += 1;
             } else {
-                self.replies.note_reply();
+                self.outflow.replies.note_reply();
             }
             if self.session.closes {
                 break;
@@ -341,7 +330,7 @@ impl Connection {
 
     /// Answers WAIT to slots behind which too much has queued up.
     fn shed_overfull(&mut self, bench: &mut Bench<'_>) {
-        let overfull = self.replies.claim_overfull();
+        let overfull = self.outflow.replies.claim_overfull();
         bench.counters.add(Counter::FillShedSlots, overfull.len() as u64);
         bench.answer_wait(overfull);
     }
@@ -370,7 +359,7 @@ impl Connection {
             match letter {
                 Letter::Push(push) if self.session.wants(&push) => {
                     let proto = self.session.proto;
-                    write_push(&mut Reply::new(self.replies.aside(proto), proto), &push);
+                    write_push(&mut Reply::new(self.outflow.replies.aside(proto), proto), &push);
                 }
                 Letter::Push(_) => {}
                 Letter::Overrun => self.is_overrun = true,
@@ -389,16 +378,16 @@ impl Connection {
                     bench.counters.add(Counter::ErrorReplies, 1);
                     bench.meter.calls().note_error(b"UNBLOCKED");
                 }
-                if let Some(slot) = self.replies.slot(seq).cloned() {
+                if let Some(slot) = self.outflow.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
-                bench.answered_tracker(&self.session, self.replies.tracked(seq), &answer);
-                self.replies.answer(seq, &answer);
-                self.session.slots.open = self.replies.unanswered();
+                bench.answered_tracker(&self.session, self.outflow.replies.tracked(seq), &answer);
+                self.outflow.replies.answer(seq, &answer);
+                self.session.slots.open = self.outflow.replies.unanswered();
             }
             Letter::Line(line) => {
                 self.session.client.seen.posted_bytes.fetch_sub(line.len(), Relaxed);
-                self.replies.tail().extend(&line);
+                self.outflow.replies.tail().extend(&line);
             }
             // `close_asap` is set before the letter is sent; the letter only wakes us.
             Letter::Close | Letter::Push(_) | Letter::Overrun => {}
@@ -418,93 +407,28 @@ impl Connection {
         let text = [b"ERR ", &error.text()[..]].concat();
         self.worker.note_error(&text);
         let proto = self.session.proto;
-        Reply::new(self.replies.tail(), proto).error(&text);
+        Reply::new(self.outflow.replies.tail(), proto).error(&text);
         self.session.closes = true;
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.written < self.replies.ready.len() {
-            if self.poll_turn(cx)?.is_pending() {
-                self.session.post_box().set_backlogged(true);
-                return Poll::Pending;
-            }
-            let polled = match self.replies.ready.as_plain() {
-                Some(bytes) => {
-                    let end = bytes.len().min(self.written + TURN_BYTES);
-                    self.stream.poll_write(cx, &bytes[self.written..end])
-                }
-                None => {
-                    let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-                    let used = self.replies.ready.slices_within(self.written, TURN_BYTES, &mut slices);
-                    self.stream.poll_write_vectored(cx, &slices[..used])
-                }
-            };
-            let Poll::Ready(wrote) = polled else {
-                self.is_backlogged = true;
-                self.session.post_box().set_backlogged(true);
-                return Poll::Pending;
-            };
-            let wrote = wrote?;
-            if wrote == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.written += wrote;
-            self.worker.counters.add(Counter::OutputBytes, wrote as u64);
-            add(&self.session.client.seen.output_bytes, wrote);
-        }
-        if self.written > 0 {
-            self.written = 0;
-            self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
-            self.session.client.seen.reply_bytes.store(self.replies.bytes(), Relaxed);
-            self.session.client.seen.soft_limit_since.store(0, Relaxed);
-        }
-        self.replies_handed();
-        Poll::Ready(Ok(()))
-    }
-
-    /// Whether what is next may be written now. Much waits until it is its turn; the socket is asked first, so that
-    /// no turn passes with nothing written.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let left = self.replies.ready.len() - self.written;
-        if left <= LARGE_WRITE_BYTES {
-            return Poll::Ready(Ok(()));
-        }
-        if self.stream.poll_write_ready(cx)?.is_pending() {
-            self.is_backlogged = true;
-            return Poll::Pending;
-        }
-        let had_ticket = self.ticket.is_some();
-        let turn = self.worker.turns.poll(&mut self.ticket, left.min(TURN_BYTES), cx);
-        if turn.is_pending() && !had_ticket {
-            self.was_put_off = true;
-            self.worker.counters.add(Counter::WritesPutOff, 1);
-        }
-        turn.map(Ok)
-    }
-
-    /// Everything is with the socket. Where that took a while, the leases in it begin only now.
-    fn replies_handed(&mut self) {
+        let Worker { turns, counters, .. } = &*self.worker;
+        let client = &self.session.client;
+        let was_held_up = ready!(self.outflow.poll_flush(&mut self.stream, turns, client, counters, cx))?;
+        // Where it took a while until everything was with the socket, the leases in it begin only now.
         let leases = std::mem::take(&mut self.session.leases.unsent);
-        let was_backlogged = std::mem::take(&mut self.is_backlogged);
-        let was_held_up = std::mem::take(&mut self.was_put_off) || was_backlogged;
-        if was_held_up {
-            self.session.post_box().set_backlogged(false);
-        }
         if was_held_up && !leases.is_empty() {
+            let client = client.id;
             let worker = self.worker.clone();
-            let client = self.session.client.id;
             worker.at_bench(&mut Effects::default(), |bench| bench.start_leases(client, &leases));
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Answers WAIT to everything parked, as nothing more is waited for.
     fn answer_parked(&mut self) {
         let parked = self.session.post_box().claim_all();
         self.worker.at_bench(&mut Effects::default(), |bench| bench.answer_wait(parked));
-    }
-
-    fn waiting_bytes(&self) -> usize {
-        self.replies.bytes() - self.written
     }
 
     fn publish(&mut self, read: usize) {
@@ -524,53 +448,18 @@ impl Connection {
         self.session.client.seen.query_free_bytes.store(bytes, Relaxed);
     }
 
-    /// Authenticated, or in no need of it.
-    fn may_enter(&self, settings: &Settings) -> bool {
-        self.session.is_authenticated || settings.requirepass.is_none()
-    }
-
-    /// Closes connections that pile up requests or replies beyond their limits.
+    /// Ends a connection that piles up requests or replies beyond its limits.
     fn check_limits(&mut self) -> Result<(), End> {
         let worker = self.worker.clone();
         let settings = worker.settings();
-        let queued = self.session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
-        let query_bytes = self.partial.len() + queued;
-        let seen = &self.session.client.seen;
-        if query_bytes > settings.query_buffer_bytes_max {
-            self.worker.counters.add(Counter::QueryLimitDisconnects, 1);
-            tracing::warn!(
-                client = self.session.client.id,
-                query_bytes,
-                "closed: query buffer limit reached"
-            );
-            return Err(End::QueryLimit);
-        }
-        let limit = &settings.output_limits[class_of(&self.session.client) as usize];
-        let reply_bytes = self.waiting_bytes() as u64;
-        seen.reply_bytes.store(reply_bytes as usize, Relaxed);
-        if self.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
-            self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
-            tracing::warn!(
-                client = self.session.client.id,
-                reply_bytes,
-                "closed: output buffer limit reached"
-            );
-            return Err(End::OutputLimit);
-        }
-        if self.is_backlogged && reply_bytes > UNAUTHENTICATED_REPLY_BYTES_MAX && !self.may_enter(&settings) {
-            self.worker.counters.add(Counter::OutputLimitDisconnects, 1);
-            tracing::warn!(
-                client = self.session.client.id,
-                "closed: neither authenticates nor reads its replies"
-            );
-            return Err(End::OutputLimit);
-        }
-        let over = limit.soft_bytes > 0 && reply_bytes > limit.soft_bytes;
-        if !over {
-            seen.soft_limit_since.store(0, Relaxed);
-        } else if seen.soft_limit_since.load(Relaxed) == 0 {
-            seen.soft_limit_since.store(self.worker.shared.clock.now().mono_ms, Relaxed);
-        }
+        let now_ms = worker.shared.clock.now().mono_ms;
+        let load = Load {
+            query_bytes: self.partial.len(),
+            reply_bytes: self.outflow.waiting_bytes() as u64,
+            is_backlogged: self.outflow.is_backlogged(),
+            is_overrun: self.is_overrun,
+        };
+        bounds::check(&load, &self.session, &settings, &worker.counters, now_ms)?;
         self.note_held(&worker, &settings)
     }
 
@@ -580,20 +469,22 @@ impl Connection {
         if evicted { Err(End::Evicted) } else { Ok(()) }
     }
 
-    /// Passes on what this connection holds, and ends its stream unless the client did.
-    fn leave(mut self, is_done: bool) {
+    /// Passes on what this connection holds, so that nobody knows it any more.
+    fn deregister(&mut self) {
         let worker = self.worker.clone();
         worker.shared.clients.remove(&self.session.client);
         worker.forget_waiting(self.session.client.id);
-        let slots = self.replies.slots();
+        let slots = self.outflow.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
+    }
+
+    /// The end: ends the stream too, unless the client did.
+    fn leave(mut self, is_done: bool) {
+        if self.farewell.is_none() {
+            self.deregister();
+        }
         if !is_done {
-            self.stream.end(&mut worker.lent.borrow_mut().read_buffer);
+            self.stream.end(&mut self.worker.lent.borrow_mut().read_buffer);
         }
     }
-}
-
-/// Adds to a figure of which this connection is the only writer: no locked instruction is needed.
-fn add(figure: &AtomicU64, more: usize) {
-    figure.store(figure.load(Relaxed) + more as u64, Relaxed);
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::crew::Crew;
 use super::stream::Accepted;
-use super::worker::Crew;
 use crate::base::metrics::Counter;
-use crate::commands::shared::Shared;
 use crate::config::Settings;
+use crate::dispatch::shared::Shared;
 
 /// A bound listening socket.
 pub enum Listener {
@@ -130,26 +130,41 @@ impl Listener {
         }
     }
 
-    /// Accepts for ever and hands sockets out; dropping the future stops accepting.
-    pub async fn accept(self, shared: &Shared, crew: &Crew) -> io::Result<()> {
+    /// Registers the socket with the runtime that the caller is in.
+    pub fn register(self) -> io::Result<Accepting> {
+        Ok(match self {
+            Listener::Tcp(listener) => Accepting::Tcp(TcpListener::from_std(listener)?),
+            Listener::Unix(listener, _) => Accepting::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+/// A listening socket on its runtime.
+pub enum Accepting {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Accepting {
+    async fn next(&self) -> io::Result<Accepted> {
         match self {
-            Listener::Tcp(listener) => {
-                let listener = TcpListener::from_std(listener)?;
-                loop {
-                    match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                        Ok(stream) => admit(Accepted::Tcp(stream), shared, crew),
-                        Err(error) => pause_after(&error).await,
-                    }
-                }
+            Accepting::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream.into_std()?))
             }
-            Listener::Unix(listener, _) => {
-                let listener = UnixListener::from_std(listener)?;
-                loop {
-                    match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                        Ok(stream) => admit(Accepted::Unix(stream), shared, crew),
-                        Err(error) => pause_after(&error).await,
-                    }
-                }
+            Accepting::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Accepted::Unix(stream.into_std()?))
+            }
+        }
+    }
+
+    /// Accepts for ever and hands sockets out; dropping the future stops accepting.
+    pub async fn accept(self, shared: &Shared, crew: &Crew) {
+        loop {
+            match self.next().await {
+                Ok(accepted) => admit(accepted, shared, crew),
+                Err(error) => pause_after(&error).await,
             }
         }
     }
@@ -163,9 +178,7 @@ async fn pause_after(error: &io::Error) {
 
 fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
     let settings = shared.settings.load();
-    let open: usize =
-        crew.workers.iter().map(|worker| worker.connections.load(std::sync::atomic::Ordering::Relaxed)).sum();
-    let refusal = if open >= settings.maxclients as usize {
+    let refusal = if crew.connections() >= settings.maxclients as usize {
         Some(TOO_MANY)
     } else if settings.protected_mode && settings.requirepass.is_none() && !is_local(&accepted) {
         Some(PROTECTED)
@@ -173,9 +186,7 @@ fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
         None
     };
     if let Some(refusal) = refusal {
-        if let Some(counters) = shared.counters.last() {
-            counters.add(Counter::ConnectionsRejected, 1);
-        }
+        shared.figures.background().add(Counter::ConnectionsRejected, 1);
         // As Redis does: one try, no waiting for the client to read.
         drop(match accepted {
             Accepted::Tcp(mut stream) => stream.write_all(refusal),

@@ -4,18 +4,22 @@
 //! the worker with the fewest. A connection stays on its worker. Commands are run synchronously, so no
 //! lock is ever held over an await.
 
+mod bounds;
 mod connection;
-mod house;
+mod crew;
+mod housekeeping;
 mod listener;
+mod outflow;
 mod partial;
 mod post;
+mod put_off;
 mod reply_queue;
 mod stream;
 mod turns;
 mod worker;
 
-pub use house::keep_house;
-pub use listener::{Listener, bind_all};
+pub use crew::{Crew, WorkerHandle};
+pub use housekeeping::keep_house;
+pub use listener::{Accepting, Listener, bind_all};
 pub use reply_queue::ReplyQueue;
 pub use stream::Accepted;
-pub use worker::{Crew, WorkerHandle};

@@ -78,7 +78,7 @@ impl Partial {
         &mut self.bytes
     }
 
-    /// Takes the first `len` bytes out, to be kept by whoever wants.
+    /// Takes the first `len` bytes out, which the caller may keep.
     pub fn split(&mut self, len: usize) -> Bytes {
         let first = self.bytes.split_to(len).freeze();
         self.growths = if len > 0 { 0 } else { self.growths };
@@ -116,7 +116,7 @@ fn room(len: usize, missing: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Bytes copied while so many values of one size arrive as one request.
+    /// Bytes copied while `values` values of one size arrive as one request.
     fn copied(values: usize, value_bytes: usize) -> usize {
         let mut partial = Partial::default();
         partial.begin(&[0; 64], value_bytes);
@@ -130,7 +130,7 @@ mod tests {
                 }
                 let more = partial.free().min(end - partial.len());
                 partial.bytes.extend_from_slice(&vec![0; more]);
-                // As whoever looks whether it is whole by now.
+                // As the connection does that looks whether the request is whole by now.
                 drop(partial.split(0));
             }
         }

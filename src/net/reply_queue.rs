@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::limits::{SLOT_BYTES_MAX, SLOT_REPLIES_MAX};
-use crate::commands::answer::write_answer;
-use crate::commands::session::Parked;
+use crate::dispatch::answer::write_answer;
+use crate::dispatch::session::Parked;
 use crate::fill::{Answer, ReplySlot};
 use crate::protocol::reply::{Output, Proto, Reply};
 

@@ -1,7 +1,7 @@
 //! Large writes in turns: what a worker writes between two looks at its sockets is bounded.
 //!
 //! Writing a large value takes as long as dozens of small requests. So connections with much to write share a budget
-//! of bytes; who finds it spent draws a ticket and is called, in the order of the tickets, after the worker has looked
+//! of bytes; one that finds it spent draws a ticket and is called, in the order of the tickets, after the worker has looked
 //! at its sockets and its small requests have passed. Invariants: a ticket is called once everybody before it was, and
 //! while somebody holds one that is not called, `call` is at work.
 
@@ -18,7 +18,7 @@ use crate::base::limits::TURN_BYTES;
 pub(super) struct Turns {
     /// Bytes let through in this turn.
     spent: Cell<usize>,
-    /// Whoever holds a ticket that is not called yet, in order, and the bytes it is about to write.
+    /// The holders of tickets that are not called yet, in order, and the bytes each is about to write.
     queue: RefCell<VecDeque<(Waker, usize)>>,
     /// Tickets below this one are called.
     called: Cell<u64>,
@@ -61,7 +61,7 @@ impl Turns {
             if self.spent.get() == 0 {
                 self.begun.notified().await;
             }
-            // The runtime looks at its sockets before it comes back here, and runs who is ready there first.
+            // The runtime looks at its sockets before it comes back here, and runs the connections that are ready there first.
             tokio::task::yield_now().await;
             self.begin();
         }
@@ -96,7 +96,7 @@ mod tests {
 
     const BYTES: usize = TURN_BYTES / 8;
 
-    /// Who wrote, in order: the number of a crowd's member, or nothing for a small reply.
+    /// The writers, in order: the number of a crowd's member, or nothing for a small reply.
     type Log = Rc<RefCell<Vec<Option<usize>>>>;
 
     fn on_a_worker(work: impl Future<Output = ()>) {
@@ -189,7 +189,7 @@ mod tests {
         turns.begin();
         assert!(turns.poll(&mut tickets[2], 1, &cx).is_pending());
         assert!(turns.poll(&mut tickets[1], TURN_BYTES, &cx).is_ready());
-        // Whoever comes now finds somebody waiting, and waits behind.
+        // A connection that comes now finds one waiting, and waits behind it.
         assert!(turns.poll(&mut tickets[0], 1, &cx).is_pending());
         turns.begin();
         assert!(tickets.iter_mut().step_by(2).all(|ticket| turns.poll(ticket, 1, &cx).is_ready()));

@@ -5,29 +5,28 @@
 //! between two awaits.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{HashMap, VecDeque};
-use std::io;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::connection;
 use super::post::Post;
-use super::stream::Accepted;
+use super::put_off::PutOffs;
 use super::turns::Turns;
 use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, TURN_BYTES, WAKE_PORTION};
 use crate::base::metrics::{Counter, Counters};
-use crate::commands::batch::{Batch, Bench};
-use crate::commands::calls::Meter;
-use crate::commands::shared::{Shared, rules_of};
 use crate::config::{ClientClass, Settings};
+use crate::dispatch::batch::Batch;
+use crate::dispatch::bench::Bench;
+use crate::dispatch::ctx::Handlers;
+use crate::dispatch::live::Current;
+use crate::dispatch::session::PutOff;
+use crate::dispatch::shared::Shared;
+use crate::figures::calls::Meter;
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
 
@@ -37,18 +36,6 @@ const SWEEP_SLICE: Duration = Duration::from_micros(300);
 /// And from making room after this long, nanoseconds.
 const EVICT_SLICE_NS: u64 = 500_000;
 
-/// What other threads need of a worker.
-pub struct WorkerHandle {
-    sockets: UnboundedSender<Accepted>,
-    pub connections: Arc<AtomicUsize>,
-}
-
-/// All workers of a server, and the alarm clocks of their sweepers.
-pub struct Crew {
-    pub workers: Vec<WorkerHandle>,
-    pub threads: Vec<JoinHandle<()>>,
-}
-
 /// When a worker's sweeper must look again.
 pub(super) struct Alarm {
     at: AtomicU64,
@@ -56,8 +43,13 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    fn new() -> Alarm {
+    pub fn new() -> Alarm {
         Alarm { at: AtomicU64::new(u64::MAX), notify: Notify::new() }
+    }
+
+    /// Wakes the sweeper, whenever it wanted to look again.
+    pub fn ring(&self) {
+        self.notify.notify_one();
     }
 
     /// Wakes the sweeper if it would sleep past `at`, monotonic ms.
@@ -76,17 +68,15 @@ pub(super) struct Worker {
     pub lent: RefCell<Lent>,
     meter: RefCell<Meter>,
     pub connections: Arc<AtomicUsize>,
-    /// The settings last seen and their version, borrowed by the bench while it runs.
-    settings: RefCell<(Arc<Settings>, u64)>,
+    handlers: &'static Handlers,
+    /// The settings last seen, borrowed by the bench while it runs.
+    current: RefCell<Current>,
     /// Time spent on sweeping that is not counted yet: less than a millisecond.
     swept: Cell<Duration>,
     alarms: Arc<[Alarm]>,
     /// Which of them is its own.
     number: usize,
-    /// Connections that wait for the end of CLIENT PAUSE, by client.
-    paused: RefCell<HashMap<u64, Waker>>,
-    /// Connections that wait for room below `maxmemory`, by client.
-    roomless: RefCell<HashMap<u64, Waker>>,
+    put_offs: PutOffs,
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
@@ -102,136 +92,113 @@ pub(super) struct Lent {
     pub effects: Effects,
 }
 
-impl Crew {
-    /// Starts the workers' threads.
-    pub fn start(shared: &Arc<Shared>) -> io::Result<Crew> {
-        let alarms: Arc<[Alarm]> = (0..shared.workers).map(|_| Alarm::new()).collect();
-        let heard = alarms.clone();
-        shared.clock.on_advance(move || heard.iter().for_each(|alarm| alarm.notify.notify_one()));
-        let mut crew = Crew { workers: Vec::new(), threads: Vec::new() };
-        for number in 0..shared.workers {
-            let (sockets, received) = unbounded_channel();
-            let connections = Arc::new(AtomicUsize::new(0));
-            crew.workers.push(WorkerHandle { sockets, connections: connections.clone() });
-            let (shared, alarms) = (shared.clone(), alarms.clone());
-            // Built here so that a failure (no more file descriptors) is the starter's error.
-            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-            crew.threads.push(thread.spawn(move || run(number, shared, connections, alarms, received))?);
-        }
-        Ok(crew)
-    }
-
-    /// Hands a socket to the worker with the fewest connections.
-    pub fn hand_out(&self, accepted: Accepted) {
-        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed)) {
-            worker.connections.fetch_add(1, Relaxed);
-            // A worker that has stopped drops the socket, which closes it.
-            drop(worker.sockets.send(accepted));
-        }
-    }
-}
-
-fn run(
-    number: usize,
-    shared: Arc<Shared>,
-    connections: Arc<AtomicUsize>,
-    alarms: Arc<[Alarm]>,
-    mut sockets: UnboundedReceiver<Accepted>,
-) {
-    let runtime =
-        match Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!("worker {number} cannot start: {error}");
-                return;
-            }
-        };
-    let worker = Rc::new(Worker {
-        counters: shared.counters[number].clone(),
-        meter: RefCell::new(Meter::new(shared.clock.clone(), shared.calls[number].clone())),
-        settings: RefCell::new((shared.settings.load_full(), shared.settings_version())),
-        shared,
-        lent: RefCell::new(Lent {
-            read_buffer: vec![0; READ_BYTES].into(),
-            batch: Batch::default(),
-            effects: Effects::default(),
-        }),
-        connections,
-        swept: Cell::default(),
-        alarms,
-        number,
-        paused: RefCell::default(),
-        roomless: RefCell::default(),
-        outbox: RefCell::default(),
-        outbox_filled: Notify::new(),
-        post: Post::default(),
-        turns: Turns::default(),
-    });
-    runtime.block_on(async move {
-        tokio::task::spawn_local(sweep(worker.clone(), number));
-        tokio::task::spawn_local(send_outbox(worker.clone()));
-        tokio::task::spawn_local(send_post(worker.clone()));
-        tokio::task::spawn_local(call_turns(worker.clone()));
-        // The channel closes when the server has stopped and every connection has been told.
-        while let Some(accepted) = sockets.recv().await {
-            tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
-        }
-    });
-}
-
 impl Worker {
+    pub fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        handlers: &'static Handlers,
+        connections: Arc<AtomicUsize>,
+        alarms: Arc<[Alarm]>,
+    ) -> Worker {
+        let current = Current::of(&shared.settings);
+        let mut meter = Meter::new(shared.clock.clone(), shared.figures.calls[number].clone());
+        meter.apply(&current.settings);
+        Worker {
+            counters: shared.figures.counters[number].clone(),
+            meter: RefCell::new(meter),
+            handlers,
+            current: RefCell::new(current),
+            lent: RefCell::new(Lent {
+                read_buffer: vec![0; READ_BYTES].into(),
+                batch: Batch::new(shared.table),
+                effects: Effects::default(),
+            }),
+            shared,
+            connections,
+            swept: Cell::default(),
+            alarms,
+            number,
+            put_offs: PutOffs::default(),
+            outbox: RefCell::default(),
+            outbox_filled: Notify::new(),
+            post: Post::default(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Starts what a worker does beside its connections, on the calling thread's runtime.
+    pub fn begin(self: &Rc<Worker>) {
+        tokio::task::spawn_local(sweep(self.clone()));
+        tokio::task::spawn_local(send_outbox(self.clone()));
+        tokio::task::spawn_local(send_post(self.clone()));
+        tokio::task::spawn_local(call_turns(self.clone()));
+    }
+
     /// The settings of now.
     pub fn settings(&self) -> Ref<'_, Settings> {
-        let version = self.shared.settings_version();
-        if self.settings.borrow().1 != version {
-            *self.settings.borrow_mut() = (self.shared.settings.load_full(), version);
+        if self.shared.settings.version() != self.current.borrow().version() {
+            self.refresh(&mut self.current.borrow_mut());
         }
-        Ref::map(self.settings.borrow(), |(settings, _)| &**settings)
+        Ref::map(self.current.borrow(), |current| &*current.settings)
     }
 
-    /// Whether CLIENT PAUSE still holds; if so, the connection is woken at its end.
-    pub fn waits_for_pause(&self, client: u64, waker: &Waker) -> bool {
-        let now = self.shared.clock.now().mono_ms;
-        let Some(until) = self.shared.pause.until(now) else { return false };
-        self.paused.borrow_mut().insert(client, waker.clone());
-        self.alarms[self.number].wake_by(until);
-        true
+    fn refresh(&self, current: &mut Current) {
+        if current.refresh(&self.shared.settings) {
+            self.meter.borrow_mut().apply(&current.settings);
+        }
     }
 
-    /// Wakes the connection when the background has made room, or found that it can make none.
-    pub fn wait_for_room(&self, client: u64, waker: &Waker) {
-        self.roomless.borrow_mut().insert(client, waker.clone());
-        self.alarms[self.number].wake_by(0);
+    /// Whether a connection whose request was put off has to go on waiting; if so, it is woken when the reason is gone.
+    /// `is_filed` is the connection's, and tells whether it waits already.
+    pub fn waits(&self, why: PutOff, client: u64, is_filed: &mut bool, waker: &Waker) -> bool {
+        let waits = if *is_filed { self.put_offs.is_filed(why, client) } else { self.begins_to_wait(why) };
+        if waits {
+            self.put_offs.file(why, client, waker);
+        }
+        *is_filed = waits;
+        waits
     }
 
-    /// A connection waits no longer.
+    /// Asks for what ends the waiting. False if it is over already.
+    fn begins_to_wait(&self, why: PutOff) -> bool {
+        let look_at = match why {
+            PutOff::Pause => self.shared.operator.pause.until(self.shared.clock.now().mono_ms),
+            PutOff::Room => Some(0),
+        };
+        if let Some(at) = look_at {
+            self.alarms[self.number].wake_by(at);
+        }
+        look_at.is_some()
+    }
+
+    /// A connection ends, and waits no longer.
     pub fn forget_waiting(&self, client: u64) {
-        self.paused.borrow_mut().remove(&client);
-        self.roomless.borrow_mut().remove(&client);
+        self.put_offs.forget(client);
     }
 
     /// Wakes the connections that wait for the end of the pause, once it is there. Returns when it will be,
     /// monotonic ms, if any connection waits.
     fn wake_paused(&self) -> Option<u64> {
-        if self.paused.borrow().is_empty() {
+        if !self.put_offs.is_any(PutOff::Pause) {
             return None;
         }
-        let until = self.shared.pause.until(self.shared.clock.now().mono_ms);
+        let until = self.shared.operator.pause.until(self.shared.clock.now().mono_ms);
         if until.is_none() {
-            self.paused.borrow_mut().drain().for_each(|(_, waker)| waker.wake());
+            self.put_offs.wake(PutOff::Pause);
         }
         until
     }
 
     /// Counts a slice of sweeping.
     fn note_swept(&self, took: Duration, is_full: bool) {
-        self.shared.sweep_us.record(took.as_micros() as u64);
+        self.shared.figures.sweep_us.record(took.as_micros() as u64);
         let swept = self.swept.get() + took;
         self.counters.add(Counter::ExpiryMs, swept.as_millis() as u64);
         self.swept.set(Duration::from_nanos(u64::from(swept.subsec_nanos()) % 1_000_000));
         if is_full {
             self.counters.add(Counter::ExpiryCapReached, 1);
-            self.shared.note_latency("expire-cycle", took);
+            let wall_ms = self.shared.clock.now().wall_ms;
+            self.shared.figures.note_latency("expire-cycle", took, wall_ms, &self.settings());
         }
     }
 
@@ -242,19 +209,14 @@ impl Worker {
 
     /// Runs `work` on a bench with the time of now and the settings of now, then carries out its effects.
     pub fn at_bench<T>(&self, effects: &mut Effects, work: impl FnOnce(&mut Bench<'_>) -> T) -> T {
-        let (settings, settings_version) = self.settings.borrow().clone();
-        let now = self.shared.clock.now();
-        let counters = &self.counters;
-        let rules = rules_of(&settings);
+        let mut current = self.current.borrow_mut();
         let meter = &mut *self.meter.borrow_mut();
-        meter.apply(&settings, settings_version);
         let mut bench = Bench {
             shared: &self.shared,
-            settings,
-            settings_version,
-            rules,
-            counters,
-            now,
+            handlers: self.handlers,
+            current: &mut current,
+            counters: &self.counters,
+            now: self.shared.clock.now(),
             effects,
             deliveries: Vec::new(),
             meter,
@@ -262,9 +224,6 @@ impl Worker {
         bench.refresh_settings();
         let result = work(&mut bench);
         self.carry_out(&mut bench);
-        if settings_version != bench.settings_version {
-            *self.settings.borrow_mut() = (bench.settings, bench.settings_version);
-        }
         result
     }
 
@@ -288,7 +247,7 @@ impl Worker {
         }
         let deliveries = std::mem::take(&mut bench.deliveries);
         if !deliveries.is_empty() {
-            self.post.accept(deliveries, push_bytes_max(&bench.settings));
+            self.post.accept(deliveries, push_bytes_max(&bench.current.settings));
         }
     }
 }
@@ -353,20 +312,20 @@ async fn call_turns(worker: Rc<Worker>) {
 }
 
 /// Looks after the worker's shards: deadlines of flights when they come, expired entries a little later.
-async fn sweep(worker: Rc<Worker>, number: usize) {
-    let alarm = &worker.alarms[number];
+async fn sweep(worker: Rc<Worker>) {
+    let alarm = &worker.alarms[worker.number];
     loop {
-        // Set before the shards are looked at: whoever files an earlier deadline meanwhile wakes us again.
+        // Set before the shards are looked at: a thread that files an earlier deadline meanwhile wakes us again.
         alarm.at.store(u64::MAX, Relaxed);
         let paused = worker.wake_paused().unwrap_or(u64::MAX);
-        let mut next = sweep_shards(&worker, number).await.min(paused);
+        let mut next = sweep_shards(&worker).await.min(paused);
         if worker.at_bench(&mut Effects::default(), |bench| bench.make_room(EVICT_SLICE_NS)) {
-            // Not at once, unless somebody waits for it: whoever writes makes room as well, and what is read and
+            // Not at once, unless somebody waits for it: a command that writes makes room as well, and what is read and
             // written comes first.
-            let pause_ms = u64::from(worker.roomless.borrow().is_empty());
+            let pause_ms = u64::from(!worker.put_offs.is_any(PutOff::Room));
             next = next.min(worker.shared.clock.now().mono_ms + pause_ms);
         } else {
-            worker.roomless.borrow_mut().drain().for_each(|(_, waker)| waker.wake());
+            worker.put_offs.wake(PutOff::Room);
         }
         if worker.at_bench(&mut Effects::default(), |bench| bench.spread()) {
             next = 0;
@@ -387,10 +346,10 @@ async fn sweep(worker: Rc<Worker>, number: usize) {
 
 /// Sweeps the shards that want it, once each and in slices. Returns when the first of them wants it again,
 /// monotonic ms.
-async fn sweep_shards(worker: &Worker, number: usize) -> u64 {
+async fn sweep_shards(worker: &Worker) -> u64 {
     let (mut next, mut slice) = (u64::MAX, None);
     let mut now = worker.shared.clock.now().mono_ms;
-    for shard in (number..SHARDS).step_by(worker.shared.workers) {
+    for shard in (worker.number..SHARDS).step_by(worker.alarms.len()) {
         let mut due_at = worker.shared.keyspace.due_at(shard);
         if due_at <= now {
             let since = *slice.get_or_insert_with(Instant::now);

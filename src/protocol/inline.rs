@@ -4,7 +4,7 @@
 //! Words are unquoted in place: a decoded word is never longer than its source, so the write
 //! position never passes the read position and every argument stays a range of the read buffer.
 
-use super::request::ArgRange;
+use super::range::ArgRange;
 use std::ops::Range;
 
 /// A quote that was never closed, or was closed in the middle of a word.

@@ -3,5 +3,6 @@
 //! Knows nothing of commands, sockets or keys. Limits come from `base::limits`.
 
 pub mod inline;
+pub mod range;
 pub mod reply;
 pub mod request;

@@ -7,6 +7,7 @@
 //! A hot path reads everyday requests; whatever it isn't sure of goes the resumable, exact way.
 
 use super::inline;
+use super::range::ArgRange;
 use crate::base::int::parse_i64;
 use crate::base::limits::{
     INLINE_BYTES_MAX, REQUEST_ARGS_MAX, UNAUTHENTICATED_ARGS_MAX, UNAUTHENTICATED_BULK_BYTES_MAX,
@@ -19,22 +20,6 @@ use std::fmt;
 const LINE_END_BYTES: usize = 2;
 /// A spent list of arguments keeps at most this much room for the next cut request.
 const KEPT_ARGS_MAX: usize = 1024;
-
-/// Where one argument lies in the read buffer: absolute offsets into the `buf` given to
-/// [`Parser::next`], good until the buffer's bytes move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct ArgRange {
-    pub start: usize,
-    pub len: usize,
-}
-
-impl ArgRange {
-    /// The argument's bytes. Panics if `buf` isn't the buffer that the range was cut from.
-    #[inline]
-    pub fn of<'a>(&self, buf: &'a [u8]) -> &'a [u8] {
-        &buf[self.start..self.start + self.len]
-    }
-}
 
 /// What a connection may send at this moment.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +40,7 @@ pub enum Next {
     Incomplete,
 }
 
-/// Why a byte stream is no request; the connection ends after the error reply.
+/// Why bytes are not a request; the connection ends after the error reply.
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub enum ProtocolError {
     /// An inline line longer than [`INLINE_BYTES_MAX`].

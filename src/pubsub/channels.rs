@@ -1,6 +1,6 @@
 //! Channels by name and who subscribes to each, sharded by hash so that publishers rarely meet.
 //!
-//! A crowd is a snapshot: whoever sends to it holds it without a lock, and a change meanwhile copies it.
+//! A crowd is a snapshot: a sender holds it without a lock, and a change meanwhile copies it.
 //! Invariant: a channel without subscribers is not in the map, and a crowd is sorted by client id.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Subscriber;
+use super::subscriber::Subscriber;
 use crate::base::glob;
 use crate::base::hash::HashSeed;
 
@@ -48,7 +48,7 @@ impl Channels {
         self.len() == 0
     }
 
-    /// Who subscribes to a channel, and the channel's shared name.
+    /// The subscribers of a channel, and the channel's shared name.
     #[must_use]
     pub fn crowd(&self, name: &[u8]) -> Option<(Arc<[u8]>, Crowd)> {
         if self.is_empty() {

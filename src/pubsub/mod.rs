@@ -5,6 +5,7 @@
 //! Invariant: deliveries of one publisher are carried out in their order, so its messages arrive in order.
 
 mod channels;
+mod subscriber;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -13,18 +14,11 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 pub use channels::{Channels, Crowd};
+pub use subscriber::Subscriber;
 
 use crate::base::glob;
 use crate::base::push::{Message, Push};
-use crate::fill::PostBox;
 use channels::{join, leave};
-
-/// A connection as far as messages to it go.
-#[derive(Clone, Debug)]
-pub struct Subscriber {
-    pub client: u64,
-    pub post_box: Arc<PostBox>,
-}
 
 /// All subscriptions of a server.
 #[derive(Debug, Default)]

@@ -31,7 +31,7 @@ pub const BLOCK_BITS: u32 = 30;
 const GRANULE_BITS: u32 = 13;
 /// A free block holds its list's links, so no block is shorter.
 const BLOCK_BYTES_MIN: usize = 12;
-/// A sparing arena's segments are as long as this share of it, or as so many blocks, and at least so many bytes: many
+/// A sparing arena's segments are as long as this share of it, or as this number of blocks, and at least this number of bytes: many
 /// small arenas would otherwise hold more than they use, each in a segment being filled and another being drained.
 const SPARING_SHARE: usize = 32;
 const SPARING_BLOCKS: usize = 8;

@@ -15,7 +15,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 
 use super::arena::FREE;
-use super::meta::{Idle, Meta, Refill, dies_at};
+use super::meta::{Idle, Kind, Meta, Refill, dies_at};
 use super::shared::SharedValues;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
@@ -38,20 +38,6 @@ const SHARED_BYTES: usize = 4;
 /// Milliseconds of 2020-01-01T00:00:00Z: deadlines of the 34 years from there fit five bytes.
 const EPOCH_MS: i64 = 1_577_836_800_000;
 const SHORT_BITS: u32 = 40;
-
-/// What an entry says about its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A value, visible to every command.
-    Value,
-    /// A value past its deadline that is kept for its grace. Hidden from all but the FILL commands, as are
-    /// the two below.
-    Stale,
-    /// FILL.NONE: known not to exist.
-    None,
-    /// FILL.PASS: uncacheable.
-    Pass,
-}
 
 const _: () = assert!((Kind::Pass as u8) < FREE);
 

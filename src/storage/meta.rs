@@ -4,7 +4,19 @@
 
 use std::num::NonZeroU64;
 
-use super::entry::Kind;
+/// What an entry says about its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A value, visible to every command.
+    Value,
+    /// A value past its deadline that is kept for its grace. Hidden from all but the FILL commands, as are
+    /// the two below.
+    Stale,
+    /// FILL.NONE: known not to exist.
+    None,
+    /// FILL.PASS: uncacheable.
+    Pass,
+}
 
 /// What FILL keeps with a value: how long it may be served stale and what it cost to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -18,9 +18,9 @@ pub mod table;
 pub mod wheel;
 
 pub use ahead::Ahead;
-pub use entry::{Entry, Kind, NewValue, ValueRef};
+pub use entry::{Entry, NewValue, ValueRef};
 pub use eviction::{Eviction, Order};
-pub use meta::{Idle, Meta, Refill};
+pub use meta::{Idle, Kind, Meta, Refill};
 pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
@@ -45,7 +45,7 @@ impl LineAddress {
         CACHE_LINE_BYTES - self.0 % CACHE_LINE_BYTES
     }
 
-    /// So many lines further.
+    /// This number of lines further.
     #[inline]
     fn plus(self, lines: usize) -> LineAddress {
         LineAddress(self.0 + lines * CACHE_LINE_BYTES)

@@ -13,8 +13,9 @@ use bytes::Bytes;
 pub use recount::Recount;
 
 use super::arena::{Arena, Block};
-use super::entry::{self, Content, Entry, Kind, NewValue};
+use super::entry::{self, Content, Entry, NewValue};
 use super::eviction;
+use super::meta::Kind;
 use super::meta::{Idle, Meta};
 use super::shared::SharedValues;
 use super::table::{HASH_BITS, Line, Slot, Table};

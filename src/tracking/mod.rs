@@ -3,44 +3,27 @@
 //! A connection is noted for a key *before* it reads the key, and taken out when the key changes, after the
 //! write's lock is released: so a reader of an old value is always told. Key names are global, as in Redis:
 //! a change in any database invalidates. Knows no socket and no stored value.
-//! Invariant: who is taken out is told.
+//! Invariant: a connection that is taken out is told.
 
 mod prefixes;
+mod tracker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 pub use prefixes::{Broadcast, Prefixes, collide};
+pub use tracker::{Changed, Tracker};
 
 use crate::base::hash::HashSeed;
-use crate::fill::PostBox;
 
 /// Lock stripes; a power of two.
 const STRIPES: usize = 64;
 
-/// A connection that keeps a cache.
-#[derive(Debug)]
-pub struct Tracker {
-    pub client: u64,
-    pub post_box: Arc<PostBox>,
-    is_on: AtomicBool,
-    noloop: AtomicBool,
-    /// The client that hears of changes in its place; 0 for none.
-    redirect: AtomicU64,
-}
-
-/// A key that changed, and the client whose request changed it (0: nobody's).
-#[derive(Clone, Copy, Debug)]
-pub struct Changed<'a> {
-    pub key: &'a [u8],
-    pub by: u64,
-}
-
-/// Who may hold what.
+/// Which connections may hold which keys.
 #[derive(Debug)]
 pub struct Tracking {
     stripes: Box<[Mutex<Readers>]>,
@@ -57,39 +40,8 @@ pub struct Tracking {
 /// The readers of each key, sorted by client id.
 type Readers = HashMap<Box<[u8]>, Vec<Arc<Tracker>>>;
 
-/// A key that is no longer tracked, and who held it.
+/// A key that is no longer tracked, and the connections that held it.
 pub type Forgotten = (Box<[u8]>, Vec<Arc<Tracker>>);
-
-impl Tracker {
-    #[must_use]
-    pub fn new(client: u64, post_box: Arc<PostBox>) -> Tracker {
-        let (is_on, noloop, redirect) = (true.into(), false.into(), 0.into());
-        Tracker { client, post_box, is_on, noloop, redirect }
-    }
-
-    /// Sets what may change while tracking is on.
-    pub fn set_terms(&self, noloop: bool, redirect: u64) {
-        self.noloop.store(noloop, Relaxed);
-        self.redirect.store(redirect, Relaxed);
-    }
-
-    /// The client that hears of changes in its place.
-    #[must_use]
-    pub fn redirect(&self) -> Option<u64> {
-        Some(self.redirect.load(Relaxed)).filter(|id| *id != 0)
-    }
-
-    #[must_use]
-    pub fn is_noloop(&self) -> bool {
-        self.noloop.load(Relaxed)
-    }
-
-    /// Whether it wants to hear of a change made by this client.
-    #[must_use]
-    pub fn hears(&self, by: u64) -> bool {
-        self.is_on.load(Relaxed) && !(self.is_noloop() && self.client == by)
-    }
-}
 
 impl Default for Tracking {
     fn default() -> Tracking {
@@ -136,7 +88,7 @@ impl Tracking {
 
     /// A connection keeps no cache any more. What it was noted for is forgotten as those keys change.
     pub fn remove(&self, tracker: &Tracker) {
-        tracker.is_on.store(false, Relaxed);
+        tracker.end();
         self.trackers.lock().remove(&tracker.client);
         self.prefixes.remove(tracker.client);
     }

@@ -2,24 +2,25 @@
 //!
 //! Nothing is noted as they read. Invariant: a prefix without connections is not in the list.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::RwLock;
 
-use super::{Changed, Tracker};
+use super::tracker::{Changed, Tracker};
 
-/// Prefixes and who listens to each.
+/// Prefixes and the listeners of each.
 #[derive(Debug, Default)]
 pub struct Prefixes {
     all: RwLock<Vec<Listeners>>,
     count: AtomicUsize,
 }
 
-/// A prefix and who listens to it.
+/// A prefix and its listeners.
 type Listeners = (Box<[u8]>, Vec<Arc<Tracker>>);
 
-/// Changed keys and who is to hear of them.
+/// Changed keys and the listeners that are to be told.
 #[derive(Debug)]
 pub struct Broadcast {
     pub keys: Vec<Box<[u8]>>,
@@ -69,23 +70,24 @@ impl Prefixes {
         self.count.store(all.len(), Relaxed);
     }
 
-    /// Who is to hear of which of these changes. Cost: changes × prefixes.
+    /// Which listeners are to be told of which of these changes. Cost: changes × prefixes.
     #[must_use]
     pub fn broadcasts(&self, changes: &[Changed<'_>]) -> Vec<Broadcast> {
         let mut found = Vec::new();
         for (prefix, listeners) in self.all.read().iter() {
-            let within: Vec<_> = changes.iter().filter(|change| change.key.starts_with(prefix)).collect();
-            if within.is_empty() {
+            // Each key once, by the client that changed it last.
+            let within = changes.iter().filter(|change| change.key.starts_with(prefix));
+            let last: BTreeMap<&[u8], u64> = within.map(|change| (change.key, change.by)).collect();
+            if last.is_empty() {
                 continue;
             }
             let (own, plain): (Vec<_>, Vec<_>) =
                 listeners.iter().cloned().partition(|listener| listener.is_noloop());
             let keys = |by: Option<u64>| {
-                let heard = within.iter().filter(|change| by != Some(change.by));
-                let mut keys: Vec<Box<[u8]>> = heard.map(|change| Box::from(change.key)).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                keys
+                last.iter()
+                    .filter(|(_, last_by)| by != Some(**last_by))
+                    .map(|(key, _)| Box::from(*key))
+                    .collect()
             };
             found.push(Broadcast { keys: keys(None), trackers: plain });
             for listener in own {
@@ -124,6 +126,9 @@ mod tests {
         let changes = [("user:2", 9), ("x", 2), ("user:1", 2), ("user:2", 9)];
         assert_eq!(told(&prefixes, &changes), [(1, "user:1 user:2".into()), (2, "user:2".into())]);
         assert_eq!(told(&prefixes, &[("x", 2)]), []);
+        // Who changed it last counts: an expiry, nobody's, met by a write of its own tells nothing.
+        assert_eq!(told(&prefixes, &[("x", 0), ("x", 2)]), []);
+        assert_eq!(told(&prefixes, &[("x", 2), ("x", 0)]), [(2, "x".into())]);
         prefixes.remove(1);
         assert_eq!(prefixes.len(), 1);
     }

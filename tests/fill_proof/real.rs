@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 
 use onefill::base::metrics::Counter;
-use onefill::commands::batch::{Batch, Bench};
-use onefill::commands::shared::Shared;
+use onefill::commands::groups;
 use onefill::config::Settings;
+use onefill::dispatch::batch::Batch;
+use onefill::dispatch::bench::Bench;
+use onefill::dispatch::shared::Shared;
 use onefill::protocol::request::{Parser, RequestLimits};
 
 use super::desk::{Desk, at_bench, shard_of};
@@ -47,7 +49,7 @@ impl Real {
     pub fn new(settings: Settings, conns: usize) -> Real {
         let shared = super::desk::server(Settings { io_threads: 1, ..settings });
         let conns = (0..conns).map(|_| Connection::open(&shared)).collect();
-        Real { shared, conns, batch: Batch::default() }
+        Real { shared, conns, batch: Batch::new(groups::table()) }
     }
 
     /// Sends a request on a connection in a database and runs it.
@@ -160,7 +162,7 @@ impl Real {
     }
 
     pub fn counted(&self, counter: Counter) -> u64 {
-        self.shared.counted(counter)
+        self.shared.figures.counted(counter)
     }
 }
 

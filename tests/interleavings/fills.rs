@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use onefill::commands::shared::Shared;
+use onefill::dispatch::shared::Shared;
 use shuttle::thread::{self, JoinHandle};
 
 use super::explore;

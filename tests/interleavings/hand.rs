@@ -7,9 +7,10 @@ use std::task::Poll;
 
 use onefill::base::limits::SHARDS;
 use onefill::base::metrics::Counter;
-use onefill::commands::batch::Batch;
-use onefill::commands::shared::Shared;
+use onefill::commands::groups;
 use onefill::config::Settings;
+use onefill::dispatch::batch::Batch;
+use onefill::dispatch::shared::Shared;
 use onefill::protocol::request::{Parser, RequestLimits};
 
 use super::desk::{Desk, at_bench, shard_of};
@@ -51,7 +52,7 @@ impl Worker {
     pub fn send(&mut self, lines: &str) {
         let mut bytes = format!("{}\r\n", lines.replace('\n', "\r\n")).into_bytes();
         let limits = RequestLimits { authenticated: true, bulk_bytes_max: 1 << 20 };
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(groups::table());
         batch.cut(&mut Parser::default(), &mut bytes, 0, limits);
         let Worker { shared, number, desk, .. } = self;
         at_bench(shared, *number, |bench| desk.run(&batch, &bytes, bench));
@@ -143,8 +144,8 @@ impl Worker {
 
 /// What must hold after every story: the counters' sum (19), and that time clears everything (17).
 pub fn nothing_is_left(shared: &Arc<Shared>) {
-    let sum: u64 = Counter::FILL_ANSWERS.iter().map(|answer| shared.counted(*answer)).sum();
-    assert_eq!(shared.counted(Counter::FillGets), sum, "gets is the sum of the statuses");
+    let sum: u64 = Counter::FILL_ANSWERS.iter().map(|answer| shared.figures.counted(*answer)).sum();
+    assert_eq!(shared.figures.counted(Counter::FillGets), sum, "gets is the sum of the statuses");
     let mut worker = Worker::new(shared, WORKERS - 1);
     // A lease, then its late answer, then what is kept for DUP.
     (0..3).for_each(|_| worker.pass(3_600_000));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onefill::commands::shared::Shared;
+use onefill::dispatch::shared::Shared;
 use shuttle::thread::{self, JoinHandle};
 
 use super::explore;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use onefill::commands::shared::Shared;
 use onefill::config::{DebugAccess, Settings};
+use onefill::dispatch::shared::Shared;
 use shuttle::thread::{self, JoinHandle};
 
 use super::explore;

@@ -11,11 +11,14 @@ use onefill::base::clock::Clock;
 use onefill::base::hash::HashSeed;
 use onefill::base::limits::SHARDS;
 use onefill::clients::{Client, Peer};
-use onefill::commands::batch::{Batch, Bench};
-use onefill::commands::calls::Meter;
-use onefill::commands::session::Session;
-use onefill::commands::shared::{Shared, rules_of};
+use onefill::commands::groups;
 use onefill::config::Settings;
+use onefill::dispatch::batch::Batch;
+use onefill::dispatch::bench::Bench;
+use onefill::dispatch::live::Current;
+use onefill::dispatch::session::Session;
+use onefill::dispatch::shared::Shared;
+use onefill::figures::calls::Meter;
 use onefill::fill::Letter;
 use onefill::keyspace::Effects;
 use onefill::net::ReplyQueue;
@@ -38,20 +41,19 @@ pub fn shard_of(key: &str) -> usize {
     (SEED.hash(key.as_bytes()) >> (64 - SHARDS.ilog2())) as usize
 }
 
-/// A worker's bench with the time and the settings of now.
+/// A worker's bench with the time of now.
 pub fn bench<'a>(
     shared: &'a Shared,
     number: usize,
+    current: &'a mut Current,
     effects: &'a mut Effects,
     meter: &'a mut Meter,
 ) -> Bench<'a> {
-    let settings = shared.settings.load_full();
     Bench {
         shared,
-        settings_version: shared.settings_version(),
-        rules: rules_of(&settings),
-        settings,
-        counters: &shared.counters[number],
+        handlers: groups::handlers(),
+        current,
+        counters: &shared.figures.counters[number],
         now: shared.clock.now(),
         effects,
         deliveries: Vec::new(),
@@ -59,11 +61,19 @@ pub fn bench<'a>(
     }
 }
 
+/// The settings of now and a stop watch, as worker `number` has them.
+pub fn watch(shared: &Shared, number: usize) -> (Current, Meter) {
+    let current = Current::of(&shared.settings);
+    let mut meter = Meter::new(shared.clock.clone(), shared.figures.calls[number].clone());
+    meter.apply(&current.settings);
+    (current, meter)
+}
+
 /// Runs `work` as worker `number` does, and what follows from it.
 pub fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>)) {
     let effects = &mut Effects::default();
-    let meter = &mut Meter::new(shared.clock.clone(), shared.calls[number].clone());
-    let mut bench = bench(shared, number, effects, meter);
+    let (mut current, mut meter) = watch(shared, number);
+    let mut bench = bench(shared, number, &mut current, effects, &mut meter);
     work(&mut bench);
     while !bench.effects.is_empty() {
         bench.publish_events();

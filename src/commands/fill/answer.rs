@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::options::{grace, keep_options, key_count, lease_ms, ms_between, short_text};
 use crate::base::hash::Key;
 use crate::base::limits::FILL_MS_MAX;
-use crate::commands::args::Args;
-use crate::commands::ctx::Ctx;
-use crate::commands::error::CommandError;
+use crate::dispatch::args::Args;
+use crate::dispatch::ctx::Ctx;
+use crate::dispatch::error::CommandError;
 use crate::fill::Token;
 use crate::keyspace::{Put, PutKind};
 use crate::protocol::reply::Reply;
@@ -16,7 +16,7 @@ use crate::protocol::reply::Reply;
 const FAILED: &[u8] = b"fill failed";
 
 pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let (token, value) = (args.take()?, args.value()?);
     let keep = keep_options(ctx, args, "fill.put", true)?;
     let kind = PutKind::Value { value, grace_ms: keep.grace_ms, idle_ms: keep.idle_ms };
@@ -29,7 +29,7 @@ pub(super) fn mput(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let count = key_count(args, 3)?;
     let mut triples = Vec::with_capacity(count);
     for _ in 0..count {
-        let key = args.key(ctx.keys.keyspace)?;
+        let key = ctx.key(args)?;
         triples.push((key, args.take()?, args.value()?));
     }
     let options = args.position();
@@ -61,7 +61,7 @@ fn put_mark(
     command: &'static str,
     kind: PutKind<'_>,
 ) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let token = args.take()?;
     let keep = keep_options(ctx, args, command, false)?;
     let done = answer(ctx, &key, token, kind, keep.expire_at);
@@ -73,14 +73,14 @@ fn answer(ctx: &mut Ctx<'_>, key: &Key<'_>, token: &[u8], kind: PutKind<'_>, exp
     match Token::parse(token) {
         Some(token) => ctx.keys.view(key).fill_put(key, token, kind, expire_at),
         None => {
-            ctx.counters.add(crate::base::metrics::Counter::FillPutsVoid, 1);
+            ctx.counters().add(crate::base::metrics::Counter::FillPutsVoid, 1);
             Put::Void
         }
     }
 }
 
 pub(super) fn fail(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let token = args.take()?;
     let message = match args.left() {
         1 | 3 => short_text(args.take()?, "message")?,
@@ -97,7 +97,7 @@ pub(super) fn fail(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let done = match Token::parse(token) {
         Some(token) => ctx.keys.view(&key).fill_fail(&key, token, Bytes::copy_from_slice(message), retry_ms),
         None => {
-            ctx.counters.add(crate::base::metrics::Counter::FillPutsVoid, 1);
+            ctx.counters().add(crate::base::metrics::Counter::FillPutsVoid, 1);
             Put::Void
         }
     };
@@ -106,7 +106,7 @@ pub(super) fn fail(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 }
 
 pub(super) fn renew(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let token = args.take()?;
     let lease = if args.skip("LEASE") { Some(lease_ms(args)?) } else { None };
     args.finish()?;
@@ -116,7 +116,7 @@ pub(super) fn renew(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comman
 }
 
 pub(super) fn stale(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let grace_ms = if args.skip("GRACE") { Some(grace(args)?) } else { None };
     args.finish()?;
     let kept = ctx.keys.view(&key).fill_stale(&key, grace_ms);

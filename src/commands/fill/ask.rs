@@ -8,17 +8,17 @@ use bytes::Bytes;
 use super::options::{ask_options, key_count};
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::commands::answer::{write_hit, write_outcome};
-use crate::commands::args::Args;
-use crate::commands::ctx::Ctx;
-use crate::commands::error::CommandError;
-use crate::commands::session::{LeaseHeld, Parked, ReplyMode, Session};
+use crate::dispatch::answer::{write_hit, write_outcome};
+use crate::dispatch::args::Args;
+use crate::dispatch::ctx::Ctx;
+use crate::dispatch::error::CommandError;
+use crate::dispatch::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::fill::{Grant, Outcome, ReplySlot};
 use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome};
 use crate::storage::ValueRef;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let mut asked = ask_options(ctx, args)?;
     if !is_heard(ctx) {
         return Ok(());
@@ -26,16 +26,17 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
+    let counters = ctx.counters();
     let mut view = ctx.keys.view(&key);
     let mut grant = None;
     let waits = match view.fill_ask(&key, &asked) {
         Asked::Answer(Outcome::Hit { value, ttl_ms }) => {
-            count_hit(ctx.counters);
+            count_hit(counters);
             write_hit(&mut ctx.reply, &value, ttl_ms);
             return Ok(());
         }
         Asked::Answer(outcome) => {
-            count_outcome(ctx.counters, &outcome);
+            count_outcome(counters, &outcome);
             write_outcome(&mut ctx.reply, &outcome);
             grant = outcome.grant();
             false
@@ -53,8 +54,8 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
     } else if waits {
         let outcome = shed(ctx.settings.fill_wait_ms);
-        ctx.counters.add(Counter::FillShedSlots, 1);
-        count_outcome(ctx.counters, &outcome);
+        counters.add(Counter::FillShedSlots, 1);
+        count_outcome(counters, &outcome);
         write_outcome(&mut ctx.reply, &outcome);
     }
     let held = grant.map(|grant| LeaseHeld { home: view.home(&key, 0), serial: grant.token.serial });
@@ -71,7 +72,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let mut order = Vec::with_capacity(count);
     let mut places = hashbrown::HashMap::with_capacity(count);
     for _ in 0..count {
-        let key = args.key(ctx.keys.keyspace)?;
+        let key = ctx.key(args)?;
         // A key named twice is answered twice alike, and leads at most once.
         let place = *places.entry(key.bytes).or_insert_with(|| {
             keys.push(key);
@@ -97,13 +98,13 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         return Ok(());
     }
     if waits && granted.is_empty() {
-        ctx.counters.add(Counter::FillShedSlots, 1);
+        ctx.counters().add(Counter::FillShedSlots, 1);
     }
     let wait = shed(ctx.settings.fill_wait_ms);
     for outcome in known.iter_mut().filter(|outcome| outcome.is_none()) {
         *outcome = Some(wait.clone());
     }
-    known.iter().flatten().for_each(|outcome| count_outcome(ctx.counters, outcome));
+    known.iter().flatten().for_each(|outcome| count_outcome(ctx.counters(), outcome));
     ctx.reply.array(order.len());
     for place in order {
         if let Some(outcome) = &known[place as usize] {
@@ -159,7 +160,7 @@ fn keep_lease(ctx: &mut Ctx<'_>, held: LeaseHeld) {
     if ctx.session.slots.open > 0 {
         let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
         for slot in ctx.session.post_box().claim_all() {
-            ctx.counters.add(Counter::FillYields, 1);
+            ctx.counters().add(Counter::FillYields, 1);
             let answer = slot.expire(retry_ms);
             ctx.keys.answer(slot, answer);
         }

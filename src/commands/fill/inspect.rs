@@ -2,9 +2,9 @@
 
 use crate::base::int::parse_i64;
 use crate::base::limits::SHARDS;
-use crate::commands::args::Args;
-use crate::commands::ctx::Ctx;
-use crate::commands::error::CommandError;
+use crate::dispatch::args::Args;
+use crate::dispatch::ctx::Ctx;
+use crate::dispatch::error::CommandError;
 use crate::fill::Saved;
 use crate::keyspace::FlightInfo;
 use crate::protocol::reply::Reply;
@@ -15,7 +15,7 @@ const LIST_COUNT: usize = 100;
 const TOP_COUNT: usize = 10;
 
 pub(super) fn info(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = args.key(ctx.keys.keyspace)?;
+    let key = ctx.key(args)?;
     let flight = ctx.keys.view(&key).fill_info(&key);
     match flight {
         Some(flight) => write_flight(ctx, &flight),

@@ -10,4 +10,7 @@ mod inspect;
 mod options;
 mod rows;
 
-pub use rows::ROWS;
+use crate::dispatch::command::Command;
+
+/// The files of the family.
+pub static FAMILY: &[&[Command]] = &[rows::COMMANDS];

@@ -6,10 +6,10 @@ use crate::base::int::parse_i64;
 use crate::base::limits::{
     FILL_KEYS_MAX, FILL_MS_MAX, FILL_TEXT_BYTES_MAX, GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX,
 };
-use crate::commands::args::Args;
-use crate::commands::ctx::Ctx;
-use crate::commands::error::CommandError;
-use crate::commands::string::lifetime::idle_ms;
+use crate::commands::strings::lifetime::idle_ms;
+use crate::dispatch::args::Args;
+use crate::dispatch::ctx::Ctx;
+use crate::dispatch::error::CommandError;
 use crate::fill::Ask;
 use crate::keyspace::FillAsk;
 
@@ -69,7 +69,7 @@ pub fn keep_options(
     command: &'static str,
     for_value: bool,
 ) -> Result<Keep, CommandError> {
-    let now_ms = ctx.now.wall_ms;
+    let now_ms = ctx.now().wall_ms;
     let (mut expire_at, mut idle, mut grace_ms, mut jitter) = (None, None, ctx.settings.fill_grace_ms, 0);
     while !args.is_done() {
         let form = expire_form(args).filter(|(_, absolute)| for_value || !absolute);
@@ -149,7 +149,7 @@ pub fn short_text<'a>(text: &'a [u8], name: &str) -> Result<&'a [u8], CommandErr
     Ok(text)
 }
 
-/// Reads `numkeys` and checks that so many groups of `words` words follow.
+/// Reads `numkeys` and checks that as many groups of `words` words follow.
 pub fn key_count(args: &mut Args<'_>, words: usize) -> Result<usize, CommandError> {
     let count = parse_i64(args.take()?).ok_or(CommandError::NotAnInteger)?;
     if count <= 0 {

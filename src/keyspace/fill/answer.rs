@@ -8,12 +8,13 @@ use super::{AnswerKind, Known, Put, PutKind, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::flight::{Backoff, Failed};
+use crate::fill::flight::Failed;
+use crate::fill::lease::Backoff;
 use crate::fill::{Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
-use crate::keyspace::verbs::visible;
 use crate::keyspace::view::View;
+use crate::keyspace::view::visible;
 use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
 
 impl View<'_> {
@@ -150,7 +151,7 @@ impl View<'_> {
                 self.take_entry(key);
             }
         }
-        self.changed(key, matches!(known, Known::Fresh { .. }));
+        self.answered(key, matches!(known, Known::Fresh { .. }));
         if matches!(known, Known::Fresh { .. }) {
             self.notify(Classes::GENERIC, "del", key.bytes);
         }
@@ -222,17 +223,6 @@ impl View<'_> {
             let kind = if is_past { Kind::Stale } else { kind };
             self.put_entry(key, &value, Meta { kind, idle, refill, ..Meta::value(expire_at) });
         }
-        self.changed(key, shows);
-    }
-
-    /// Something of a key changed: where it `shows` to ordinary commands this is a change like any other, else
-    /// caches alone hear of it, as they may know what only FILL commands tell.
-    fn changed(&mut self, key: &Key<'_>, shows: bool) {
-        if shows {
-            self.scope.counters.add(Counter::Changes, 1);
-            self.touched(key.bytes);
-        } else {
-            self.outdated(key.bytes);
-        }
+        self.answered(key, shows);
     }
 }

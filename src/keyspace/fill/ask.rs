@@ -7,7 +7,7 @@ use super::{Asked, Decision, FillAsk, Known, WaitTerms, is_early, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::flight::Backoff;
+use crate::fill::lease::Backoff;
 use crate::fill::{Flight, Grant, Outcome, Token, Waiter};
 use crate::keyspace::view::View;
 use crate::storage::{Found, ValueRef};

@@ -9,7 +9,7 @@ use super::count_answer;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::flight::Cause;
+use crate::fill::lease::Cause;
 use crate::fill::{Answer, Elected, Grant, Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::shard::Due;
 use crate::keyspace::view::View;
@@ -84,8 +84,7 @@ impl View<'_> {
         let flight = self.db().flights.get(key.bytes);
         let next = flight.and_then(|flight| flight.next_deadline());
         if flight.is_some_and(|flight| flight.live_lease(now).is_none()) {
-            // Who was told WAIT may ask again.
-            self.outdated(key.bytes);
+            self.settled(key);
         }
         if let Some(at) = next {
             self.file_flight(key, at);

@@ -13,6 +13,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::shard::AnswerKind;
 use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
@@ -45,15 +46,6 @@ pub struct WaitTerms {
     /// Which of the slot's keys this is.
     pub index: usize,
     pub ask: FillAsk,
-}
-
-/// The ways to answer a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerKind {
-    Put,
-    None,
-    Pass,
-    Fail,
 }
 
 /// What a leader answers.
@@ -153,7 +145,7 @@ impl View<'_> {
             // Its end may lie ahead again: the wall clock was set back.
             Kind::Stale => Known::Stale { past_ms: (wall_ms - expire_at.unwrap_or(wall_ms)).max(0) },
             Kind::Value => {
-                // An end that an access has just put off is no reason to refresh early.
+                // An end that an access has just put off is not a reason to refresh early.
                 let is_fixed = entry.idle().is_none_or(|idle| Some(idle.until) == expire_at);
                 let refill = entry.refill().filter(|_| is_fixed);
                 Known::Fresh { ttl_ms, delta_ms: refill.map_or(0, |refill| refill.delta_ms) }

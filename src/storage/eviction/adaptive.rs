@@ -1,5 +1,5 @@
 //! The order of a cache: S3-FIFO (Yang et al., SOSP 2023) with a border that adapts and a main region
-//! that is no queue.
+//! that is not a queue.
 //!
 //! What is new enters the *small region*, a queue of records, and is young. Where its turn comes with three
 //! uses it moves to the main region, with one or two it goes round once more, with none it is evicted and

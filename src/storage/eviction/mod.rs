@@ -1,44 +1,21 @@
 //! Which entry makes room: one state per store, made only while there is a limit on memory.
 //!
 //! `adaptive` is the order of a cache, `sampled` that of Redis's policies. Without a limit a store has no
-//! state, and a look-up pays one branch for it. Knows no limits and no figures of memory: who calls
-//! `victim` knows that there must be one.
+//! state, and a look-up pays one branch for it. Knows no limits and no figures of memory: the
+//! caller of `victim` knows that there must be one.
 
 mod adaptive;
 mod ghost;
+mod rule;
 mod sampled;
 
 use super::entry::{Content, Entry};
 use super::store::{Found, Store, hash_of, record_of, sweep_at};
 use super::table::Slot;
 use adaptive::Adaptive;
+pub use rule::{Eviction, LfuRule, Order};
 use sampled::Pool;
-pub use sampled::{LfuRule, frequency, idle_s};
-
-/// By what an entry is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// A queue for what is new, a swept region for what was used again, and a border that moves.
-    Adaptive,
-    /// The longest unused of some drawn at random.
-    Lru,
-    /// The least used of some drawn at random.
-    Lfu,
-    Random,
-    /// The one whose deadline is nearest.
-    Deadline,
-}
-
-/// How a store chooses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Eviction {
-    pub order: Order,
-    /// Only entries with a deadline.
-    pub expiring_only: bool,
-    /// Entries drawn for each eviction by `Lru` and `Lfu`.
-    pub samples: usize,
-    pub lfu: LfuRule,
-}
+pub use sampled::{frequency, idle_s};
 
 /// What a store keeps while it may have to evict.
 #[derive(Debug)]

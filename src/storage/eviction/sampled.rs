@@ -6,7 +6,7 @@
 //! ```
 
 use super::super::store::{Found, Store};
-use super::{Eviction, Order};
+use super::rule::{Eviction, LfuRule, Order};
 
 /// Candidates kept from one eviction to the next, as in Redis.
 const POOL: usize = 16;
@@ -17,14 +17,6 @@ const UNIT_BITS: u32 = 6;
 const MS_PER_MINUTE: u64 = 60_000;
 /// What a new entry counts as, so that it is not evicted before it had a chance. Redis's own.
 const NEW_FREQUENCY: u8 = 5;
-
-/// The unit of `Lfu`: Redis's `lfu-log-factor` and `lfu-decay-time`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LfuRule {
-    pub log_factor: u32,
-    /// Minutes in which a count loses one; 0 = never.
-    pub decay_minutes: u32,
-}
 
 /// The best candidates of earlier draws, best last.
 #[derive(Debug, Default)]

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use super::{Store, record_of};
 use crate::base::hash::Key;
 use crate::storage::arena::rounded;
-use crate::storage::entry::{Content, Kind};
+use crate::storage::entry::Content;
+use crate::storage::meta::Kind;
 
 /// What a store holds, counted, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,41 @@
+//! What a worker lends to each batch of requests, and to what follows them: a place to work with everything at hand.
+
+use super::ctx::Handlers;
+use super::live::Current;
+use super::shared::Shared;
+use crate::base::clock::Now;
+use crate::base::metrics::Counters;
+use crate::figures::calls::Meter;
+use crate::keyspace::{Effects, Keys, Scope};
+use crate::pubsub::Delivery;
+
+/// The place at which a worker works.
+pub struct Bench<'a> {
+    pub shared: &'a Shared,
+    pub handlers: &'static Handlers,
+    /// The settings and what follows from them.
+    pub current: &'a mut Current,
+    pub counters: &'a Counters,
+    pub now: Now,
+    pub effects: &'a mut Effects,
+    /// Messages to send once the locks are released, in order.
+    pub deliveries: Vec<Delivery>,
+    pub meter: &'a mut Meter,
+}
+
+impl Bench<'_> {
+    /// Takes over settings that were changed since, by whichever connection.
+    #[inline]
+    pub fn refresh_settings(&mut self) {
+        if self.current.refresh(&self.shared.settings) {
+            self.meter.apply(&self.current.settings);
+        }
+    }
+
+    /// The keyspace, for work that is not a client's request.
+    pub(super) fn keys(&mut self) -> Keys<'_> {
+        let rules = &self.current.rules;
+        let scope = Scope { now: self.now, rules, counters: self.counters, by: 0, touches: false };
+        Keys::new(&self.shared.keyspace, 0, scope, self.effects)
+    }
+}

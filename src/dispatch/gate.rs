@@ -1,0 +1,242 @@
+//! What every request passes, in Redis's order: name and arity, authentication, MULTI, memory, subscriptions, pause.
+//! Then it is run under the locks its row asks for, queued, put off, or refused.
+//!
+//! No command is known by its name here: what is special about one stands in its row (`role`).
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::args::Args;
+use super::ctx::{Ctx, Run};
+use super::error::CommandError;
+use super::leave::forget_watched;
+use super::session::PutOff;
+use crate::base::metrics::Counter;
+use crate::table::{Flag, Locking, Role, Row, Touch};
+
+/// What becomes of a request that nothing speaks against.
+enum Admitted {
+    Run,
+    /// Into MULTI's queue.
+    Queue,
+    PutOff(PutOff),
+}
+
+impl Ctx<'_> {
+    /// Passes a request through all checks, and runs it if it may run now.
+    pub(super) fn begin(
+        &mut self,
+        row: Option<&'static Row>,
+        args: &mut Args<'_>,
+    ) -> Result<(), CommandError> {
+        let resolved = resolve(row, args);
+        let admitted = resolved.and_then(|row| Ok((row, self.admit(row, args)?)));
+        let (row, admitted) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => return Err(self.refuse(row, args, error)),
+        };
+        self.session.last_command = Some(row);
+        match admitted {
+            Admitted::Run => {
+                let result = self.call(row, args);
+                if self.session.hears_messages {
+                    self.forget_caching(row);
+                }
+                result
+            }
+            Admitted::Queue => {
+                if let Some(transaction) = &mut self.session.transaction {
+                    transaction.queue(row, args);
+                }
+                self.reply.simple("QUEUED");
+                Ok(())
+            }
+            Admitted::PutOff(why) => {
+                self.session.put_off = Some(why);
+                Ok(())
+            }
+        }
+    }
+
+    fn admit(&mut self, row: &Row, args: &Args<'_>) -> Result<Admitted, CommandError> {
+        if !self.session.is_admitted(self.settings) && !row.spec.has(Flag::NoAuth) {
+            return Err(CommandError::NoAuth);
+        }
+        let is_queueing = self.session.transaction.is_some();
+        if is_queueing && row.spec.has(Flag::NoMulti) {
+            return Err(CommandError::err("Command not allowed inside a transaction"));
+        }
+        let lacks = self.check_memory(row, args)?;
+        self.check_listening(row)?;
+        let put_off = lacks.or_else(|| self.is_paused(row).then_some(PutOff::Pause));
+        Ok(match put_off {
+            Some(why) => Admitted::PutOff(why),
+            None if is_queueing && !row.role.runs_while_queueing() => Admitted::Queue,
+            None => Admitted::Run,
+        })
+    }
+
+    /// What a request that failed a check is answered, and what that does to a transaction.
+    fn refuse(&mut self, row: Option<&'static Row>, args: &Args<'_>, error: CommandError) -> CommandError {
+        self.note_rejected(row, args);
+        if row.is_some_and(|row| row.role == Role::Exec) {
+            return self.abort_exec(&error);
+        }
+        if let Some(transaction) = &mut self.session.transaction {
+            transaction.is_broken = true;
+        }
+        error
+    }
+
+    /// Refuses what a connection may not run while it listens for messages.
+    fn check_listening(&self, row: &Row) -> Result<(), CommandError> {
+        let session = &self.session;
+        if session.hears_messages && session.is_listening() && !row.role.runs_while_listening() {
+            return Err(CommandError::err(format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                row.full_name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether a request must be put off because of CLIENT PAUSE.
+    #[inline]
+    fn is_paused(&self, row: &Row) -> bool {
+        self.shared.operator.pause.is_set() && self.is_paused_now(row)
+    }
+
+    #[cold]
+    fn is_paused_now(&self, row: &Row) -> bool {
+        let pause = &self.shared.operator.pause;
+        pause.until(self.now().mono_ms).is_some() && (!pause.spares_reads() || self.may_write(row))
+    }
+
+    /// Whether it may change the keyspace, or is an EXEC of something that may.
+    fn may_write(&self, row: &Row) -> bool {
+        let writes = |row: &Row| row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate);
+        let queued = self.session.transaction.as_ref().filter(|_| row.role == Role::Exec);
+        writes(row) || queued.is_some_and(|queue| queue.queued.iter().any(|queued| writes(queued.row)))
+    }
+
+    /// An EXEC that is itself refused ends the transaction.
+    fn abort_exec(&mut self, why: &CommandError) -> CommandError {
+        if self.session.transaction.take().is_some() {
+            forget_watched(&mut self.keys, self.session);
+        }
+        let why = why.wire();
+        // Redis names the reason without its generic code.
+        let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
+        CommandError::Bytes([b"EXECABORT Transaction discarded because of: ", why].concat())
+    }
+
+    /// Whether a command's look at a key counts as an access.
+    fn touches(&self, row: &Row) -> bool {
+        match row.spec.touch {
+            Touch::Yes => !self.session.client.seen.no_touch.load(Relaxed),
+            Touch::Always => true,
+            Touch::Never => false,
+        }
+    }
+
+    /// Runs a command with the locks its row asks for.
+    pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        self.counters().add(Counter::Commands, 1);
+        let run = self.handlers.of(row);
+        if self.session.hears_messages {
+            self.note_reads(row, args);
+        }
+        args.seek(row.name_words);
+        self.keys.scope.touches = self.touches(row);
+        let begun = self.meter.begun();
+        let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
+        if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {
+            self.note_slow(row, args, ns);
+        }
+        if self.shared.clients.monitors.is_any() {
+            self.feed_monitors(row, args);
+        }
+        result
+    }
+
+    fn run_locked(&mut self, row: &Row, run: Run, args: &mut Args<'_>) -> Result<(), CommandError> {
+        // One argument is one key at most: its view locks it, and the batch has fetched it ahead.
+        if row.names_several_keys && args.words() > 2 && row.spec.locking == Locking::Keys {
+            let keyspace = self.keys.keyspace;
+            let hash = |at| args.known_hash(at).unwrap_or_else(|| keyspace.hash(args.word(at)));
+            let keys = row.keys(args.words(), |at| args.word(at));
+            let hashes: Vec<(usize, u64)> = keys.map(|(at, _)| (at, hash(at))).collect();
+            self.keys.hold(hashes.iter().map(|(_, hash)| *hash));
+            self.keys.prefetch(hashes.iter().map(|(_, hash)| *hash));
+            args.set_hashes(hashes);
+        }
+        let result = run(self, args);
+        self.keys.release();
+        result
+    }
+
+    /// Writes an error reply and counts it.
+    pub fn write_error(&mut self, error: &CommandError) {
+        let line = error.wire();
+        self.counters().add(Counter::ErrorReplies, 1);
+        self.meter.calls().note_error(&line);
+        self.reply.error(&line);
+    }
+
+    /// Counts a request that was refused before it ran, if its command is known.
+    fn note_rejected(&mut self, row: Option<&'static Row>, args: &Args<'_>) {
+        let row = row.and_then(|row| match row.subcommands.is_empty() || args.words() == 1 {
+            true => Some(row),
+            false => row.subcommand(args.word(1)),
+        });
+        if let Some(row) = row {
+            self.meter.calls().note_rejected(row);
+        }
+    }
+}
+
+/// The row of a request, subcommand included, with its arity checked.
+pub fn resolve(row: Option<&'static Row>, args: &Args<'_>) -> Result<&'static Row, CommandError> {
+    let mut row = row.ok_or_else(|| unknown_command(args))?;
+    if !row.subcommands.is_empty() && args.words() > 1 {
+        row = row.subcommand(args.word(1)).ok_or_else(|| unknown_subcommand(row, args.word(1)))?;
+    }
+    if row.admits_words(args.words()) {
+        Ok(row)
+    } else {
+        Err(CommandError::WrongArity(row.full_name.clone()))
+    }
+}
+
+/// Words of HTTP: a page in a browser may be made to talk to this port. Redis closes without a reply.
+pub fn is_foreign_protocol(name: &[u8]) -> bool {
+    let name = as_c_string(name, usize::MAX);
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut quoted = Vec::new();
+    for at in 1..args.words() {
+        if quoted.len() >= 128 {
+            break;
+        }
+        let room = 128 - quoted.len();
+        quoted.push(b'\'');
+        quoted.extend_from_slice(as_c_string(args.word(at), room));
+        quoted.extend_from_slice(b"' ");
+    }
+    let name = as_c_string(args.word(0), 128);
+    CommandError::Bytes([b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat())
+}
+
+fn unknown_subcommand(row: &Row, name: &[u8]) -> CommandError {
+    let parent = row.spec.name.to_ascii_uppercase();
+    let tail = format!("'. Try {parent} HELP.");
+    CommandError::Bytes([b"ERR unknown subcommand '", as_c_string(name, 128), tail.as_bytes()].concat())
+}
+
+/// At most `len` bytes, and none from the first NUL on: as C's `%.*s` prints them.
+fn as_c_string(bytes: &[u8], len: usize) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end.min(len)]
+}

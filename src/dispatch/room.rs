@@ -1,0 +1,292 @@
+//! `maxmemory`: what counts against it, how room is made before a write, which writes wait for it and which are refused.
+//!
+//! The allocator is asked now and then; in between, what the stores took since is added to its figure. Buffers
+//! of clients are left out: they have limits of their own, and no slow reader may drive entries out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::args::Args;
+use super::bench::Bench;
+use super::ctx::Ctx;
+use super::error::CommandError;
+use super::session::PutOff;
+use super::shared::Shared;
+use crate::base::limits::{CLIENT_BYTES_LIMIT_MIN, EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
+use crate::base::memory::{self, Memory};
+use crate::base::metrics::{self, Counter, Counters};
+use crate::clients::Client;
+use crate::config::{MemoryShare, Settings};
+use crate::keyspace::{Evicted, Room, Used};
+use crate::table::{Flag, Role, Row};
+
+/// Part of the limit by which more may be used before a write waits: freed blocks that are not given back yet.
+const ABOVE_SHARE: u64 = 256;
+
+/// Time that a command may spend on making room, nanoseconds: 10 us a step up to the default of 10, from there 15 %
+/// more each as in Redis, and without end at 100.
+#[must_use]
+fn evict_ns(tenacity: u32) -> u64 {
+    match tenacity {
+        0..=10 => u64::from(tenacity) * EVICT_STEP_NS,
+        11..=99 => (EVICT_STEP_NS as f64 * 10.0 * 1.15_f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
+    }
+}
+
+/// What all clients together may hold, bytes; `None` for any amount.
+#[must_use]
+pub fn client_bytes_limit(settings: &Settings) -> Option<u64> {
+    let bytes = match settings.maxmemory_clients {
+        MemoryShare::Bytes(bytes) => bytes,
+        MemoryShare::Percent(percent) => {
+            (u128::from(settings.maxmemory_bytes) * u128::from(percent) / 100) as u64
+        }
+    };
+    // With less one could not even say that more is allowed.
+    (bytes > 0).then(|| bytes.max(CLIENT_BYTES_LIMIT_MIN))
+}
+
+impl Shared {
+    /// Takes out the largest clients while all of them hold more than `maxmemory-clients` allows, and counts them with
+    /// `counters`. The caller must close them. Cost: a look at each client.
+    #[must_use]
+    pub fn evict_clients(&self, settings: &Settings, counters: &Counters) -> Vec<Arc<Client>> {
+        let Some(limit) = client_bytes_limit(settings) else { return Vec::new() };
+        let evicted = self.clients.evict(limit);
+        counters.add(Counter::EvictedClients, evicted.len() as u64);
+        for client in &evicted {
+            tracing::info!(
+                client = client.id,
+                bytes = client.held_bytes(),
+                "evicted: maxmemory-clients reached"
+            );
+        }
+        evicted
+    }
+
+    /// Notes what a client holds now, and makes room where that is too much. True if the client itself has to go.
+    /// Cost: one branch without a limit, two atomic additions with one.
+    #[inline]
+    pub fn note_client(&self, client: &Client, settings: &Settings, counters: &Counters) -> bool {
+        let Some(limit) = client_bytes_limit(settings) else { return false };
+        if self.clients.note_bytes(client) < limit {
+            return false;
+        }
+        let evicted = self.evict_clients(settings, counters);
+        evicted.iter().filter(|other| other.id != client.id).for_each(|other| other.kill());
+        evicted.iter().any(|other| other.id == client.id)
+    }
+
+    /// Memory that counts against the limit, as of now. Cost: a look at each worker's counters.
+    #[must_use]
+    pub fn memory_used(&self) -> Used {
+        let held = metrics::held(self.figures.counters.iter().map(Arc::as_ref));
+        let used = self.operator.limit.beside_bytes.load(Relaxed).wrapping_add(held.held_bytes);
+        // Pages never written to are in neither figure.
+        let held_bytes = held.held_bytes.wrapping_sub(held.untouched_bytes);
+        Used { used_bytes: used, spare_bytes: held.spare_bytes, held_bytes }
+    }
+
+    /// What the allocator and the system say of this process's memory. Pages that the stores were given and never
+    /// wrote to are not there yet, and do not count. Cost: some microseconds.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let untouched = metrics::held(self.figures.counters.iter().map(Arc::as_ref)).untouched_bytes as usize;
+        let figures = memory::read();
+        Memory { allocated: figures.allocated.saturating_sub(untouched), ..figures }
+    }
+
+    /// Asks the allocator anew if that is long ago or much was stored since.
+    /// Cost: some microseconds and a look at each client then.
+    pub fn sample_memory(&self, now_ms: u64) {
+        let limit = &self.operator.limit;
+        let held = metrics::held(self.figures.counters.iter().map(Arc::as_ref)).held_bytes;
+        let at_ms = limit.at_ms.load(Relaxed);
+        let grown = held.wrapping_sub(limit.held_bytes.load(Relaxed)) as i64;
+        let is_recent = at_ms != 0 && now_ms.saturating_sub(at_ms) < MEMORY_SAMPLE_MS;
+        if is_recent && grown.unsigned_abs() < MEMORY_SAMPLE_BYTES {
+            return;
+        }
+        // A second thread has a recent figure, or, before there is any, waits for the first.
+        let sampling = if at_ms == 0 { Some(limit.sampling.lock()) } else { limit.sampling.try_lock() };
+        let Some(_sampling) = sampling else { return };
+        let client_bytes = self.client_buffer_bytes();
+        // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
+        // count for a moment; the other way round writes would be refused for nothing.
+        let cast_off = self.keyspace.bytes_to_free() as u64;
+        let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
+        let held = metrics::held(self.figures.counters.iter().map(Arc::as_ref)).held_bytes;
+        limit.held_bytes.store(held, Relaxed);
+        limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
+        limit.at_ms.store(now_ms.max(1), Relaxed);
+    }
+
+    /// Bytes of requests and replies that wait in clients' buffers, and of queued commands: they do not count against
+    /// the limit.
+    #[must_use]
+    pub fn client_buffer_bytes(&self) -> u64 {
+        self.clients.list().iter().map(|client| client.buffer_bytes()).sum::<usize>() as u64
+    }
+
+    /// For how long more was used than may be: all times before this one, and this one, ms.
+    #[must_use]
+    pub fn exceeded_ms(&self, now_ms: u64) -> (u64, u64) {
+        let current = match self.operator.limit.exceeded_at_ms.load(Relaxed) {
+            0 => 0,
+            at => now_ms.saturating_sub(at),
+        };
+        (self.operator.limit.exceeded_ms.load(Relaxed) + current, current)
+    }
+
+    fn note_exceeded(&self, is_exceeded: bool, now_ms: u64) {
+        let since = &self.operator.limit.exceeded_at_ms;
+        if is_exceeded {
+            // Only the first to notice sets it.
+            let _ = since.compare_exchange(0, now_ms.max(1), Relaxed, Relaxed);
+        } else if since.load(Relaxed) != 0 {
+            let at = since.swap(0, Relaxed);
+            if at != 0 {
+                self.operator.limit.exceeded_ms.fetch_add(now_ms.saturating_sub(at), Relaxed);
+            }
+        }
+    }
+}
+
+impl Ctx<'_> {
+    /// Makes room before a command that may need it; puts it off where that takes longer than a command may, and
+    /// refuses it where none can be made.
+    /// Cost: one branch without a limit.
+    #[inline]
+    pub fn check_memory(&mut self, row: &Row, args: &Args<'_>) -> Result<Option<PutOff>, CommandError> {
+        if self.settings.maxmemory_bytes == 0 || !self.wants_memory(row) {
+            return Ok(None);
+        }
+        self.make_room(row, args)
+    }
+
+    /// Commands that Redis refuses out of memory. What is queued takes memory, whatever it is.
+    fn wants_memory(&self, row: &Row) -> bool {
+        let Some(transaction) = &self.session.transaction else { return row.spec.has(Flag::DenyOom) };
+        match row.role {
+            Role::Exec => transaction.queued.iter().any(|queued| queued.row.spec.has(Flag::DenyOom)),
+            role => !role.discards(),
+        }
+    }
+
+    /// Evicts for as long as a command may; what is not enough by then makes it wait for the background.
+    fn make_room(&mut self, row: &Row, args: &Args<'_>) -> Result<Option<PutOff>, CommandError> {
+        let (shared, limit_bytes) = (self.shared, self.settings.maxmemory_bytes);
+        shared.sample_memory(self.now().mono_ms);
+        let used = shared.memory_used();
+        let ahead_bytes = self.bytes_ahead(row, args).min(used.held_bytes / 2);
+        let wanted_bytes = limit_bytes.saturating_sub(ahead_bytes);
+        if used.used_bytes <= wanted_bytes {
+            return Ok(None);
+        }
+        if self.keys.scope.rules.eviction.is_none() {
+            let refused = used.short_bytes(limit_bytes) > 0;
+            return if refused { Err(CommandError::OutOfMemory) } else { Ok(None) };
+        }
+        // Without any entry it would still be too much: no use in trying for as long as the time allows.
+        if used.used_bytes.saturating_sub(used.held_bytes) > limit_bytes {
+            return Err(CommandError::OutOfMemory);
+        }
+        let key = (row.first_key > 0 && row.first_key < args.words()).then(|| args.word(row.first_key));
+        let room = Room {
+            limit_bytes: wanted_bytes,
+            own: key.map(|key| shared.keyspace.hash(key)),
+            is_thorough: false,
+        };
+        // What is begun by then is done within the time.
+        let evict_ns = evict_ns(self.settings.maxmemory_eviction_tenacity) / 4 * 3;
+        let begun = shared.clock.reading();
+        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > evict_ns;
+        let ended = self.keys.make_room(room, || shared.memory_used(), is_late);
+        shared.operator.limit.note_longest(shared.clock.ns_between(begun, shared.clock.reading()));
+        let used_bytes = shared.memory_used().used_bytes;
+        if ended == Evicted::Nothing {
+            return if used_bytes > limit_bytes { Err(CommandError::OutOfMemory) } else { Ok(None) };
+        }
+        // Were it let in all the same, large values would come faster than small ones go.
+        let is_above = used_bytes > wanted_bytes + limit_bytes / ABOVE_SHARE;
+        if !is_above || shared.operator.limit.is_exhausted.load(Relaxed) {
+            return Ok(None);
+        }
+        // A quarter more, for what others write before it is this one's turn again.
+        shared.operator.limit.ahead_bytes.fetch_max(ahead_bytes / 4 * 5, Relaxed);
+        Ok(Some(PutOff::Room))
+    }
+
+    /// What must be free before a request so that it goes above the limit by one value at most: all it brings but
+    /// the largest. Cost: a look at each word, where it names several keys.
+    fn bytes_ahead(&self, row: &Row, args: &Args<'_>) -> u64 {
+        let lens = |lens: &mut dyn Iterator<Item = usize>| {
+            let (sum, most) = lens.fold((0, 0), |(sum, most), len| (sum + len, most.max(len)));
+            (sum - most) as u64
+        };
+        match &self.session.transaction {
+            Some(queue) if row.role == Role::Exec => {
+                lens(&mut queue.queued.iter().map(|queued| queued.buffer.len()))
+            }
+            None if row.names_several_keys => lens(&mut (0..args.words()).map(|at| args.word(at).len())),
+            _ => 0,
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// Brings the number of shards closer to what suits the limit. True if there is more to do.
+    pub fn spread(&mut self) -> bool {
+        let limit_bytes = self.current.settings.maxmemory_bytes;
+        self.keys().spread(limit_bytes)
+    }
+
+    /// Makes room in the background, for at most `ns`. True if there is more to do.
+    pub fn make_room(&mut self, ns: u64) -> bool {
+        let (shared, limit_bytes, now_ms) =
+            (self.shared, self.current.settings.maxmemory_bytes, self.now.mono_ms);
+        if limit_bytes == 0 {
+            shared.note_exceeded(false, now_ms);
+            return false;
+        }
+        shared.sample_memory(now_ms);
+        let wanted_bytes = limit_bytes.saturating_sub(shared.operator.limit.ahead_bytes.load(Relaxed));
+        let room = Room { limit_bytes: wanted_bytes, own: None, is_thorough: true };
+        let begun = shared.clock.reading();
+        let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > ns;
+        let ended = match shared.memory_used().used_bytes > wanted_bytes {
+            true => self.keys().make_room(room, || shared.memory_used(), is_late),
+            false => Evicted::Enough,
+        };
+        shared.note_exceeded(shared.memory_used().used_bytes > limit_bytes, now_ms);
+        shared.operator.limit.is_exhausted.store(ended == Evicted::Nothing, Relaxed);
+        if ended != Evicted::Some {
+            shared.operator.limit.ahead_bytes.store(0, Relaxed);
+        }
+        ended == Evicted::Some
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenacity_follows_the_scale_of_redis() {
+        assert_eq!([0, 5, 10].map(evict_ns), [0, 50_000, 100_000]);
+        assert!((114_000..=115_001).contains(&evict_ns(11)) && evict_ns(99) > 20_000_000_000);
+        assert_eq!(evict_ns(100), u64::MAX);
+    }
+
+    #[test]
+    fn a_share_for_clients_needs_a_limit_and_is_not_too_small_to_talk() {
+        let limit = |maxmemory_bytes, maxmemory_clients| {
+            client_bytes_limit(&Settings { maxmemory_bytes, maxmemory_clients, ..Settings::default() })
+        };
+        assert_eq!(limit(6 << 20, MemoryShare::Percent(7)), Some((6 << 20) * 7 / 100));
+        assert_eq!(limit(0, MemoryShare::Percent(7)), None);
+        assert_eq!(limit(0, MemoryShare::Bytes(1)), Some(128 * 1024));
+        assert_eq!(limit(6 << 20, MemoryShare::Bytes(0)), None);
+    }
+}

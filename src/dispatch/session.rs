@@ -1,0 +1,241 @@
+//! The state of one connection that commands read and change. Owned by the connection, seen by no other.
+
+use super::args::Args;
+use crate::base::push::Push;
+use crate::config::Settings;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::subscribed::{Kind, Subscriptions};
+use super::tracked::Tracked;
+use crate::clients::Client;
+use crate::fill::{Home, PostBox, ReplySlot};
+use crate::keyspace::Watch;
+use crate::protocol::range::ArgRange;
+use crate::protocol::reply::Proto;
+use crate::table::Row;
+
+/// One connection's state.
+#[derive(Debug)]
+pub struct Session {
+    pub client: Arc<Client>,
+    pub proto: Proto,
+    pub db: usize,
+    is_authenticated: bool,
+    /// MULTI's queue, while a transaction is being collected.
+    pub transaction: Option<Transaction>,
+    pub watch: Watch,
+    pub subscriptions: Subscriptions,
+    /// It subscribed or tracked at some time: one look spares all others the looks at both.
+    pub hears_messages: bool,
+    /// Client-side caching, while it is on.
+    pub tracking: Option<Box<Tracked>>,
+    pub reply_mode: ReplyMode,
+    /// Set by QUIT and errors after which Redis closes: close once the replies are written.
+    pub closes: bool,
+    /// The last command that was admitted, for CLIENT LIST.
+    pub last_command: Option<&'static Row>,
+    /// A request was put off: it and what follows it are run when the reason is gone.
+    pub put_off: Option<PutOff>,
+    pub slots: Slots,
+    pub leases: Leases,
+}
+
+/// Why a request is put off instead of run. It stays in its connection's buffer, and begins again with the first check
+/// when the connection is woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    /// CLIENT PAUSE: until the pause is over.
+    Pause,
+    /// There is no room below `maxmemory`: until the background has made some, or found that it can't.
+    Room,
+}
+
+impl PutOff {
+    /// How many reasons there are.
+    pub const COUNT: usize = 2;
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    On,
+    Off,
+    /// The reply of the next command is not sent.
+    SkipNext,
+    /// The reply of the command now running is not sent.
+    Skipping,
+}
+
+/// Commands collected by MULTI.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    pub queued: Vec<Queued>,
+    /// A command was refused while queueing: EXEC answers EXECABORT.
+    pub is_broken: bool,
+    /// Bytes of all queued words.
+    pub bytes: usize,
+}
+
+impl Transaction {
+    /// Adds a command with a copy of its words.
+    pub fn queue(&mut self, row: &'static Row, args: &Args<'_>) {
+        let mut buffer = Vec::new();
+        let mut words = Vec::with_capacity(args.words());
+        for at in 0..args.words() {
+            let word = args.word(at);
+            words.push(ArgRange { start: buffer.len(), len: word.len() });
+            buffer.extend_from_slice(word);
+        }
+        self.bytes += buffer.len() + words.len() * size_of::<ArgRange>();
+        self.queued.push(Queued { row, buffer, words });
+    }
+}
+
+/// One queued command with its own copy of its words.
+#[derive(Debug)]
+pub struct Queued {
+    pub row: &'static Row,
+    pub buffer: Vec<u8>,
+    pub words: Vec<ArgRange>,
+}
+
+/// The reply slots of a connection, as the commands see them.
+#[derive(Debug, Default)]
+pub struct Slots {
+    pub last_seq: u64,
+    /// The slot that the command just run parked in; the connection takes it.
+    pub parked: Option<Parked>,
+    /// Slots on this connection that are not answered yet, as far as the connection has heard.
+    pub open: usize,
+}
+
+/// A parked request's slot and how its answer is to be written.
+#[derive(Debug)]
+pub struct Parked {
+    pub slot: Arc<ReplySlot>,
+    /// FILL.MGET: for each key of the request its place in the answer; `None` for FILL.GET.
+    pub order: Option<Box<[u32]>>,
+    /// The request's keys, where its connection keeps a cache.
+    pub tracked: Box<[Box<[u8]>]>,
+}
+
+impl Slots {
+    pub fn next_seq(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+}
+
+/// A lease that was granted to this connection.
+#[derive(Clone, Debug)]
+pub struct LeaseHeld {
+    pub home: Home,
+    pub serial: u64,
+}
+
+/// The leases granted to this connection, for the day it closes.
+#[derive(Debug, Default)]
+pub struct Leases {
+    pub held: Vec<LeaseHeld>,
+    /// Those whose reply is not handed to the socket yet.
+    pub unsent: Vec<LeaseHeld>,
+    /// Live ones at the last pruning.
+    live: usize,
+}
+
+/// Leases remembered before the first look for ended ones.
+const LEASES_UNPRUNED_MAX: usize = 64;
+
+impl Leases {
+    pub fn add(&mut self, lease: LeaseHeld) {
+        self.unsent.push(lease.clone());
+        self.held.push(lease);
+    }
+
+    /// Whether enough were added for `prune` to be worth its cost: constant per lease in the long run.
+    #[must_use]
+    pub fn want_pruning(&self) -> bool {
+        self.held.len() >= LEASES_UNPRUNED_MAX.max(self.live * 2)
+    }
+
+    /// Drops the leases that have ended.
+    pub fn prune(&mut self, is_live: impl FnMut(&LeaseHeld) -> bool) {
+        self.held.retain(is_live);
+        self.live = self.held.len();
+    }
+}
+
+impl Session {
+    #[must_use]
+    pub fn new(client: Arc<Client>, is_authenticated: bool) -> Session {
+        Session {
+            client,
+            proto: Proto::Resp2,
+            db: 0,
+            is_authenticated,
+            transaction: None,
+            watch: Watch::default(),
+            subscriptions: Subscriptions::default(),
+            hears_messages: false,
+            tracking: None,
+            reply_mode: ReplyMode::On,
+            closes: false,
+            last_command: None,
+            put_off: None,
+            slots: Slots::default(),
+            leases: Leases::default(),
+        }
+    }
+
+    /// Publishes what other connections may see of this one.
+    pub fn publish(&self) {
+        let seen = &self.client.seen;
+        seen.db.store(self.db, Relaxed);
+        seen.is_resp3.store(self.proto == Proto::Resp3, Relaxed);
+        seen.multi.store(self.transaction.as_ref().map_or(0, |tx| tx.queued.len() + 1), Relaxed);
+        seen.multi_bytes.store(self.transaction.as_ref().map_or(0, |tx| tx.bytes), Relaxed);
+        seen.last_command.store(self.last_command.map_or(usize::MAX, |row| row.number), Relaxed);
+        seen.is_paused.store(self.put_off.is_some(), Relaxed);
+        seen.watched.store(self.watch.keys.len(), Relaxed);
+    }
+
+    /// Whether it may run commands: it has authenticated, or need not.
+    #[inline]
+    #[must_use]
+    pub fn is_admitted(&self, settings: &Settings) -> bool {
+        self.is_authenticated || settings.requirepass.is_none()
+    }
+
+    /// AUTH and HELLO succeeded, or RESET took that back.
+    pub fn set_authenticated(&mut self, is_authenticated: bool) {
+        self.is_authenticated = is_authenticated;
+    }
+
+    /// Whether a message is still wanted: it may have been on its way when its subscription ended.
+    #[must_use]
+    pub fn wants(&self, push: &Push) -> bool {
+        let subscriptions = &self.subscriptions;
+        let is_resp3 = self.proto == Proto::Resp3;
+        match push {
+            Push::Message(message) => subscriptions.of(Kind::Channel).contains(&message.channel),
+            Push::ShardMessage(message) => subscriptions.of(Kind::ShardChannel).contains(&message.channel),
+            Push::PatternMessage { pattern, .. } => subscriptions.of(Kind::Pattern).contains(pattern),
+            Push::Invalidate { is_redirected: false, .. } => is_resp3 && self.tracking.is_some(),
+            Push::Invalidate { is_redirected: true, .. } => is_resp3 || !subscriptions.is_empty(),
+            Push::RedirectBroken(_) => is_resp3,
+        }
+    }
+
+    /// Whether the connection is in RESP2's subscribed state, in which it may run a few commands only.
+    #[inline]
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.proto == Proto::Resp2 && !self.subscriptions.is_empty()
+    }
+
+    #[must_use]
+    pub fn post_box(&self) -> &Arc<PostBox> {
+        &self.client.post_box
+    }
+}

@@ -1,0 +1,103 @@
+//! The workers' threads: started together, handed their connections, joined at the end.
+//!
+//! A thread says whether its runtime stands before anybody is told that the server is ready.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use tokio::runtime::{self, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::connection;
+use super::stream::Accepted;
+use super::worker::{Alarm, Worker};
+use crate::dispatch::ctx::Handlers;
+use crate::dispatch::shared::Shared;
+
+/// What other threads need of a worker.
+pub struct WorkerHandle {
+    sockets: UnboundedSender<Accepted>,
+    pub connections: Arc<AtomicUsize>,
+}
+
+/// All workers of a server.
+pub struct Crew {
+    pub workers: Vec<WorkerHandle>,
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+impl Crew {
+    /// Starts the workers' threads and waits until each has what it needs. Where one has not, the others end again.
+    pub fn start(shared: &Arc<Shared>, handlers: &'static Handlers) -> io::Result<Crew> {
+        let count = shared.figures.identity.workers;
+        let alarms: Arc<[Alarm]> = (0..count).map(|_| Alarm::new()).collect();
+        let heard = alarms.clone();
+        shared.clock.on_advance(move || heard.iter().for_each(Alarm::ring));
+        let mut crew = Crew { workers: Vec::new(), threads: Vec::new() };
+        let (ready, starts) = sync_channel(count);
+        for number in 0..count {
+            let (sockets, received) = unbounded_channel();
+            let connections = Arc::new(AtomicUsize::new(0));
+            crew.workers.push(WorkerHandle { sockets, connections: connections.clone() });
+            let (shared, alarms, ready) = (shared.clone(), alarms.clone(), ready.clone());
+            let thread = Builder::new().name(format!("worker-{number}")).spawn(move || {
+                if let Some(runtime) = start_runtime(ready) {
+                    let worker = Worker::new(number, shared, handlers, connections, alarms);
+                    run(&runtime, Rc::new(worker), received);
+                }
+            })?;
+            crew.threads.push(thread);
+        }
+        drop(ready);
+        let mut starts: Vec<io::Result<()>> = starts.iter().collect();
+        starts.resize_with(count, || Err(io::Error::other("a worker's thread ended as it began")));
+        for (number, start) in starts.into_iter().enumerate() {
+            start.map_err(|error| {
+                io::Error::new(error.kind(), format!("worker {number} of {count}: {error}"))
+            })?;
+        }
+        Ok(crew)
+    }
+
+    /// Hands a socket to the worker with the fewest connections.
+    pub fn hand_out(&self, accepted: Accepted) {
+        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed)) {
+            worker.connections.fetch_add(1, Relaxed);
+            // A worker that has stopped drops the socket, which closes it.
+            drop(worker.sockets.send(accepted));
+        }
+    }
+
+    /// How many connections the workers have.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.workers.iter().map(|worker| worker.connections.load(Relaxed)).sum()
+    }
+}
+
+/// A runtime for the calling thread. The thread that started it is told either way.
+fn start_runtime(ready: SyncSender<io::Result<()>>) -> Option<LocalRuntime> {
+    let mut builder = runtime::Builder::new_current_thread();
+    let built = builder.enable_io().enable_time().build_local(LocalOptions::default());
+    let (said, runtime) = match built {
+        Ok(runtime) => (Ok(()), Some(runtime)),
+        Err(error) => (Err(error), None),
+    };
+    // Nobody listens once another worker has failed; then the sockets' channel is closed as well.
+    drop(ready.send(said));
+    runtime
+}
+
+fn run(runtime: &LocalRuntime, worker: Rc<Worker>, mut sockets: UnboundedReceiver<Accepted>) {
+    runtime.block_on(async move {
+        worker.begin();
+        // The channel closes when the server has stopped and every connection has been told.
+        while let Some(accepted) = sockets.recv().await {
+            tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
+        }
+    });
+}

@@ -1,0 +1,132 @@
+//! What a connection writes: its replies, large ones in turns, and what it means that all were handed over.
+//!
+//! Knows nothing of requests. Invariant: bytes leave in the order of `replies`, each once.
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use super::reply_queue::ReplyQueue;
+use super::stream::Stream;
+use super::turns::{Ticket, Turns};
+use crate::base::limits::{IDLE_BUFFER_BYTES_MAX, LARGE_WRITE_BYTES, TURN_BYTES};
+use crate::base::metrics::{Counter, Counters, add};
+use crate::clients::Client;
+
+/// Replies of more than this are written at once: they keep the kernel busy for a while.
+const WRITE_NOW_BYTES: usize = 64 * 1024;
+/// Pieces handed to the kernel in one vectored write.
+const WRITE_SLICES: usize = 64;
+
+/// Replies on their way to the socket.
+#[derive(Default)]
+pub(super) struct Outflow {
+    pub replies: ReplyQueue,
+    /// Bytes of `replies.ready` that are written already.
+    written: usize,
+    /// The socket takes no more for the moment.
+    is_backlogged: bool,
+    /// Its large replies wait for their turn.
+    ticket: Option<Ticket>,
+    /// They did, since all was written last.
+    was_put_off: bool,
+}
+
+impl Outflow {
+    /// Bytes that are not with the socket yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.replies.bytes() - self.written
+    }
+
+    /// Whether the socket took less than it was given.
+    pub fn is_backlogged(&self) -> bool {
+        self.is_backlogged
+    }
+
+    /// Whether the replies are best written in the next turn, after the other connections that are ready have run:
+    /// a peer that is woken finds several replies then, and need not be woken for each.
+    pub fn writes_later(&self) -> bool {
+        (1..=WRITE_NOW_BYTES).contains(&self.waiting_bytes())
+    }
+
+    /// Writes what is ready. Ready with whether it took a while once all is with the socket.
+    pub fn poll_flush(
+        &mut self,
+        stream: &mut Stream,
+        turns: &Turns,
+        client: &Client,
+        counters: &Counters,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
+        while self.written < self.replies.ready.len() {
+            if self.poll_turn(stream, turns, counters, cx)?.is_pending() {
+                client.post_box.set_backlogged(true);
+                return Poll::Pending;
+            }
+            let Poll::Ready(wrote) = self.poll_write(stream, cx) else {
+                self.is_backlogged = true;
+                client.post_box.set_backlogged(true);
+                return Poll::Pending;
+            };
+            let wrote = wrote?;
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += wrote;
+            counters.add(Counter::OutputBytes, wrote as u64);
+            add(&client.seen.output_bytes, wrote);
+        }
+        if self.written > 0 {
+            self.written = 0;
+            self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
+            client.seen.reply_bytes.store(self.replies.bytes(), Relaxed);
+            client.seen.soft_limit_since.store(0, Relaxed);
+        }
+        let was_backlogged = std::mem::take(&mut self.is_backlogged);
+        let was_held_up = std::mem::take(&mut self.was_put_off) || was_backlogged;
+        if was_held_up {
+            client.post_box.set_backlogged(false);
+        }
+        Poll::Ready(Ok(was_held_up))
+    }
+
+    fn poll_write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self.replies.ready.as_plain() {
+            Some(bytes) => {
+                let end = bytes.len().min(self.written + TURN_BYTES);
+                stream.poll_write(cx, &bytes[self.written..end])
+            }
+            None => {
+                let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
+                let used = self.replies.ready.slices_within(self.written, TURN_BYTES, &mut slices);
+                stream.poll_write_vectored(cx, &slices[..used])
+            }
+        }
+    }
+
+    /// Whether what is next may be written now. Much waits until it is its turn; the socket is asked first, so that
+    /// no turn passes with nothing written.
+    fn poll_turn(
+        &mut self,
+        stream: &Stream,
+        turns: &Turns,
+        counters: &Counters,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let left = self.replies.ready.len() - self.written;
+        if left <= LARGE_WRITE_BYTES {
+            return Poll::Ready(Ok(()));
+        }
+        if stream.poll_write_ready(cx)?.is_pending() {
+            self.is_backlogged = true;
+            return Poll::Pending;
+        }
+        let had_ticket = self.ticket.is_some();
+        let turn = turns.poll(&mut self.ticket, left.min(TURN_BYTES), cx);
+        if turn.is_pending() && !had_ticket {
+            self.was_put_off = true;
+            counters.add(Counter::WritesPutOff, 1);
+        }
+        turn.map(Ok)
+    }
+}
