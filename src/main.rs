@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use onefill::base::clock::Clock;
+use onefill::base::files::{Need, TooFew};
 use onefill::base::memory;
 use onefill::config::{Launch, Loaded, Settings, launch};
+use onefill::dispatch::live::Unapplied;
 use onefill::log::Log;
-use onefill::server::{Running, Server, Surroundings};
+use onefill::server::{Running, Server, Surroundings, workers_of};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -44,18 +47,19 @@ fn say(text: &str) -> Result<(), String> {
     }
 }
 
-fn serve(loaded: Loaded) -> io::Result<()> {
+fn serve(mut loaded: Loaded) -> io::Result<()> {
     let log = Log::start(&loaded.settings)?;
+    if let Some(path) = &loaded.settings.logfile {
+        say(&format!("onefill: the log goes to {}\n", path.display())).map_err(io::Error::other)?;
+    }
     tracing::info!("Onefill {} starting, PID: {}", env!("CARGO_PKG_VERSION"), std::process::id());
-    loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.escape_debug()));
-    raise_file_limit(loaded.settings.maxclients);
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    fit_clients(&mut loaded.settings)?;
     let level = log.clone();
-    let apply = move |settings: &Settings| {
-        memory::keep_freed_ms(memory::freed_kept_ms(settings.maxmemory_bytes > 0));
-        level.set_level(settings.loglevel)
-    };
+    let apply = move |settings: &Settings| apply(settings, &level);
     // What CONFIG SET does to the process is done once for the settings of the start.
-    apply(&loaded.settings).map_err(io::Error::other)?;
+    apply(&loaded.settings)
+        .map_err(|Unapplied { setting, reason }| io::Error::other(format!("{setting}: {reason}")))?;
     let surroundings = Surroundings {
         clock: Clock::system(),
         config_file: loaded.file,
@@ -67,8 +71,52 @@ fn serve(loaded: Loaded) -> io::Result<()> {
     let signals = runtime.block_on(async { Signals::listen() })?;
     let running = Server::start_in(loaded.settings, surroundings)?;
     greet(&running);
-    runtime.block_on(until_stopped(running, signals, &log));
+    if runtime.block_on(until_stopped(running, signals, &log)) {
+        Ok(())
+    } else {
+        Err(io::Error::other("stopped by a fault; the log says more"))
+    }
+}
+
+/// Open files that a server with these settings needs.
+fn need(settings: &Settings) -> Need {
+    let listeners = settings.bind.len() + usize::from(settings.unixsocket.is_some());
+    Need { clients: settings.maxclients, workers: workers_of(settings), listeners }
+}
+
+/// Sees to it that every client there may be has a file, and one that is refused as well.
+fn fit_clients(settings: &mut Settings) -> io::Result<()> {
+    let need = need(settings);
+    let clients = need.raise_limit().map_err(|TooFew { allowed, needed }| {
+        io::Error::other(format!(
+            "at most {allowed} open files are allowed, and {} workers need {needed} for one client \
+             (see ulimit -n, or set io-threads lower)",
+            need.workers
+        ))
+    })?;
+    if clients < settings.maxclients {
+        tracing::warn!(
+            "maxclients {} needs {} open files; as many as are allowed are enough for {clients}, which is the \
+             limit now (see ulimit -n)",
+            settings.maxclients,
+            need.files()
+        );
+        settings.maxclients = clients;
+    }
     Ok(())
+}
+
+/// What a change of the settings means for the process.
+fn apply(settings: &Settings, log: &Log) -> Result<(), Unapplied> {
+    let clients = need(settings).raise_limit().unwrap_or(0);
+    if clients < settings.maxclients {
+        let reason = format!(
+            "The operating system is not able to handle the specified number of clients, try with {clients}"
+        );
+        return Err(Unapplied { setting: "maxclients", reason });
+    }
+    memory::keep_freed_ms(memory::freed_kept_ms(settings.maxmemory_bytes > 0));
+    log.set_level(settings.loglevel).map_err(|reason| Unapplied { setting: "loglevel", reason })
 }
 
 /// Where it listens, with what, and how to try it.
@@ -109,46 +157,41 @@ impl Signals {
     }
 }
 
-/// Waits for the end: a first SIGTERM or SIGINT begins the graceful stop, a second ends at once.
-async fn until_stopped(mut running: Running, signals: Signals, log: &Log) {
+/// Two signals within this time are one: a terminal and a service manager may send one each.
+const SIGNALS_APART: Duration = Duration::from_millis(100);
+
+/// Waits for the end: a first SIGTERM or SIGINT begins the graceful stop, a second ends at once. False where a fault
+/// ended the server.
+async fn until_stopped(mut running: Running, signals: Signals, log: &Log) -> bool {
     let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let finished = running.finished();
     tokio::pin!(finished);
-    let mut stopping = false;
-    loop {
+    let mut stopping: Option<Instant> = None;
+    let is_sound = loop {
         tokio::select! {
-            () = &mut finished => break,
+            is_sound = &mut finished => break is_sound,
             _ = hangup.recv() => match log.reopen() {
                 Ok(()) => tracing::info!("log reopened"),
                 Err(error) => tracing::error!("the log cannot be reopened: {error}"),
             },
             _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
-                if stopping {
-                    tracing::warn!("second signal: ending at once");
-                    std::process::exit(1);
+                match stopping {
+                    Some(since) if since.elapsed() >= SIGNALS_APART => {
+                        tracing::warn!("second signal: ending at once");
+                        std::process::exit(1);
+                    }
+                    Some(_) => {}
+                    None => {
+                        stopping = Some(Instant::now());
+                        tracing::info!("signal received, stopping: answering what was received");
+                        running.begin_stop();
+                    }
                 }
-                stopping = true;
-                tracing::info!("signal received, stopping: answering what was received");
-                running.begin_stop();
             }
         }
+    };
+    if is_sound {
+        tracing::info!("Onefill is now ready to exit, bye bye...");
     }
-    tracing::info!("Onefill is now ready to exit, bye bye...");
-}
-
-/// Raises the limit on open files to what `maxclients` needs, as far as the system allows.
-fn raise_file_limit(maxclients: u32) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let need = u64::from(maxclients) + 64;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= need) {
-        return;
-    }
-    let allowed = limit.maximum.map_or(need, |most| most.min(need));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum: limit.maximum });
-    if raised.is_err() || allowed < need {
-        tracing::warn!(
-            "open files are limited to {allowed}; maxclients {maxclients} needs {need} (see ulimit -n)"
-        );
-    }
+    is_sound
 }

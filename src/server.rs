@@ -55,7 +55,7 @@ pub struct Running {
     tcp_addrs: Vec<SocketAddr>,
     stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
-    finished: Option<oneshot::Receiver<()>>,
+    finished: Option<oneshot::Receiver<bool>>,
 }
 
 impl Server {
@@ -86,21 +86,27 @@ impl Server {
         let front = (shared.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("front".to_owned()).spawn(move || {
             let (shared, stop) = front;
-            run_front(&runtime, &shared, &stop, accepting, &paths, crew);
+            let is_sound = run_front(&runtime, &shared, &stop, accepting, &paths, crew);
             // Nobody may be listening any more.
-            finish.send(()).ok();
+            finish.send(is_sound).ok();
         })?;
         Ok(Running { shared, addresses, tcp_addrs, stop, thread: Some(thread), finished: Some(finished) })
+    }
+}
+
+/// How many workers a server with these settings has.
+#[must_use]
+pub fn workers_of(settings: &Settings) -> usize {
+    match settings.io_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given as usize,
     }
 }
 
 /// What a server's connections share, without a thread or a socket: for programs that run requests by hand, as the
 /// benchmarks do. `stop` is what SHUTDOWN will notify.
 pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
-    let workers = match settings.io_threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given as usize,
-    };
+    let workers = workers_of(&settings);
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
     let shards = shards_most(workers, surroundings.machine_bytes);
     let identity = Identity {
@@ -125,7 +131,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
     }
 }
 
-/// Accepts and keeps house until told to stop, then lets the connections finish.
+/// Accepts and keeps house until told to stop, then lets the connections finish. False if a worker had ended by then.
 fn run_front(
     runtime: &Runtime,
     shared: &Shared,
@@ -133,23 +139,26 @@ fn run_front(
     accepting: Vec<Accepting>,
     paths: &[PathBuf],
     crew: Crew,
-) {
-    runtime.block_on(async {
+) -> bool {
+    let is_sound = runtime.block_on(async {
         let accepting = accepting.into_iter().map(|listener| listener.accept(shared, &crew));
-        tokio::select! {
-            () = stop.notified() => {}
-            () = keep_house(shared) => {}
-            _ = futures_util::future::join_all(accepting) => {}
-        }
+        let is_sound = tokio::select! {
+            () = stop.notified() => true,
+            () = keep_house(shared) => false,
+            () = crew.fault() => false,
+            _ = futures_util::future::join_all(accepting) => false,
+        };
         for path in paths {
             drop(std::fs::remove_file(path));
         }
         finish_connections(shared, &crew).await;
+        is_sound
     });
     let Crew { workers, threads } = crew;
     // Closing their channels ends the workers.
     drop(workers);
     join_workers(threads);
+    is_sound
 }
 
 /// Waits for the workers, but not for one that a long command holds: its thread ends with the process.
@@ -204,12 +213,13 @@ impl Running {
         self.stop.notify_one();
     }
 
-    /// Resolves when the server has stopped, for whatever reason.
-    pub fn finished(&mut self) -> impl Future<Output = ()> + use<> {
+    /// Resolves when the server has stopped: true if that was asked for, false if a fault ended it.
+    pub fn finished(&mut self) -> impl Future<Output = bool> + use<> {
         let finished = self.finished.take();
         async move {
-            if let Some(finished) = finished {
-                drop(finished.await);
+            match finished {
+                Some(finished) => finished.await.unwrap_or(false),
+                None => true,
             }
         }
     }

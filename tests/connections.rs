@@ -633,3 +633,19 @@ fn quit_behind_a_large_reply_delivers_all_of_it() {
     assert_eq!(conn.reply().text(), "OK");
     assert!(conn.next_reply().is_err_and(|what| what.contains("closed")));
 }
+
+/// Whether a connection is authenticated is one question: once no password is needed, nothing is cut short any more.
+#[test]
+fn connection_that_needs_no_password_any_more_is_as_free_as_a_new_one() {
+    let server = TestServer::start_with(|settings| settings.requirepass = Some(b"pw".to_vec()));
+    let mut stranger = server.connect();
+    assert!(stranger.error("PING").starts_with("NOAUTH"));
+    let mut admin = server.connect();
+    admin.say("AUTH pw");
+    assert_eq!(admin.call(&["CONFIG", "SET", "requirepass", ""]).text(), "OK");
+    let long = "x".repeat(20_000);
+    stranger.send_raw(format!("*13\r\n$4\r\nMSET\r\n{}", "$1\r\nk\r\n".repeat(12)).as_bytes());
+    assert_eq!(stranger.reply().text(), "OK");
+    assert_eq!(stranger.call(&["SET", "k", &long]).text(), "OK");
+    assert!(matches!(stranger.run("HELLO 3"), Value::Map(_)));
+}

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod events;
+pub mod files;
 pub mod glob;
 pub mod hash;
 pub mod int;
@@ -12,4 +13,5 @@ pub mod memory;
 pub mod metrics;
 pub mod process;
 pub mod push;
+pub mod seldom;
 pub mod sync;

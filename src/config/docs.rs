@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::kind::{Kind, Setting};
+use super::kind::{Kind, Setting, Topic};
 use super::meaningless::{MEANINGLESS, REFUSED};
-use super::table::SETTINGS;
+use super::table::{SETTINGS, find};
 use super::units;
 
 const HEAD: &str = "\
@@ -28,68 +28,120 @@ A bad value, an unknown directive or an unreadable file stops the start with one
 
 `CONFIG GET pattern ...` shows settings, `CONFIG SET` changes those marked \"yes\" under *live*, and `CONFIG REWRITE` writes
 the running settings back to the file.
-
 ";
 
 /// The text of docs/config.md.
 #[must_use]
 pub fn render_docs() -> String {
     let mut page = HEAD.to_owned();
-    page.push_str("| directive | default | values | live | meaning |\n|---|---|---|---|---|\n");
-    for setting in SETTINGS {
-        let default = if setting.default.is_empty() { "\"\"" } else { setting.default };
-        let live = if setting.live { "yes" } else { "no" };
+    for topic in Topic::ALL {
         // Writing to a String can't fail.
         let _ = writeln!(
             page,
-            "| `{}` | `{default}` | {} | {live} | {} |",
-            setting.name,
-            values(setting).replace('|', "\\|"),
-            setting.doc
+            "\n## {}\n\n| directive | default | values | live | meaning |\n|---|---|---|---|---|",
+            topic.title()
         );
+        for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
+            let live = if setting.live { "yes" } else { "no" };
+            let _ = writeln!(
+                page,
+                "| `{}` | `{}` | {} | {live} | {} |",
+                setting.name,
+                shown_default(setting),
+                values(setting).replace('|', "\\|"),
+                setting.doc
+            );
+        }
     }
     page.push_str("\n## Directives of Redis without effect\n\n");
-    page.push_str("A file or flag that uses one of these gives one warning line; CONFIG GET and SET don't know them.\n\n");
+    page.push_str("A file or flag that uses some of these is told so in one line for each reason; CONFIG GET and SET don't know them.\n\n");
     page.push_str(&by_reason(MEANINGLESS));
     page.push_str("\n## Directives of Redis that stop the start\n\n");
     page.push_str(&by_reason(REFUSED));
     page
 }
 
-/// The text of `--help`.
-#[must_use]
-pub fn render_help() -> String {
-    let mut text = format!(
-        "{}: a cache server that speaks the Redis protocol and fills each miss once
-
+const USAGE: &str = "\
 Usage: onefill [FILE] [--directive value ...] [-]
-  FILE   configuration in the syntax of redis.conf
-  -      read more configuration from standard input (first or last argument)
-  -h, --help, -v, --version
+  FILE           configuration in the syntax of redis.conf
+  -              read more configuration from standard input (first or last argument)
+  -h             this, in short
+  --help         all settings
+  -v, --version
+";
 
+const EXAMPLES: &str = "
 Examples:
   onefill                                    listen on 127.0.0.1:6379
-  onefill --port 7000 --bind 127.0.0.1 ::1
+  onefill --port 7000 --maxmemory 1gb
   onefill /etc/onefill.conf --loglevel verbose
   echo 'maxmemory 1gb' | onefill -
+";
 
-Settings, with their defaults (in a file without the --):
-",
-        version()
-    );
-    for setting in SETTINGS {
-        let default = if setting.default.is_empty() { "\"\"" } else { setting.default };
-        let _ = writeln!(text, "\n  --{} {default}\n      values: {}", setting.name, values(setting));
-        for line in wrap(setting.doc, 90) {
-            let _ = writeln!(text, "      {line}");
+/// What most people change, in the order of `-h`.
+const COMMON: [&str; 10] = [
+    "port",
+    "bind",
+    "requirepass",
+    "maxmemory",
+    "maxmemory-policy",
+    "io-threads",
+    "maxclients",
+    "fill-wait",
+    "fill-lease",
+    "logfile",
+];
+
+fn intro() -> String {
+    let version = version();
+    format!(
+        "{}: a cache server that speaks the Redis protocol and fills each miss once\n\n{USAGE}",
+        version.trim_end()
+    )
+}
+
+/// The text of `-h`: what most people need.
+#[must_use]
+pub fn render_usage() -> String {
+    let mut text = intro() + EXAMPLES + "\nSettings that most people change (in a file without the --):\n";
+    for setting in COMMON.iter().filter_map(|name| find(name.as_bytes())) {
+        let end = [". ", "; ", ": "].iter().filter_map(|end| setting.doc.find(end)).min();
+        let first = &setting.doc[..end.unwrap_or(setting.doc.len())];
+        let head = format!("--{} {}", setting.name, shown_default(setting));
+        let _ = writeln!(text, "  {head:<34} {}", first.trim_end_matches('.'));
+    }
+    text + "\nAll of them: onefill --help, or docs/config.md\n"
+}
+
+/// The text of `--help`: everything.
+#[must_use]
+pub fn render_help() -> String {
+    let mut text = intro() + EXAMPLES + "\nSettings, with their defaults (in a file without the --):\n";
+    for topic in Topic::ALL {
+        let _ = writeln!(text, "\n{}", topic.title());
+        for setting in SETTINGS.iter().filter(|setting| setting.topic == topic) {
+            let _ = writeln!(
+                text,
+                "\n  --{} {}\n      values: {}",
+                setting.name,
+                shown_default(setting),
+                values(setting)
+            );
+            for line in wrap(setting.doc, 90) {
+                let _ = writeln!(text, "      {line}");
+            }
         }
     }
     text
 }
 
+fn shown_default(setting: &Setting) -> &'static str {
+    if setting.default.is_empty() { "\"\"" } else { setting.default }
+}
+
 /// The text of `--version`.
 pub(super) fn version() -> String {
-    concat!("onefill ", env!("CARGO_PKG_VERSION")).to_owned()
+    concat!("onefill ", env!("CARGO_PKG_VERSION"), "\n").to_owned()
 }
 
 /// What a setting accepts, in words.

@@ -47,7 +47,8 @@ impl fmt::Display for LaunchError {
         match self {
             LaunchError::Unreadable { path, error } => {
                 let path = printable(path.as_os_str().as_bytes());
-                write!(f, "can't read the configuration file '{path}': {error}")
+                let hint = if error.kind() == io::ErrorKind::NotFound { "; see --help" } else { "" };
+                write!(f, "can't read the configuration file '{path}': {error}{hint}")
             }
             LaunchError::Rejected { place, text, reason } => write!(f, "{place}: '{text}': {reason}"),
         }
@@ -75,7 +76,7 @@ impl fmt::Display for Place {
 }
 
 /// The text on one line, whatever it contains.
-fn printable(text: &[u8]) -> String {
+pub(super) fn printable(text: &[u8]) -> String {
     let mut shown = String::new();
     for char in String::from_utf8_lossy(text).chars() {
         match char {

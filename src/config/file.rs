@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use crate::base::glob;
 
-use super::error::{LaunchError, Place};
+use super::error::{LaunchError, Place, printable};
 use super::kind::{AtStart, Kind, Setting};
 use super::meaningless::{find_meaningless, find_refused};
+use super::nearest;
 use super::settings::Settings;
 use super::syntax::split_args;
 use super::table::find;
@@ -33,9 +34,8 @@ pub const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Loader {
     settings: Settings,
-    warnings: Vec<String>,
-    /// Names already warned about: one line each is enough.
-    warned: Vec<&'static str>,
+    /// What has no effect here: the names, by where they were read and why they have none.
+    idle: BTreeMap<(Arc<str>, &'static str), Vec<&'static str>>,
     /// Wishes for what is always off here; a later line may take them back.
     wishes: BTreeMap<&'static str, LaunchError>,
     /// What is being read, innermost last.
@@ -101,7 +101,7 @@ impl Loader {
     pub fn finish(self) -> Result<(Settings, Vec<String>), LaunchError> {
         match self.wishes.into_values().next() {
             Some(error) => Err(error),
-            None => Ok((self.settings, self.warnings)),
+            None => Ok((self.settings, self.idle.into_iter().map(warning).collect())),
         }
     }
 
@@ -124,9 +124,10 @@ impl Loader {
         if let Some((_, reason)) = find_refused(&name) {
             return Err(rejected(reason));
         }
+        let is_flag = place.line == 0;
         let (name, reason) =
-            find_meaningless(&name).ok_or_else(|| rejected("Bad directive: there is no such setting"))?;
-        self.warn_once(name, || format!("{place}: '{name}' has no effect: {reason}"));
+            find_meaningless(&name).ok_or_else(|| rejected(&nearest::hint(&name, is_flag)))?;
+        self.note_idle(place, name, reason);
         Ok(())
     }
 
@@ -162,20 +163,21 @@ impl Loader {
     }
 
     /// Somebody asks for what is always off here.
-    fn load_wish(&mut self, place: &Place, line: &[u8], setting: &'static Setting, reason: &str) {
+    fn load_wish(&mut self, place: &Place, line: &[u8], setting: &'static Setting, reason: &'static str) {
         let name = setting.name;
         let from_file = place.line > 0;
         if from_file && matches!(setting.kind, Kind::Off { at_start: AtStart::WarnInFile, .. }) {
-            self.warn_once(name, || format!("{place}: '{name}' has no effect: {reason}"));
+            self.note_idle(place, name, reason);
         } else {
             self.wishes.insert(name, LaunchError::rejected(place, line, reason));
         }
     }
 
-    fn warn_once(&mut self, name: &'static str, warning: impl FnOnce() -> String) {
-        if !self.warned.contains(&name) {
-            self.warned.push(name);
-            self.warnings.push(warning());
+    /// A line asks for something that has no effect here.
+    fn note_idle(&mut self, place: &Place, name: &'static str, reason: &'static str) {
+        let names = self.idle.entry((place.source.clone(), reason)).or_default();
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
 
@@ -198,6 +200,12 @@ impl Loader {
         }
         Ok(())
     }
+}
+
+/// One line for all that one reason makes idle in one place.
+fn warning(((source, reason), names): ((Arc<str>, &str), Vec<&str>)) -> String {
+    let source = printable(source.as_bytes());
+    format!("{source}: no effect here ({reason}): {}", names.join(", "))
 }
 
 /// Everything that `reader` has, if it is not too much.

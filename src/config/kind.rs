@@ -19,6 +19,8 @@ const BIND_ADDRESSES_MAX: usize = 16;
 
 /// One row of the table: everything there is to say about a setting.
 pub struct Setting {
+    /// What it belongs to, for people who look for it.
+    pub topic: Topic,
     /// The directive, in lower case.
     pub name: &'static str,
     /// How its value is written, its range, and where it lives in `Settings`.
@@ -31,6 +33,48 @@ pub struct Setting {
     pub secret: bool,
     /// What it means, for docs/config.md and `--help`.
     pub doc: &'static str,
+}
+
+/// What settings are about: the sections of `--help` and docs/config.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    Listening,
+    Access,
+    Memory,
+    Fill,
+    Data,
+    Watching,
+    Process,
+    Absent,
+}
+
+impl Topic {
+    /// All of them, what people change most first.
+    pub const ALL: [Topic; 8] = [
+        Topic::Listening,
+        Topic::Access,
+        Topic::Memory,
+        Topic::Fill,
+        Topic::Data,
+        Topic::Watching,
+        Topic::Process,
+        Topic::Absent,
+    ];
+
+    /// The heading of its section.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Topic::Listening => "Where it listens, and to how many",
+            Topic::Access => "Who may use it",
+            Topic::Memory => "Memory",
+            Topic::Fill => "Fills",
+            Topic::Data => "Keys and values",
+            Topic::Watching => "Logs and figures",
+            Topic::Process => "The process",
+            Topic::Absent => "Of Redis, and always off here",
+        }
+    }
 }
 
 /// How a value is written, its range, and the way to its field.

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::docs::{render_help, version};
+use super::docs::{render_help, render_usage, version};
 use super::error::LaunchError;
 use super::file::{Loader, read_bounded};
 use super::settings::Settings;
@@ -45,7 +45,7 @@ pub fn launch(args: &[OsString]) -> Result<Launch, LaunchError> {
 pub fn launch_from(args: &[OsString], stdin: &mut dyn Read) -> Result<Launch, LaunchError> {
     let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
     match args.first().copied() {
-        Some(b"-h") => return Ok(Launch::Help(render_help())),
+        Some(b"-h") => return Ok(Launch::Help(render_usage())),
         Some(b"-v") => return Ok(Launch::Version(version())),
         _ => {}
     }

@@ -13,9 +13,8 @@ const MEMORY: &str = "memory is managed in its own way";
 const PROCESS: &str = "the server stays in the foreground: leave this to the service manager";
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no scripts or modules";
-const TLS: &str = "TLS is not available: no TLS port is opened";
+const TLS: &str = "TLS is not available";
 const TYPES: &str = "there are only strings";
-const UNCHANGED: &str = "commands keep their names: rename nothing, set a password";
 
 /// Directives of Redis that are accepted without effect, with the reason: a file or flag that uses one gives
 /// one warning line; CONFIG GET and SET don't know them. Sorted by name.
@@ -58,7 +57,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("cluster-announce-port", CLUSTER),
     ("cluster-announce-tls-port", CLUSTER),
     ("cluster-config-file", CLUSTER),
-    ("cluster-enabled", CLUSTER),
     ("cluster-link-sendbuf-limit", CLUSTER),
     ("cluster-migration-barrier", CLUSTER),
     ("cluster-node-timeout", CLUSTER),
@@ -106,9 +104,7 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("masterauth", REPLICAS),
     ("masteruser", REPLICAS),
     ("min-replicas-max-lag", REPLICAS),
-    ("min-replicas-to-write", REPLICAS),
     ("min-slaves-max-lag", REPLICAS),
-    ("min-slaves-to-write", REPLICAS),
     ("no-appendfsync-on-rewrite", DISK),
     ("oom-score-adj", PROCESS),
     ("oom-score-adj-values", PROCESS),
@@ -120,7 +116,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("rdb-save-incremental-fsync", DISK),
     ("rdbchecksum", DISK),
     ("rdbcompression", DISK),
-    ("rename-command", UNCHANGED),
     ("repl-backlog-size", REPLICAS),
     ("repl-backlog-ttl", REPLICAS),
     ("repl-disable-tcp-nodelay", REPLICAS),
@@ -140,7 +135,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("replica-priority", REPLICAS),
     ("replica-read-only", REPLICAS),
     ("replica-serve-stale-data", REPLICAS),
-    ("replicaof", REPLICAS),
     ("sanitize-dump-payload", DISK),
     ("server_cpulist", PROCESS),
     ("set-max-intset-entries", TYPES),
@@ -156,7 +150,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("slave-priority", REPLICAS),
     ("slave-read-only", REPLICAS),
     ("slave-serve-stale-data", REPLICAS),
-    ("slaveof", REPLICAS),
     ("socket-mark-id", PROCESS),
     ("stop-writes-on-bgsave-error", DISK),
     ("stream-node-max-bytes", TYPES),
@@ -178,7 +171,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("tls-dh-params-file", TLS),
     ("tls-key-file", TLS),
     ("tls-key-file-pass", TLS),
-    ("tls-port", TLS),
     ("tls-prefer-server-ciphers", TLS),
     ("tls-protocols", TLS),
     ("tls-replication", TLS),
@@ -197,6 +189,10 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
 /// operator wrote down. Sorted by name.
 pub static REFUSED: &[(&str, &str)] = &[
     ("loadmodule", "modules can't be loaded"),
+    (
+        "rename-command",
+        "commands keep their names: a command that was to be hidden would be open to everybody",
+    ),
     ("sentinel", "there is no sentinel mode"),
     ("user", "access rules are not available: use requirepass"),
 ];

@@ -8,9 +8,10 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::base::int::parse_i64;
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
-use super::kind::{AtStart, Kind, Setting, parse_yes_no};
+use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
 use super::settings::{DebugAccess, EvictionPolicy, LogLevel, Settings};
 use super::value::ValueError;
 
@@ -64,120 +65,144 @@ macro_rules! path {
 }
 
 /// A row that CONFIG SET may change.
-const fn live(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
-    Setting { name, kind, default, live: true, secret: false, doc }
+const fn live(
+    topic: Topic,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { topic, name, kind, default, live: true, secret: false, doc }
 }
 
 /// A row that is fixed once the server runs.
-const fn fixed(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Setting {
-    Setting { name, kind, default, live: false, secret: false, doc }
+const fn fixed(
+    topic: Topic,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { topic, name, kind, default, live: false, secret: false, doc }
 }
 
 /// All settings, sorted by name.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
-    fixed("aclfile", Kind::Off { shown: "", list: false, at_start: AtStart::Refuse, check: check_aclfile }, "",
+    fixed(Topic::Access, "aclfile", Kind::Off { shown: "", list: false, at_start: AtStart::Refuse, check: check_aclfile }, "",
         "File of access rules. Not available: starting without the rules that an operator wrote down would open \
          the server, so a path is refused."),
-    live("appendonly", Kind::Off { shown: "no", list: false, at_start: AtStart::Refuse, check: check_appendonly }, "no",
+    live(Topic::Absent, "appendonly", Kind::Off { shown: "no", list: false, at_start: AtStart::Refuse, check: |args| check_no(args, DISK) }, "no",
         "Append-only file. A cache keeps nothing on disk: only `no` is accepted."),
-    fixed("bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
+    fixed(Topic::Listening, "bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
         "Addresses to listen on. `*` and `::*` are all addresses; a leading `-` means \"only if this machine has \
          it\"; `\"\"` means no TCP at all."),
-    live("client-output-buffer-limit", Kind::OutputLimits { get: |settings| &settings.output_limits, field: |settings| &mut settings.output_limits },
+    live(Topic::Memory, "client-output-buffer-limit", Kind::OutputLimits { get: |settings| &settings.output_limits, field: |settings| &mut settings.output_limits },
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         "Bytes of replies that may wait for a slow reader: a connection is closed above the hard limit, or when it \
          stays above the soft limit for that many seconds. 0 means no limit. Classes that are not named keep theirs."),
-    live("client-query-buffer-limit", memory!(query_buffer_bytes_max: usize, 1 << 20, i64::MAX as u64), "1073741824",
+    live(Topic::Memory, "client-query-buffer-limit", memory!(query_buffer_bytes_max: usize, 1 << 20, i64::MAX as u64), "1073741824",
         "Bytes of requests not yet run that one connection may pile up before it is closed."),
-    fixed("databases", number!(databases: u32, 1, 1024), "16",
+    fixed(Topic::Absent, "cluster-enabled", Kind::Off { shown: "no", list: false, at_start: AtStart::Refuse, check: |args| check_no(args, CLUSTER) }, "no",
+        "Cluster mode. Not available: a node that served all keys by itself would not be what was asked for, so `yes` is refused."),
+    fixed(Topic::Data, "databases", number!(databases: u32, 1, 1024), "16",
         "Number of databases that SELECT can choose from."),
-    fixed("enable-debug-command", word!(enable_debug_command: DebugAccess), "no",
+    fixed(Topic::Access, "enable-debug-command", word!(enable_debug_command: DebugAccess), "no",
         "Who may use DEBUG: nobody, everybody, or connections from this machine."),
-    live("fill-beta", Kind::Fraction { min: 0.0, max: 100.0, get: |settings| settings.fill_beta, set: |settings, value| settings.fill_beta = value }, "1.0",
+    live(Topic::Fill, "fill-beta", Kind::Fraction { min: 0.0, max: 100.0, get: |settings| settings.fill_beta, set: |settings, value| settings.fill_beta = value }, "1.0",
         "Early refresh factor of FILL.GET calls without BETA: higher refreshes earlier before a TTL ends, 0 not at all."),
-    live("fill-flights", number!(fill_flights: usize, 1, 10_000_000), "100000",
+    live(Topic::Fill, "fill-flights", number!(fill_flights: usize, 1, 10_000_000), "100000",
         "Fills in progress at a time; beyond it FILL.GET answers WAIT."),
-    live("fill-grace", number!(fill_grace_ms: u64, 0, GRACE_MS_MAX, "ms"), "0",
+    live(Topic::Fill, "fill-grace", number!(fill_grace_ms: u64, 0, GRACE_MS_MAX, "ms"), "0",
         "How long past its TTL a value may be served stale when its FILL.PUT has no GRACE."),
-    live("fill-late", number!(fill_late_ms: u64, 0, 3_600_000, "ms"), "60000",
+    live(Topic::Fill, "fill-late", number!(fill_late_ms: u64, 0, 3_600_000, "ms"), "60000",
         "How long the token of an ended lease is remembered when nobody waits, so that a late FILL.PUT still stores."),
-    live("fill-lease", number!(fill_lease_ms: u64, LEASE_MS_MIN, LEASE_MS_MAX, "ms"), "5000",
+    live(Topic::Fill, "fill-lease", number!(fill_lease_ms: u64, LEASE_MS_MIN, LEASE_MS_MAX, "ms"), "5000",
         "How long a leader may take to compute the value when its FILL.GET has no LEASE."),
-    live("fill-orphan-grace", number!(fill_orphan_grace_ms: u64, 0, 60_000, "ms"), "50",
+    live(Topic::Fill, "fill-orphan-grace", number!(fill_orphan_grace_ms: u64, 0, 60_000, "ms"), "50",
         "How long a lease outlives the connection of its leader before the next waiter leads."),
-    live("fill-slots-per-connection", number!(fill_slots_per_connection: usize, 0, 4096), "64",
+    live(Topic::Fill, "fill-slots-per-connection", number!(fill_slots_per_connection: usize, 0, 4096), "64",
         "Parked replies per connection; beyond it FILL.GET answers WAIT."),
-    live("fill-wait", number!(fill_wait_ms: u64, 0, WAIT_MS_MAX, "ms"), "200",
+    live(Topic::Fill, "fill-wait", number!(fill_wait_ms: u64, 0, WAIT_MS_MAX, "ms"), "200",
         "How long a caller is parked behind somebody else's fill when its FILL.GET has no WAIT."),
-    live("fill-waiters-per-key", number!(fill_waiters_per_key: usize, 0, 1_000_000), "10000",
+    live(Topic::Fill, "fill-waiters-per-key", number!(fill_waiters_per_key: usize, 0, 1_000_000), "10000",
         "Parked callers per key; beyond it FILL.GET answers WAIT."),
-    fixed("hash-seed", Kind::Seed { get: |settings| settings.hash_seed, set: |settings, value| settings.hash_seed = value }, "",
+    fixed(Topic::Data, "hash-seed", Kind::Seed { get: |settings| settings.hash_seed, set: |settings, value| settings.hash_seed = value }, "",
         "Seed of the key hashes, for reproducible runs. Empty: drawn at start, so that nobody outside can aim at one shard."),
-    fixed("io-threads", number!(io_threads: u32, 0, 128), "0",
+    fixed(Topic::Process, "io-threads", number!(io_threads: u32, 0, 128), "0",
         "Worker threads; 0 means one per core."),
-    live("latency-monitor-threshold", number!(latency_monitor_threshold_ms: u64, 0, i64::MAX, "ms"), "0",
+    live(Topic::Watching, "latency-monitor-threshold", number!(latency_monitor_threshold_ms: u64, 0, i64::MAX, "ms"), "0",
         "From how long on a command, or a slice of background work, is an event of the latency monitor (LATENCY \
          LATEST, HISTORY); 0 means none is."),
-    live("latency-tracking", Kind::YesNo { get: |settings| settings.latency_tracking, set: |settings, value| settings.latency_tracking = value }, "yes",
+    live(Topic::Watching, "latency-tracking", Kind::YesNo { get: |settings| settings.latency_tracking, set: |settings, value| settings.latency_tracking = value }, "yes",
         "Keep a histogram of the time of each command, for INFO latencystats and LATENCY HISTOGRAM."),
-    live("latency-tracking-info-percentiles", Kind::Percentiles { get: |settings| &settings.latency_percentiles, set: |settings, value| settings.latency_percentiles = value }, "50 99 99.9",
+    live(Topic::Watching, "latency-tracking-info-percentiles", Kind::Percentiles { get: |settings| &settings.latency_percentiles, set: |settings, value| settings.latency_percentiles = value }, "50 99 99.9",
         "The percentiles that INFO latencystats shows."),
-    live("lfu-decay-time", number!(lfu_decay_minutes: u32, 0, INT_MAX), "1",
+    live(Topic::Memory, "lfu-decay-time", number!(lfu_decay_minutes: u32, 0, INT_MAX), "1",
         "Minutes in which an entry's count of uses loses one, for the LFU policies; 0 means it never does."),
-    live("lfu-log-factor", number!(lfu_log_factor: u32, 0, INT_MAX), "10",
+    live(Topic::Memory, "lfu-log-factor", number!(lfu_log_factor: u32, 0, INT_MAX), "10",
         "How much slower an entry's count of uses grows the higher it is, for the LFU policies."),
-    fixed("logfile", path!(logfile), "",
+    fixed(Topic::Watching, "logfile", path!(logfile), "",
         "File of the log, opened again on SIGHUP. Empty: standard output."),
-    live("loglevel", word!(loglevel: LogLevel), "notice",
+    live(Topic::Watching, "loglevel", word!(loglevel: LogLevel), "notice",
         "How much the log says."),
-    live("maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
+    live(Topic::Listening, "maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
         "Connections at a time; more are refused with an error."),
-    live("maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
+    live(Topic::Memory, "maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
         "Limit on memory, buffers of clients not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
          refused where that finds none."),
-    live("maxmemory-clients", Kind::MemoryOrPercent { get: |settings| settings.maxmemory_clients, set: |settings, value| settings.maxmemory_clients = value }, "0",
+    live(Topic::Memory, "maxmemory-clients", Kind::MemoryOrPercent { get: |settings| settings.maxmemory_clients, set: |settings, value| settings.maxmemory_clients = value }, "0",
         "Limit on what all clients hold together (requests and replies that wait, queued commands), at least 128 KiB: beyond it \
          the largest are closed. CLIENT NO-EVICT exempts a connection. 0 means none."),
-    live("maxmemory-eviction-tenacity", number!(maxmemory_eviction_tenacity: u32, 0, 100), "10",
+    live(Topic::Memory, "maxmemory-eviction-tenacity", number!(maxmemory_eviction_tenacity: u32, 0, 100), "10",
         "How long a command may make room: 10 us for each step up to 10, from there 15 % more for each; 100 means until there is room."),
-    live("maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "allkeys-s3fifo",
+    live(Topic::Memory, "maxmemory-policy", word!(maxmemory_policy: EvictionPolicy), "allkeys-s3fifo",
         "Which entries make room at `maxmemory`: by Redis's policies, or by one that adapts to the load and needs no \
          TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),
-    live("maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
+    live(Topic::Memory, "maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
         "Entries that the LRU and LFU policies draw for each eviction."),
-    live("notify-keyspace-events", Kind::Events { get: |settings| settings.notify_events, set: |settings, value| settings.notify_events = value }, "",
+    live(Topic::Absent, "min-replicas-to-write", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, REPLICAS) }, "0",
+        "Replicas that must have a write. There are none: only 0 is accepted."),
+    live(Topic::Absent, "min-slaves-to-write", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, REPLICAS) }, "0",
+        "The old name of `min-replicas-to-write`."),
+    live(Topic::Data, "notify-keyspace-events", Kind::Events { get: |settings| settings.notify_events, set: |settings, value| settings.notify_events = value }, "",
         "Which keyspace events are published: K and E say how, the other letters which classes; f, beyond Redis's, \
          is for what happens to fills. Empty: none."),
-    fixed("port", number!(port: u16, 0, 65535), "6379",
+    fixed(Topic::Listening, "port", number!(port: u16, 0, 65535), "6379",
         "TCP port. 0 lets the system choose a free one, which the log names (to listen on no TCP port, use `bind \"\"`)."),
-    live("protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
+    live(Topic::Access, "protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
         "While there is no password, refuse connections from other machines."),
-    live("proto-max-bulk-len", memory!(bulk_bytes_max: usize, 1 << 20, i64::MAX as u64), "536870912",
+    live(Topic::Data, "proto-max-bulk-len", memory!(bulk_bytes_max: usize, 1 << 20, i64::MAX as u64), "536870912",
         "Longest single argument of a request, and longest value."),
-    Setting { name: "requirepass", default: "", live: true, secret: true,
+    fixed(Topic::Absent, "replicaof", Kind::Off { shown: "", list: true, at_start: AtStart::Refuse, check: check_replicaof }, "",
+        "The master that this server follows. Not available: only `no one` is accepted."),
+    Setting { topic: Topic::Access, name: "requirepass", default: "", live: true, secret: true,
         kind: Kind::Text { what: "password", get: |settings| settings.requirepass.clone().unwrap_or_default(),
             set: |settings, bytes| settings.requirepass = (!bytes.is_empty()).then(|| bytes.to_vec()) },
         doc: "Password that AUTH and HELLO must give before anything else. Empty: none." },
-    live("save", Kind::Off { shown: "", list: true, at_start: AtStart::WarnInFile, check: check_save }, "",
+    live(Topic::Absent, "save", Kind::Off { shown: "", list: true, at_start: AtStart::WarnInFile, check: check_save }, "",
         "Snapshots. A cache keeps nothing on disk: only `\"\"` is accepted; save points in a file are named in a warning."),
-    live("shutdown-timeout", number!(shutdown_timeout_s: u32, 0, INT_MAX, "s"), "5",
+    live(Topic::Process, "shutdown-timeout", number!(shutdown_timeout_s: u32, 0, INT_MAX, "s"), "5",
         "Longest graceful stop after SIGTERM, SIGINT or SHUTDOWN."),
-    live("slowlog-log-slower-than", number!(slowlog_log_slower_than_us: i64, -1, i64::MAX, "us"), "10000",
+    fixed(Topic::Absent, "slaveof", Kind::Off { shown: "", list: true, at_start: AtStart::Refuse, check: check_replicaof }, "",
+        "The old name of `replicaof`."),
+    live(Topic::Watching, "slowlog-log-slower-than", number!(slowlog_log_slower_than_us: i64, -1, i64::MAX, "us"), "10000",
         "From how long on a command is noted in the slow log; 0 notes every command, -1 none."),
-    live("slowlog-max-len", number!(slowlog_max_len: usize, 0, i64::MAX), "128",
+    live(Topic::Watching, "slowlog-max-len", number!(slowlog_max_len: usize, 0, i64::MAX), "128",
         "Commands the slow log holds; the oldest make room."),
-    fixed("tcp-backlog", number!(tcp_backlog: u32, 0, INT_MAX), "511",
+    fixed(Topic::Listening, "tcp-backlog", number!(tcp_backlog: u32, 0, INT_MAX), "511",
         "Length of the kernel's queue of connections not yet accepted."),
-    live("tcp-keepalive", number!(tcp_keepalive_s: u32, 0, INT_MAX, "s"), "300",
+    live(Topic::Listening, "tcp-keepalive", number!(tcp_keepalive_s: u32, 0, INT_MAX, "s"), "300",
         "Period of TCP keep-alive probes, for connections made from then on; 0 means none."),
-    live("timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
+    live(Topic::Listening, "timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
         "Connections idle for this long are closed; 0 means never."),
-    live("tracking-table-max-keys", number!(tracking_keys_max: usize, 0, u32::MAX), "1000000",
+    live(Topic::Listening, "tls-port", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, TLS) }, "0",
+        "TCP port for TLS. Not available: a server without the encryption that was asked for must not start, so only 0 is accepted."),
+    live(Topic::Memory, "tracking-table-max-keys", number!(tracking_keys_max: usize, 0, u32::MAX), "1000000",
         "Keys that are noted for client-side caching; beyond it others are forgotten, and those who read them told. 0 means no limit."),
-    fixed("unixsocket", path!(unixsocket), "",
+    fixed(Topic::Listening, "unixsocket", path!(unixsocket), "",
         "Unix socket to listen on as well. Empty: none."),
-    fixed("unixsocketperm", Kind::Octal { max: 0o777, get: |settings| settings.unixsocketperm, set: |settings, value| settings.unixsocketperm = value }, "0",
+    fixed(Topic::Listening, "unixsocketperm", Kind::Octal { max: 0o777, get: |settings| settings.unixsocketperm, set: |settings, value| settings.unixsocketperm = value }, "0",
         "Permissions of the Unix socket, in octal; 0 leaves what the umask gives."),
 ];
 
@@ -218,12 +243,40 @@ impl fmt::Debug for Settings {
     }
 }
 
-fn check_appendonly(args: &[&[u8]]) -> Result<(), ValueError> {
+const CLUSTER: &str = "there is no cluster mode: only 'no' is accepted";
+const DISK: &str = "nothing is kept on disk: only 'no' is accepted";
+const REPLICAS: &str = "there is no replication: only 0 is accepted";
+const TLS: &str = "TLS is not available, and no port is opened without it: only 0 is accepted";
+
+/// `no` is off; `yes` is what Redis would take.
+fn check_no(args: &[&[u8]], unavailable: &'static str) -> Result<(), ValueError> {
     let [arg] = args else { return Err(ValueError::ArgumentCount) };
     match parse_yes_no(arg) {
         Some(false) => Ok(()),
-        Some(true) => Err(ValueError::Unavailable("nothing is kept on disk: only 'no' is accepted")),
+        Some(true) => Err(ValueError::Unavailable(unavailable)),
         None => Err(ValueError::Invalid("argument must be 'yes' or 'no'".to_owned())),
+    }
+}
+
+/// 0 is off; other numbers are what Redis would take.
+fn check_zero(args: &[&[u8]], unavailable: &'static str) -> Result<(), ValueError> {
+    let [arg] = args else { return Err(ValueError::ArgumentCount) };
+    match parse_i64(arg) {
+        Some(0) => Ok(()),
+        Some(_) => Err(ValueError::Unavailable(unavailable)),
+        None => Err(ValueError::Invalid("argument couldn't be parsed into an integer".to_owned())),
+    }
+}
+
+/// Nothing or `no one` is off.
+fn check_replicaof(args: &[&[u8]]) -> Result<(), ValueError> {
+    match args {
+        [] | [b""] => Ok(()),
+        [no, one] if no.eq_ignore_ascii_case(b"no") && one.eq_ignore_ascii_case(b"one") => Ok(()),
+        [_, _] => Err(ValueError::Unavailable(
+            "there is no replication, and a server of its own is not a replica: only 'no one' is accepted",
+        )),
+        _ => Err(ValueError::ArgumentCount),
     }
 }
 

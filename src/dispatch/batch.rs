@@ -9,6 +9,7 @@ use super::args::Args;
 use super::bench::Bench;
 use super::ctx::Ctx;
 use super::gate::is_foreign_protocol;
+use super::operator::Note;
 use super::session::{ReplyMode, Session};
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::keyspace::{Ahead, Keys, Keyspace, Scope};
@@ -201,7 +202,7 @@ impl Batch {
             alike_follows: self.alike_follows(index),
         };
         if request.row.is_none() && is_foreign_protocol(args.word(0)) {
-            ctx.shared.operator.note_foreign(&ctx.session.client, ctx.now().mono_ms);
+            note_foreign(&ctx);
             ctx.session.closes = true;
             return;
         }
@@ -236,4 +237,16 @@ pub enum Cut {
     /// What is left is not a whole request.
     UsedUp,
     Malformed(ProtocolError),
+}
+
+/// A page in a browser may be made to talk to this port.
+#[cold]
+fn note_foreign(ctx: &Ctx<'_>) {
+    if let Some(left_out) = ctx.shared.operator.may_note(Note::Foreign, ctx.now().mono_ms) {
+        let client = &ctx.session.client;
+        tracing::warn!(
+            client = client.id, addr = %client.addr, left_out,
+            "closed: it speaks HTTP, perhaps a page in a browser"
+        );
+    }
 }

@@ -11,8 +11,15 @@ use super::rules::rules_of;
 use crate::config::{self, Extent, Settings};
 use crate::keyspace::Rules;
 
-/// Applies a changed setting that lives outside the server, or says why it cannot be.
-pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>;
+/// Applies settings that live outside the server, or says which of them cannot be.
+pub type ApplySettings = Box<dyn Fn(&Settings) -> Result<(), Unapplied> + Send + Sync>;
+
+/// A setting that the system does not allow.
+#[derive(Debug)]
+pub struct Unapplied {
+    pub setting: &'static str,
+    pub reason: String,
+}
 
 /// The settings, and what it takes to change them.
 pub struct LiveSettings {
@@ -57,7 +64,7 @@ impl LiveSettings {
     pub fn change<E>(
         &self,
         change: impl FnOnce(&Settings) -> Result<Settings, E>,
-        unapplied: impl FnOnce(String) -> E,
+        unapplied: impl FnOnce(Unapplied) -> E,
     ) -> Result<(), E> {
         let _change = self.change.lock();
         let changed = change(&self.now.load())?;

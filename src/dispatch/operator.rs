@@ -1,13 +1,30 @@
 //! What operators do to a running server other than by settings: its limit on memory, its pause, its sweeps.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::limit::MemoryLimit;
 use super::pause::Pause;
-use crate::clients::Client;
+use crate::base::seldom::Seldom;
 
-/// Clients that speak HTTP are named in the log this often at most.
-const FOREIGN_NOTED_PERIOD_MS: u64 = 60_000;
+/// A line that strangers could repeat is written this often at most.
+const NOTE_PERIOD_MS: u64 = 10_000;
+
+/// What the log says of connections that are refused or ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Note {
+    /// It speaks HTTP.
+    Foreign,
+    /// It could not be accepted.
+    Accept,
+    QueryLimit,
+    OutputLimit,
+    /// It neither authenticates nor reads its replies.
+    Stranger,
+    /// All clients together held too much.
+    Evicted,
+}
+
+const NOTES: usize = 6;
 
 /// The operator's part of a running server.
 #[derive(Debug)]
@@ -18,8 +35,7 @@ pub struct Operator {
     pub sweeps: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing is done that nobody asked for.
     pub rests: AtomicBool,
-    /// When a client that speaks HTTP was last named in the log, monotonic ms; 0 = never.
-    foreign_noted_ms: AtomicU64,
+    notes: [Seldom; NOTES],
 }
 
 impl Default for Operator {
@@ -29,7 +45,7 @@ impl Default for Operator {
             pause: Pause::default(),
             sweeps: AtomicBool::new(true),
             rests: AtomicBool::new(false),
-            foreign_noted_ms: AtomicU64::new(0),
+            notes: Default::default(),
         }
     }
 }
@@ -41,12 +57,9 @@ impl Operator {
         self.sweeps.load(Relaxed) && !self.rests.load(Relaxed)
     }
 
-    /// Names a client that speaks HTTP in the log, once a minute at most: else a stranger could fill the disk.
-    pub fn note_foreign(&self, client: &Client, now_ms: u64) {
-        let noted_ms = self.foreign_noted_ms.load(Relaxed);
-        let is_time = noted_ms == 0 || now_ms.saturating_sub(noted_ms) > FOREIGN_NOTED_PERIOD_MS;
-        if is_time && self.foreign_noted_ms.compare_exchange(noted_ms, now_ms, Relaxed, Relaxed).is_ok() {
-            tracing::warn!(client = client.id, addr = %client.addr, "closed: it speaks HTTP, perhaps a page in a browser");
-        }
+    /// Whether the log may say this now, and how often it was left out before.
+    #[must_use]
+    pub fn may_note(&self, note: Note, now_ms: u64) -> Option<u64> {
+        self.notes[note as usize].may_write(now_ms, NOTE_PERIOD_MS)
     }
 }

@@ -10,6 +10,7 @@ use super::args::Args;
 use super::bench::Bench;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::operator::Note;
 use super::session::PutOff;
 use super::shared::Shared;
 use crate::base::limits::{CLIENT_BYTES_LIMIT_MIN, EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
@@ -56,11 +57,10 @@ impl Shared {
         let evicted = self.clients.evict(limit);
         counters.add(Counter::EvictedClients, evicted.len() as u64);
         for client in &evicted {
-            tracing::info!(
-                client = client.id,
-                bytes = client.held_bytes(),
-                "evicted: maxmemory-clients reached"
-            );
+            if let Some(left_out) = self.operator.may_note(Note::Evicted, self.clock.now().mono_ms) {
+                let bytes = client.held_bytes();
+                tracing::info!(client = client.id, bytes, left_out, "evicted: maxmemory-clients reached");
+            }
         }
         evicted
     }

@@ -7,6 +7,7 @@ use crate::base::limits::UNAUTHENTICATED_REPLY_BYTES_MAX;
 use crate::base::metrics::{Counter, Counters};
 use crate::clients::Client;
 use crate::config::{ClientClass, Settings};
+use crate::dispatch::operator::{Note, Operator};
 use crate::dispatch::session::Session;
 
 /// Why a connection ends.
@@ -40,6 +41,7 @@ pub(super) fn check(
     session: &Session,
     settings: &Settings,
     counters: &Counters,
+    operator: &Operator,
     now_ms: u64,
 ) -> Result<(), End> {
     let client = &session.client;
@@ -47,7 +49,9 @@ pub(super) fn check(
     let query_bytes = load.query_bytes + queued;
     if query_bytes > settings.query_buffer_bytes_max {
         counters.add(Counter::QueryLimitDisconnects, 1);
-        tracing::warn!(client = client.id, query_bytes, "closed: query buffer limit reached");
+        if let Some(left_out) = operator.may_note(Note::QueryLimit, now_ms) {
+            tracing::warn!(client = client.id, query_bytes, left_out, "closed: query buffer limit reached");
+        }
         return Err(End::QueryLimit);
     }
     let limit = &settings.output_limits[class_of(client) as usize];
@@ -55,13 +59,21 @@ pub(super) fn check(
     client.seen.reply_bytes.store(reply_bytes as usize, Relaxed);
     if load.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
         counters.add(Counter::OutputLimitDisconnects, 1);
-        tracing::warn!(client = client.id, reply_bytes, "closed: output buffer limit reached");
+        if let Some(left_out) = operator.may_note(Note::OutputLimit, now_ms) {
+            tracing::warn!(client = client.id, reply_bytes, left_out, "closed: output buffer limit reached");
+        }
         return Err(End::OutputLimit);
     }
     let is_much = load.is_backlogged && reply_bytes > UNAUTHENTICATED_REPLY_BYTES_MAX;
     if is_much && !session.is_admitted(settings) {
         counters.add(Counter::OutputLimitDisconnects, 1);
-        tracing::warn!(client = client.id, "closed: neither authenticates nor reads its replies");
+        if let Some(left_out) = operator.may_note(Note::Stranger, now_ms) {
+            tracing::warn!(
+                client = client.id,
+                left_out,
+                "closed: neither authenticates nor reads its replies"
+            );
+        }
         return Err(End::OutputLimit);
     }
     let since = &client.seen.soft_limit_since;

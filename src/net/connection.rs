@@ -459,7 +459,7 @@ impl Connection {
             is_backlogged: self.outflow.is_backlogged(),
             is_overrun: self.is_overrun,
         };
-        bounds::check(&load, &self.session, &settings, &worker.counters, now_ms)?;
+        bounds::check(&load, &self.session, &settings, &worker.counters, &worker.shared.operator, now_ms)?;
         self.note_held(&worker, &settings)
     }
 

@@ -72,6 +72,13 @@ impl Crew {
         }
     }
 
+    /// Resolves when a worker has ended while the server runs: a fault, which the log tells of.
+    pub async fn fault(&self) {
+        let ended = self.workers.iter().map(|worker| Box::pin(worker.sockets.closed()));
+        let ((), number, _) = futures_util::future::select_all(ended).await;
+        tracing::error!("worker {number} has ended; stopping, as its connections and keys have nobody now");
+    }
+
     /// How many connections the workers have.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -13,6 +13,7 @@ use super::crew::Crew;
 use super::stream::Accepted;
 use crate::base::metrics::Counter;
 use crate::config::Settings;
+use crate::dispatch::operator::Note;
 use crate::dispatch::shared::Shared;
 
 /// A bound listening socket.
@@ -164,15 +165,17 @@ impl Accepting {
         loop {
             match self.next().await {
                 Ok(accepted) => admit(accepted, shared, crew),
-                Err(error) => pause_after(&error).await,
+                Err(error) => pause_after(&error, shared).await,
             }
         }
     }
 }
 
 /// Out of file descriptors, most likely: waiting a little beats spinning.
-async fn pause_after(error: &io::Error) {
-    tracing::warn!("accepting a connection failed: {error}");
+async fn pause_after(error: &io::Error, shared: &Shared) {
+    if let Some(left_out) = shared.operator.may_note(Note::Accept, shared.clock.now().mono_ms) {
+        tracing::warn!(left_out, "accepting a connection failed: {error}");
+    }
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 

@@ -6,12 +6,14 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use super::post::Post;
@@ -128,10 +130,23 @@ impl Worker {
 
     /// Starts what a worker does beside its connections, on the calling thread's runtime.
     pub fn begin(self: &Rc<Worker>) {
-        tokio::task::spawn_local(sweep(self.clone()));
-        tokio::task::spawn_local(send_outbox(self.clone()));
-        tokio::task::spawn_local(send_post(self.clone()));
-        tokio::task::spawn_local(call_turns(self.clone()));
+        self.keep_doing(sweep);
+        self.keep_doing(send_outbox);
+        self.keep_doing(send_post);
+        self.keep_doing(call_turns);
+    }
+
+    /// Does something for as long as the runtime lives. A panic in it is counted and told, and it begins anew: without
+    /// the sweep, say, no lease would end any more.
+    fn keep_doing<F: Future<Output = ()> + 'static>(self: &Rc<Worker>, begin: fn(Rc<Worker>) -> F) {
+        let worker = self.clone();
+        tokio::task::spawn_local(async move {
+            while AssertUnwindSafe(begin(worker.clone())).catch_unwind().await.is_err() {
+                worker.counters.add(Counter::Panics, 1);
+                tracing::error!("work in the background panicked; it begins anew");
+                tokio::task::yield_now().await;
+            }
+        });
     }
 
     /// The settings of now.

@@ -9,6 +9,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::live::Unapplied;
 use crate::table::arg::{block, string};
 use crate::table::{Flag, Group, Locking, Secrets, Spec};
 
@@ -137,7 +138,10 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     }
     ctx.shared.settings.change(
         |settings| config::set_many(settings, &pairs).map_err(|error| CommandError::err(error.to_string())),
-        |reason| CommandError::err(format!("CONFIG SET failed - {reason}")),
+        |Unapplied { setting, reason }| {
+            let related = format!("(possibly related to argument '{setting}')");
+            CommandError::err(format!("CONFIG SET failed {related} - {reason}"))
+        },
     )?;
     // This very command may be one that the slow log wants now.
     ctx.meter.apply(&ctx.shared.settings.load());
