@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use super::{connection, fill, keys, pubsub, scripting, server, strings, transactions};
+use super::{cluster, connection, fill, keys, pubsub, scripting, server, strings, transactions};
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
 use crate::table::Table;
 
 /// The files of every family.
 pub static GROUPS: &[&[&[Command]]] = &[
+    cluster::FAMILY,
     connection::FAMILY,
     fill::FAMILY,
     keys::FAMILY,

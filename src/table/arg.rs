@@ -126,7 +126,12 @@ impl Arg {
         self.optional
             || self.multiple
             || match self.kind {
-                ArgKind::OneOf(parts) | ArgKind::Block(parts) => parts.iter().any(Arg::may_vary),
+                ArgKind::OneOf(parts) => {
+                    let mut widths = parts.iter().map(Arg::width_min);
+                    let first = widths.next();
+                    parts.iter().any(Arg::may_vary) || widths.any(|width| Some(width) != first)
+                }
+                ArgKind::Block(parts) => parts.iter().any(Arg::may_vary),
                 _ => false,
             }
     }

@@ -28,6 +28,7 @@ pub const GROUPS: &[Group] = &[
     Group::Connection,
     Group::Scripting,
     Group::Server,
+    Group::Cluster,
 ];
 
 /// The whole page: a section per group, a paragraph per command.

@@ -132,6 +132,7 @@ pub enum Secrets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
     Bitmap,
+    Cluster,
     Connection,
     Fill,
     Generic,
@@ -148,6 +149,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
             Group::Connection => "connection",
             Group::Fill => "fill",
             Group::Generic => "generic",
