@@ -46,6 +46,8 @@ const FREE_BYTES_MIN_PRESSED: usize = 1024;
 /// Free lists: one per size below 64 granules, then eight per doubling.
 const CLASSES: usize = 64 + 8 * 8;
 
+/// Segments that a block can name.
+const SEGMENTS_MAX: usize = 1 << (BLOCK_BITS - GRANULE_BITS);
 const _: () = assert!(CLASSES <= u128::BITS as usize);
 // The longest block fits the shortest segment.
 const _: () = assert!(LONE_BYTES_MIN <= SPARING_BYTES_MIN);
@@ -111,6 +113,8 @@ pub struct Arena {
     /// Whether it holds little more than it uses, as it must under a limit. Otherwise it doubles until it fills
     /// segments, and each then has its full size at once.
     is_sparing: bool,
+    #[cfg(test)]
+    pub(super) segments_limit: Option<usize>,
 }
 
 /// The segment being emptied, and how far.
@@ -384,16 +388,28 @@ impl Arena {
         };
     }
 
+    #[cfg(not(test))]
+    fn segments_max(&self) -> usize {
+        SEGMENTS_MAX
+    }
+
+    /// Tests may set it lower.
+    #[cfg(test)]
+    fn segments_max(&self) -> usize {
+        self.segments_limit.unwrap_or(SEGMENTS_MAX)
+    }
+
     fn new_segment(&mut self) -> usize {
         if self.segments.is_empty() {
             self.segments.push(Segment::default());
         }
-        let segment = self.vacant.pop().map(|at| at as usize).unwrap_or_else(|| {
+        let next = self.vacant.last().map_or(self.segments.len(), |at| *at as usize);
+        // Said before anything is changed: whoever asked still has what it had.
+        assert!(next < self.segments_max(), "a shard's arena is full");
+        if self.vacant.pop().is_none() {
             self.segments.push(Segment::default());
-            self.segments.len() - 1
-        });
-        assert!(segment < 1 << (BLOCK_BITS - GRANULE_BITS), "a shard's arena is full");
-        segment
+        }
+        next
     }
 
     /// Returns an ordinary segment in which nothing is used.

@@ -152,12 +152,16 @@ impl Store {
     ) -> Option<Removed> {
         found.into_iter().for_each(|found| self.note_use(found, now_ms));
         let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
+        let place = match value {
+            NewValue::Small(bytes) => self.find_room(key, found, Content::Inline(bytes), meta),
+            NewValue::Shared(_) => self.find_room(key, found, SHARED, meta),
+        };
         let removed = found.map(|found| self.forget(found));
         let content = match value {
             NewValue::Small(bytes) => Content::Inline(bytes),
             NewValue::Shared(bytes) => Content::Shared(self.shared.add(bytes.clone())),
         };
-        self.write(key, found, content, meta);
+        self.write(key, place, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
         self.hidden += usize::from(meta.kind != Kind::Value);
         self.file(now_ms, key.hash, filed_at, meta.expire_at);
@@ -230,10 +234,10 @@ impl Store {
         if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at, idle) {
             let entry = self.entry(found);
             match entry.content() {
-                Content::Shared(number) => self.write(key, Some(found), Content::Shared(number), meta),
+                Content::Shared(number) => self.write_over(key, found, Content::Shared(number), meta),
                 Content::Inline(value) => {
                     let value = value.to_vec();
-                    self.write(key, Some(found), Content::Inline(&value), meta)
+                    self.write_over(key, found, Content::Inline(&value), meta)
                 }
             };
         }
@@ -379,22 +383,27 @@ impl Store {
         Removed { kind, expire_at, shared: number.map(|number| self.shared.take(number)) }
     }
 
-    /// Writes an entry, over the one found where that has the same size, and points the table to it.
-    fn write(&mut self, key: &Key<'_>, found: Option<Found>, content: Content<'_>, meta: Meta) -> Block {
+    /// Where an entry with such a value is to be written: over the one found where that has the same size, else in a new
+    /// block. Where there is none, this panics before anything was changed.
+    fn find_room(&mut self, key: &Key<'_>, found: Option<Found>, content: Content<'_>, meta: Meta) -> Place {
         let bytes = entry::entry_bytes(key.bytes.len(), content, meta);
         let old = found.map(|found| (found, self.read(found.block).bytes()));
         let block = match old {
             Some((found, old)) if super::arena::rounded(old) == super::arena::rounded(bytes) => found.block,
-            Some((found, old)) => {
-                let block = self.arena.alloc(bytes);
-                self.arena.free(found.block, old);
-                self.table.replace(found.slot, block);
-                block
-            }
-            None => self.arena.alloc(bytes),
+            _ => self.arena.alloc(bytes),
         };
+        Place { block, old }
+    }
+
+    /// Writes an entry into the room found for it, and points the table to it.
+    fn write(&mut self, key: &Key<'_>, place: Place, content: Content<'_>, meta: Meta) -> Block {
+        let Place { block, old } = place;
+        if let Some((found, bytes)) = old.filter(|(found, _)| found.block != block) {
+            self.arena.free(found.block, bytes);
+            self.table.replace(found.slot, block);
+        }
         entry::write(self.arena.bytes_mut(block), key.bytes, content, meta);
-        if found.is_none() {
+        if old.is_none() {
             let len = self.table.len() + 1;
             let (is_young, stamp) =
                 self.eviction.as_mut().map_or((false, 0), |state| state.admit(key.hash, len));
@@ -405,6 +414,12 @@ impl Store {
         block
     }
 
+    /// Writes an entry in place of the one found.
+    fn write_over(&mut self, key: &Key<'_>, found: Found, content: Content<'_>, meta: Meta) -> Block {
+        let place = self.find_room(key, Some(found), content, meta);
+        self.write(key, place, content, meta)
+    }
+
     /// Writes an entry anew with a value that `change` made of the old one's bytes.
     fn rewrite(&mut self, found: Found, change: impl FnOnce(&mut Vec<u8>)) -> Found {
         let entry = self.read(found.block);
@@ -412,10 +427,11 @@ impl Store {
         change(&mut value);
         let key = Key { bytes: &key, hash: 0 };
         let block = if value.len() < SHARED_VALUE_BYTES_MIN {
-            self.write(&key, Some(found), Content::Inline(&value), meta)
+            self.write_over(&key, found, Content::Inline(&value), meta)
         } else {
+            let place = self.find_room(&key, Some(found), SHARED, meta);
             let number = self.shared.add(Bytes::from(value));
-            self.write(&key, Some(found), Content::Shared(number), meta)
+            self.write(&key, place, Content::Shared(number), meta)
         };
         Found { block, ..found }
     }
@@ -439,6 +455,16 @@ impl Store {
         });
         self.wheel.rebuild(now_ms, records.into_iter());
     }
+}
+
+/// As large as any shared value is within its entry.
+const SHARED: Content<'static> = Content::Shared(0);
+
+/// Where an entry is written, and what is there for its key: where, and its bytes.
+#[derive(Clone, Copy)]
+struct Place {
+    block: Block,
+    old: Option<(Found, usize)>,
 }
 
 /// The part of a hash that finds an entry again.
@@ -465,6 +491,35 @@ mod tests {
 
     fn hashed(bytes: &[u8]) -> Key<'_> {
         Key { bytes, hash: SEED.hash(bytes) }
+    }
+
+    #[test]
+    fn write_that_finds_no_room_leaves_everything_as_it_was() {
+        let mut store = Store::new(SEED);
+        let large = Bytes::from(vec![7; SHARED_VALUE_BYTES_MIN]);
+        store.put(0, &hashed(b"a"), &NewValue::Shared(large.clone()), Meta::value(Some(5_000)));
+        store.put(
+            0,
+            &hashed(b"b"),
+            &NewValue::Small(b"small"),
+            Meta { kind: Kind::None, ..Meta::value(None) },
+        );
+        store.arena.segments_limit = Some(2);
+        let mut put = |name: &[u8], len: usize| {
+            let value = vec![1; len];
+            let put = || store.put(0, &hashed(name), &NewValue::Small(&value), Meta::value(None));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(put)).is_ok()
+        };
+        for (name, len) in [(&b"a"[..], 9_000), (b"b", 9_000), (b"new", 9_000)] {
+            assert!(!put(name, len), "there is no room for a block of its own");
+        }
+        assert_eq!(store.recount().faults, [""; 0]);
+        assert_eq!(store.get(&hashed(b"a")).unwrap().value().as_slice(), &large[..]);
+        assert_eq!(store.get(&hashed(b"b")).unwrap().kind(), Kind::None);
+        assert_eq!((store.len(), store.expiring(), store.hidden()), (2, 1, 1));
+        store.arena.segments_limit = None;
+        store.put(0, &hashed(b"a"), &NewValue::Small(&[1; 9_000]), Meta::value(None));
+        assert_eq!(store.recount().faults, [""; 0]);
     }
 
     #[test]
