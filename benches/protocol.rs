@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use onefill::protocol::reply::{Output, Proto, Reply};
+use onefill::protocol::output::Output;
+use onefill::protocol::reply::{Proto, Reply};
 use onefill::protocol::request::{Next, Parser, RequestLimits};
 
 const LIMITS: RequestLimits = RequestLimits { authenticated: true, bulk_bytes_max: 512 << 20 };

@@ -649,3 +649,80 @@ fn connection_that_needs_no_password_any_more_is_as_free_as_a_new_one() {
     assert_eq!(stranger.call(&["SET", "k", &long]).text(), "OK");
     assert!(matches!(stranger.run("HELLO 3"), Value::Map(_)));
 }
+
+/// Clients that block write a whole pipeline before they read. Whatever its replies come to, both sides go on.
+#[test]
+fn pipeline_that_is_written_before_anything_is_read_is_answered() {
+    let server = TestServer::start();
+    let value = "v".repeat(1_000);
+    server.control().call(&["SET", "k", &value]);
+    for (line, count, reply_bytes) in [
+        (format!("ECHO {value}"), 100_000, 1_009),
+        ("GET k".to_owned(), 150_000, 1_009),
+        (format!("ECHO {}", "x".repeat(100_000)), 1_000, 100_011),
+        ("FILL.GET k".to_owned(), 150_000, 4 + 6 + 1_009 + 5 + 5),
+        (format!("SET k {value} GET"), 100_000, 1_009),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut conn = server.connect();
+        conn.send_raw(&support::conn::request(&words).repeat(count));
+        let mut left = count * reply_bytes;
+        while left > 0 {
+            left -= conn.raw(left.min(1 << 20)).len();
+        }
+        assert_eq!(conn.say("PING"), "PONG", "{line:.20}");
+    }
+}
+
+/// The same with requests cut anywhere, subscriptions in between, and a client that ends its side before it reads.
+#[test]
+fn client_that_reads_late_is_answered_in_order_to_the_last_request() {
+    let server = TestServer::start();
+    let value = "v".repeat(100_000);
+    server.control().call(&["SET", "k", &value]);
+    // A subscriber's limits are for messages that nobody asked for one by one.
+    server.control().call(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0"]);
+    let mut conn = server.connect_resp3();
+    conn.say("SUBSCRIBE c");
+    let mut requests = Vec::new();
+    for number in 0..3_000 {
+        requests.extend(support::conn::request(&["ECHO", &number.to_string()]));
+        requests.extend(support::conn::request(&["GET", "k"]));
+    }
+    for (at, piece) in requests.chunks(7_919).enumerate() {
+        conn.send_raw(piece);
+        if at == 5 {
+            server.control().say("PUBLISH c m");
+        }
+    }
+    conn.finish_sending();
+    let mut pushes = 0;
+    let mut next = |conn: &mut Conn| loop {
+        let text = conn.reply().text();
+        if text == "message c m" {
+            pushes += 1;
+        } else {
+            return text;
+        }
+    };
+    for number in 0..3_000 {
+        assert_eq!(next(&mut conn), number.to_string());
+        assert_eq!(next(&mut conn).len(), value.len());
+    }
+    assert!(conn.next_reply().is_err_and(|what| what.contains("closed")));
+    assert_eq!(pushes, 1);
+}
+
+/// One that never reads is closed when it has piled up more than it may, and says so in INFO.
+#[test]
+fn client_that_never_reads_is_closed_at_the_limit_of_its_requests() {
+    let server = TestServer::start_with(|settings| settings.query_buffer_bytes_max = 8 << 20);
+    let mut conn = server.connect();
+    let requests = support::conn::request(&["ECHO", &"x".repeat(100_000)]).repeat(10);
+    let begin = std::time::Instant::now();
+    while conn.try_send_raw(&requests).is_ok() {
+        assert!(begin.elapsed() < support::PATIENCE);
+    }
+    let mut control = server.control();
+    assert_eq!(stat(&mut control, "client_query_buffer_limit_disconnections"), 1);
+}

@@ -10,7 +10,7 @@ use onefill::dispatch::session::Session;
 use onefill::dispatch::shared::Shared;
 use onefill::figures::calls::Meter;
 use onefill::keyspace::Effects;
-use onefill::protocol::reply::Output;
+use onefill::protocol::output::Output;
 use onefill::protocol::request::{Parser, RequestLimits};
 
 use super::support;
@@ -75,7 +75,7 @@ impl Desk {
     /// The replies to the last bytes.
     pub fn replies(&self) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); 64];
-        let used = self.out.slices(0, &mut slices);
+        let used = self.out.slices(usize::MAX, &mut slices);
         slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 }

@@ -57,7 +57,11 @@ pub struct Seen {
     /// Bytes of a request that is not whole yet, and of the room made for the rest of it.
     pub query_bytes: AtomicUsize,
     pub query_free_bytes: AtomicUsize,
+    /// Bytes of replies that wait to be written, what is allocated for them, and bytes of shared values among them,
+    /// which others may hold as well.
     pub reply_bytes: AtomicUsize,
+    pub reply_held_bytes: AtomicUsize,
+    pub reply_shared_bytes: AtomicUsize,
     pub input_bytes: AtomicU64,
     pub output_bytes: AtomicU64,
     pub no_evict: AtomicBool,

@@ -13,8 +13,9 @@ use super::operator::Note;
 use super::session::{ReplyMode, Session};
 use crate::base::limits::BATCH_REQUESTS_MAX;
 use crate::keyspace::{Ahead, Keys, Keyspace, Scope};
+use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
-use crate::protocol::reply::{Output, Reply};
+use crate::protocol::reply::Reply;
 use crate::protocol::request::{Next, Parser, ProtocolError, RequestLimits};
 use crate::table::{Row, Table};
 

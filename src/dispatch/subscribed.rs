@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use hashbrown::HashSet;
 
 use crate::clients::Seen;
-use crate::protocol::reply::Output;
+use crate::protocol::output::Output;
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::Client;
 use crate::config::{ClientClass, Settings};
 use crate::dispatch::operator::{Note, Operator};
+use crate::dispatch::room::client_bytes_limit;
 use crate::dispatch::session::Session;
 
 /// Why a connection ends.
@@ -56,7 +57,6 @@ pub(super) fn check(
     }
     let limit = &settings.output_limits[class_of(client) as usize];
     let reply_bytes = load.reply_bytes;
-    client.seen.reply_bytes.store(reply_bytes as usize, Relaxed);
     if load.is_overrun || (limit.hard_bytes > 0 && reply_bytes > limit.hard_bytes) {
         counters.add(Counter::OutputLimitDisconnects, 1);
         if let Some(left_out) = operator.may_note(Note::OutputLimit, now_ms) {
@@ -83,6 +83,16 @@ pub(super) fn check(
         since.store(now_ms, Relaxed);
     }
     Ok(())
+}
+
+/// From how many bytes on a reply is cut off while it is written, since its connection ends right after: the hard limit
+/// of its class, and what all clients together may hold.
+pub(super) fn reply_bytes_max(client: &Client, settings: &Settings) -> usize {
+    let hard = settings.output_limits[class_of(client) as usize].hard_bytes;
+    let own = if hard == 0 { u64::MAX } else { hard };
+    let is_exempt = client.seen.no_evict.load(Relaxed);
+    let all = client_bytes_limit(settings).filter(|_| !is_exempt).unwrap_or(u64::MAX);
+    usize::try_from(own.min(all)).unwrap_or(usize::MAX)
 }
 
 /// The class whose output limits hold for a client. A connection that monitors gets much that it did not ask for, as

@@ -22,7 +22,7 @@ use super::outflow::Outflow;
 use super::partial::Partial;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
-use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, REPLY_BYTES_PAUSE};
+use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, READ_BYTES, REPLY_BYTES_PAUSE};
 use crate::base::metrics::{Counter, add};
 use crate::clients::{Client, Peer};
 use crate::config::Settings;
@@ -52,6 +52,10 @@ struct Connection {
     is_overrun: bool,
     /// Its last requests sent messages.
     publishes: bool,
+    /// Requests that are there wait until replies have drained, or for the next turn; meanwhile they are taken in.
+    is_behind: bool,
+    /// The client has ended its side.
+    is_at_end: bool,
     /// Its next request was put off, and it is filed to be woken when it may run.
     is_filed: bool,
     /// Shutdown: close once nothing more is there to read.
@@ -104,6 +108,8 @@ impl Connection {
             outflow: Outflow::default(),
             is_overrun: false,
             publishes: false,
+            is_behind: false,
+            is_at_end: false,
             is_filed: false,
             finishes: false,
             farewell: None,
@@ -136,8 +142,16 @@ impl Connection {
             if self.session.closes && flushed && self.outflow.replies.unanswered() == 0 {
                 continue;
             }
-            if self.session.closes || self.outflow.waiting_bytes() > REPLY_BYTES_PAUSE {
+            if self.session.closes {
                 return Poll::Pending;
+            }
+            if self.is_full() {
+                // A client may write all of its requests before it reads: what it sends is taken in, and run later.
+                match self.poll_take_in(cx) {
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(end)) => return Poll::Ready(end),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
             if self.publishes && self.worker.post.holds_up(cx) {
                 return Poll::Pending;
@@ -153,12 +167,26 @@ impl Connection {
                 }
                 continue;
             }
+            if self.is_behind {
+                if let Err(end) = self.catch_up() {
+                    return Poll::Ready(end);
+                }
+                // Whatever is left, the other connections have their turn first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.is_at_end {
+                // It may have closed its sending side alone: what is ready is written first.
+                match flushed {
+                    true => return Poll::Ready(End::Client),
+                    false => self.session.closes = true,
+                }
+                continue;
+            }
             match self.poll_read(cx) {
                 Poll::Pending if self.finishes && !self.stream.has_bytes() => self.session.closes = true,
                 Poll::Pending => return Poll::Pending,
-                // It may have closed its sending side alone: what is ready is written first.
-                Poll::Ready(Ok(0)) if !flushed => self.session.closes = true,
-                Poll::Ready(Ok(0)) => return Poll::Ready(End::Client),
+                Poll::Ready(Ok(0)) => self.is_at_end = true,
                 Poll::Ready(Ok(_)) => {
                     if self.outflow.writes_later() && !self.session.closes {
                         cx.waker().wake_by_ref();
@@ -212,9 +240,30 @@ impl Connection {
         Poll::Ready(self.check_limits().map(|()| read))
     }
 
-    /// The pause is over, or there is room: runs what was put off.
-    fn resume(&mut self) -> Result<(), End> {
-        self.session.put_off = None;
+    /// So much waits to be written that no more requests are run.
+    fn is_full(&self) -> bool {
+        self.outflow.waiting_bytes() > REPLY_BYTES_PAUSE
+    }
+
+    /// Takes in what the client sends and runs none of it, up to `client-query-buffer-limit`.
+    fn poll_take_in(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.is_at_end {
+            return Poll::Pending;
+        }
+        self.is_behind = true;
+        if self.partial.free() == 0 {
+            self.count_room(self.partial.len() + self.partial.growth_taking_in());
+            self.partial.grow_taking_in();
+        }
+        let read = ready!(self.partial.poll_read(&mut self.stream, cx)).map_err(End::Socket)?;
+        self.is_at_end = read == 0;
+        self.publish(read);
+        Poll::Ready(self.check_limits())
+    }
+
+    /// Runs some of what was taken in.
+    fn catch_up(&mut self) -> Result<(), End> {
+        self.is_behind = false;
         let worker = self.worker.clone();
         let mut lent = worker.lent.borrow_mut();
         let Lent { batch, effects, .. } = &mut *lent;
@@ -223,21 +272,35 @@ impl Connection {
         self.check_limits()
     }
 
+    /// The pause is over, or there is room: runs what was put off.
+    fn resume(&mut self) -> Result<(), End> {
+        self.session.put_off = None;
+        self.catch_up()
+    }
+
     /// Runs what `partial` holds, a long request by itself.
     fn run_partial(&mut self, batch: &mut Batch, effects: &mut Effects) {
         let mut partial = std::mem::take(&mut self.partial);
         if partial.len() >= KEPT_REQUEST_BYTES_MIN {
             let limits = self.limits();
             let (end, cut) = batch.cut_one(&mut self.parser, partial.bytes_mut(), limits);
-            let first = partial.split(end);
-            batch.keep(first.clone());
-            let unused = self.run_cut(&first, batch, effects, &cut);
-            batch.release();
-            if let Some(begin) = unused {
-                self.count_room(first.len());
-                partial.put_back(&first[begin..]);
-            }
-            if unused.is_some() || cut != Cut::Full || self.session.closes {
+            let unused = if end >= KEPT_REQUEST_BYTES_MIN {
+                let first = partial.split(end);
+                batch.keep(first.clone());
+                let unused = self.run_cut(&first, batch, effects, &cut);
+                batch.release();
+                if let Some(begin) = unused {
+                    self.count_room(first.len());
+                    partial.put_back(first, begin);
+                }
+                unused
+            } else {
+                let unused = self.run_cut(partial.bytes_mut(), batch, effects, &cut);
+                partial.advance(unused.unwrap_or(end));
+                unused
+            };
+            self.is_behind = unused.is_none() && cut == Cut::Full && self.is_full();
+            if unused.is_some() || cut != Cut::Full || self.session.closes || self.is_behind {
                 self.partial = partial;
                 return;
             }
@@ -253,7 +316,8 @@ impl Connection {
         RequestLimits { authenticated: self.session.is_admitted(&settings), bulk_bytes_max }
     }
 
-    /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up.
+    /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up; `is_behind` says that
+    /// there may be more to run.
     fn run(&mut self, buffer: &mut [u8], batch: &mut Batch, effects: &mut Effects) -> usize {
         let mut start = 0;
         loop {
@@ -264,6 +328,10 @@ impl Connection {
                 return begin;
             }
             if cut != Cut::Full || self.session.closes {
+                return start;
+            }
+            if self.is_full() || start >= READ_BYTES {
+                self.is_behind = true;
                 return start;
             }
         }
@@ -299,6 +367,8 @@ impl Connection {
     /// Runs a batch. Returns the index of the request that was put off, if there is one.
     fn run_batch(&mut self, buffer: &[u8], batch: &Batch, bench: &mut Bench<'_>) -> Option<usize> {
         let mut paused = None;
+        let bytes_max = bounds::reply_bytes_max(&self.session.client, &bench.current.settings);
+        self.outflow.replies.set_limit(bytes_max);
         bench.meter.start();
         for index in 0..batch.len() {
             batch.run(index, buffer, bench, &mut self.session, self.outflow.replies.tail());
@@ -312,7 +382,7 @@ impl Connection {
             } else {
                 self.outflow.replies.note_reply();
             }
-            if self.session.closes {
+            if self.session.closes || self.outflow.replies.is_over() {
                 break;
             }
         }
@@ -457,8 +527,9 @@ impl Connection {
             query_bytes: self.partial.len(),
             reply_bytes: self.outflow.waiting_bytes() as u64,
             is_backlogged: self.outflow.is_backlogged(),
-            is_overrun: self.is_overrun,
+            is_overrun: self.is_overrun || self.outflow.replies.is_over(),
         };
+        self.outflow.publish(&self.session.client);
         bounds::check(&load, &self.session, &settings, &worker.counters, &worker.shared.operator, now_ms)?;
         self.note_held(&worker, &settings)
     }

@@ -22,8 +22,6 @@ const WRITE_SLICES: usize = 64;
 #[derive(Default)]
 pub(super) struct Outflow {
     pub replies: ReplyQueue,
-    /// Bytes of `replies.ready` that are written already.
-    written: usize,
     /// The socket takes no more for the moment.
     is_backlogged: bool,
     /// Its large replies wait for their turn.
@@ -35,7 +33,14 @@ pub(super) struct Outflow {
 impl Outflow {
     /// Bytes that are not with the socket yet.
     pub fn waiting_bytes(&self) -> usize {
-        self.replies.bytes() - self.written
+        self.replies.bytes()
+    }
+
+    /// Tells others what waits here, and what it takes.
+    pub fn publish(&self, client: &Client) {
+        client.seen.reply_bytes.store(self.waiting_bytes(), Relaxed);
+        client.seen.reply_held_bytes.store(self.replies.held_bytes(), Relaxed);
+        client.seen.reply_shared_bytes.store(self.replies.shared_bytes(), Relaxed);
     }
 
     /// Whether the socket took less than it was given.
@@ -58,7 +63,8 @@ impl Outflow {
         counters: &Counters,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
-        while self.written < self.replies.ready.len() {
+        let had_any = !self.replies.ready.is_empty();
+        while !self.replies.ready.is_empty() {
             if self.poll_turn(stream, turns, counters, cx)?.is_pending() {
                 client.post_box.set_backlogged(true);
                 return Poll::Pending;
@@ -72,15 +78,14 @@ impl Outflow {
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.written += wrote;
+            self.replies.ready.consume(wrote);
             counters.add(Counter::OutputBytes, wrote as u64);
             add(&client.seen.output_bytes, wrote);
         }
-        if self.written > 0 {
-            self.written = 0;
+        if had_any {
             self.replies.ready.clear(IDLE_BUFFER_BYTES_MAX);
-            client.seen.reply_bytes.store(self.replies.bytes(), Relaxed);
             client.seen.soft_limit_since.store(0, Relaxed);
+            self.publish(client);
         }
         let was_backlogged = std::mem::take(&mut self.is_backlogged);
         let was_held_up = std::mem::take(&mut self.was_put_off) || was_backlogged;
@@ -92,13 +97,10 @@ impl Outflow {
 
     fn poll_write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self.replies.ready.as_plain() {
-            Some(bytes) => {
-                let end = bytes.len().min(self.written + TURN_BYTES);
-                stream.poll_write(cx, &bytes[self.written..end])
-            }
+            Some(bytes) => stream.poll_write(cx, &bytes[..bytes.len().min(TURN_BYTES)]),
             None => {
                 let mut slices = [IoSlice::new(&[]); WRITE_SLICES];
-                let used = self.replies.ready.slices_within(self.written, TURN_BYTES, &mut slices);
+                let used = self.replies.ready.slices(TURN_BYTES, &mut slices);
                 stream.poll_write_vectored(cx, &slices[..used])
             }
         }
@@ -113,7 +115,7 @@ impl Outflow {
         counters: &Counters,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let left = self.replies.ready.len() - self.written;
+        let left = self.replies.ready.len();
         if left <= LARGE_WRITE_BYTES {
             return Poll::Ready(Ok(()));
         }

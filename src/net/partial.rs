@@ -73,6 +73,19 @@ impl Partial {
         self.growths += 1;
     }
 
+    /// Bytes that room will be made for while whole requests are taken in.
+    #[must_use]
+    pub fn growth_taking_in(&self) -> usize {
+        (self.len() / 2).max(READ_BYTES)
+    }
+
+    /// Makes room for more requests that are not run yet. Cost: a constant for each byte in the long run.
+    pub fn grow_taking_in(&mut self) {
+        let mut longer = BytesMut::with_capacity(self.len() + self.growth_taking_in());
+        longer.extend_from_slice(&self.bytes);
+        self.bytes = longer;
+    }
+
     /// The bytes, for the parser.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
@@ -86,10 +99,15 @@ impl Partial {
         first
     }
 
-    /// Puts back what `split` took.
-    pub fn put_back(&mut self, first: &[u8]) {
-        let mut whole = BytesMut::from(first);
-        whole.extend_from_slice(&self.bytes);
+    /// Puts back what `split` took, but for its first `used` bytes. Cost: nothing where nobody kept any of it, else one
+    /// copy of all there is.
+    pub fn put_back(&mut self, first: Bytes, used: usize) {
+        let mut whole = match first.try_into_mut() {
+            Ok(first) => first,
+            Err(kept) => BytesMut::from(&kept[..]),
+        };
+        whole.advance(used);
+        whole.unsplit(std::mem::take(&mut self.bytes));
         self.bytes = whole;
     }
 

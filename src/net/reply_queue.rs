@@ -10,13 +10,21 @@ use crate::base::limits::{SLOT_BYTES_MAX, SLOT_REPLIES_MAX};
 use crate::dispatch::answer::write_answer;
 use crate::dispatch::session::Parked;
 use crate::fill::{Answer, ReplySlot};
-use crate::protocol::reply::{Output, Proto, Reply};
+use crate::protocol::output::Output;
+use crate::protocol::reply::{Proto, Reply};
 
 /// Replies on their way out.
-#[derive(Default)]
 pub struct ReplyQueue {
     pub ready: Output,
     places: VecDeque<Place>,
+    /// Bytes from which on a reply is cut off, as its connection is to end.
+    limit: usize,
+}
+
+impl Default for ReplyQueue {
+    fn default() -> ReplyQueue {
+        ReplyQueue { ready: Output::default(), places: VecDeque::new(), limit: usize::MAX }
+    }
 }
 
 /// A kept place and the replies behind it. Most have neither answer nor replies yet: these lie in boxes.
@@ -43,10 +51,43 @@ impl Place {
 impl ReplyQueue {
     /// Where the next reply is written.
     pub fn tail(&mut self) -> &mut Output {
-        match self.places.back_mut() {
+        let tail = match self.places.back_mut() {
             Some(place) => place.behind.get_or_insert_default(),
             None => &mut self.ready,
-        }
+        };
+        tail.set_limit(self.limit);
+        tail
+    }
+
+    /// From how many bytes on a reply is cut off.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+        self.ready.set_limit(bytes);
+    }
+
+    /// A reply was cut off.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ready.is_over() || self.outputs().any(Output::is_over)
+    }
+
+    /// Bytes asked of the allocator.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let places = self.places.capacity() * size_of::<Place>();
+        let outputs = self.outputs().map(|output| size_of::<Output>() + output.held_bytes());
+        self.ready.held_bytes() + places + outputs.sum::<usize>()
+    }
+
+    /// Bytes of shared values that wait here.
+    #[must_use]
+    pub fn shared_bytes(&self) -> usize {
+        self.ready.shared_bytes() + self.outputs().map(Output::shared_bytes).sum::<usize>()
+    }
+
+    /// What waits behind places, and in them.
+    fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.places.iter().flat_map(|place| place.answer.iter().chain(&place.behind)).map(|output| &**output)
     }
 
     /// Where a message goes that nobody asked for. RESP3 marks such messages, so one may overtake parked
@@ -167,7 +208,7 @@ mod tests {
 
     fn written(queue: &ReplyQueue) -> String {
         let mut slices = [IoSlice::new(&[]); 16];
-        let used = queue.ready.slices(0, &mut slices);
+        let used = queue.ready.slices(usize::MAX, &mut slices);
         slices[..used].iter().map(|slice| String::from_utf8_lossy(slice).into_owned()).collect()
     }
 

@@ -1,12 +1,11 @@
 //! The reply writer: RESP2 and RESP3 in one set of calls, into an `Output` that keeps large values shared.
 //!
-//! An `Output` is a byte string with reference-counted values spliced in at offsets, so that a large
-//! value is never copied. It knows nothing of sockets; `net` writes it out with vectored writes.
+//! Knows nothing of sockets; `net` writes the output out with vectored writes.
 //! Format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
-use std::io::IoSlice;
-
 use bytes::Bytes;
+
+use super::output::Output;
 
 /// The protocol version a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -14,116 +13,6 @@ pub enum Proto {
     #[default]
     Resp2,
     Resp3,
-}
-
-/// Reply bytes in order, with shared values spliced in.
-#[derive(Debug, Default)]
-pub struct Output {
-    bytes: Vec<u8>,
-    /// (offset in `bytes` before which the value stands, value), ascending.
-    shared: Vec<(usize, Bytes)>,
-    shared_bytes: usize,
-}
-
-impl Output {
-    /// All bytes this output will put on the wire.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len() + self.shared_bytes
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Appends raw bytes that are already in wire format.
-    #[inline]
-    pub fn extend(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Splices a shared value in at the end, without copying it.
-    pub fn extend_shared(&mut self, value: Bytes) {
-        self.shared_bytes += value.len();
-        self.shared.push((self.bytes.len(), value));
-    }
-
-    /// Moves everything of `other` to the end of `self`.
-    pub fn append(&mut self, other: &mut Output) {
-        let base = self.bytes.len();
-        self.bytes.append(&mut other.bytes);
-        self.shared.extend(other.shared.drain(..).map(|(at, value)| (base + at, value)));
-        self.shared_bytes += std::mem::take(&mut other.shared_bytes);
-    }
-
-    /// Cuts everything after the first `len` plain bytes away; undoes a reply that was begun.
-    pub fn truncate(&mut self, mark: Mark) {
-        self.bytes.truncate(mark.bytes);
-        for (_, value) in self.shared.drain(mark.shared..) {
-            self.shared_bytes -= value.len();
-        }
-    }
-
-    /// The present end, for `truncate`.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark { bytes: self.bytes.len(), shared: self.shared.len() }
-    }
-
-    /// Empties the output, keeping at most `capacity_max` bytes of its buffer.
-    pub fn clear(&mut self, capacity_max: usize) {
-        self.bytes.clear();
-        self.bytes.shrink_to(capacity_max);
-        self.shared.clear();
-        self.shared_bytes = 0;
-    }
-
-    /// The plain bytes where no value is spliced in: the common case, one `write`.
-    #[must_use]
-    pub fn as_plain(&self) -> Option<&[u8]> {
-        self.shared.is_empty().then_some(&self.bytes)
-    }
-
-    /// Fills `slices` with what follows the first `skip` wire bytes; returns how many slices were used.
-    pub fn slices<'a>(&'a self, skip: usize, slices: &mut [IoSlice<'a>]) -> usize {
-        self.slices_within(skip, usize::MAX, slices)
-    }
-
-    /// As `slices`, with at most `room` wire bytes.
-    pub fn slices_within<'a>(
-        &'a self,
-        mut skip: usize,
-        mut room: usize,
-        slices: &mut [IoSlice<'a>],
-    ) -> usize {
-        let mut used = 0;
-        let mut from = 0;
-        let mut push = |piece: &'a [u8]| {
-            let cut = skip.min(piece.len());
-            skip -= cut;
-            let end = piece.len().min(cut.saturating_add(room));
-            if cut < end && used < slices.len() {
-                slices[used] = IoSlice::new(&piece[cut..end]);
-                used += 1;
-                room -= end - cut;
-            }
-        };
-        for (at, value) in &self.shared {
-            push(&self.bytes[from..*at]);
-            push(value);
-            from = *at;
-        }
-        push(&self.bytes[from..]);
-        used
-    }
-}
-
-/// A position in an `Output`.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    bytes: usize,
-    shared: usize,
 }
 
 /// Writes replies in one protocol version to the end of an output.
@@ -149,14 +38,13 @@ impl<'a> Reply<'a> {
 
     /// An error line: `text` with its code and without the `-`. Line ends in it become spaces, as in Redis.
     pub fn error(&mut self, text: &[u8]) {
-        self.out.bytes.push(b'-');
-        let line = text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte });
-        self.out.bytes.extend(line);
-        self.out.extend(b"\r\n");
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let line: Vec<u8> = text.iter().map(|byte| if is_end(byte) { b' ' } else { *byte }).collect();
+        self.line(b'-', &line);
     }
 
     pub fn int(&mut self, value: i64) {
-        self.out.bytes.push(b':');
+        self.out.extend(b":");
         self.digits(value);
     }
 
@@ -241,7 +129,7 @@ impl<'a> Reply<'a> {
     }
 
     fn line(&mut self, mark: u8, text: &[u8]) {
-        self.out.bytes.push(mark);
+        self.out.extend(&[mark]);
         self.out.extend(text);
         self.out.extend(b"\r\n");
     }
@@ -254,7 +142,7 @@ impl<'a> Reply<'a> {
             0..10 => self.out.extend(&[mark, one, b'\r', b'\n']),
             10..100 => self.out.extend(&[mark, ten, one, b'\r', b'\n']),
             _ => {
-                self.out.bytes.push(mark);
+                self.out.extend(&[mark]);
                 self.digits(len as i64);
             }
         }
@@ -278,9 +166,7 @@ mod tests {
     }
 
     fn wire(out: &Output) -> Vec<u8> {
-        let mut slices = [IoSlice::new(&[]); 64];
-        let used = out.slices(0, &mut slices);
-        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
+        out.as_plain().unwrap_or_default().to_vec()
     }
 
     #[test]
@@ -297,42 +183,5 @@ mod tests {
         assert_eq!(both(|r| r.int(-7)), pair(":-7\r\n", ":-7\r\n"));
         assert_eq!(both(|r| r.bulk_int(12)), pair("$2\r\n12\r\n", "$2\r\n12\r\n"));
         assert_eq!(both(|r| r.error(b"ERR a\r\nb")), pair("-ERR a  b\r\n", "-ERR a  b\r\n"));
-    }
-
-    #[test]
-    fn shared_values_keep_their_place_when_outputs_are_joined_and_skipped() {
-        let mut first = Output::default();
-        Reply::new(&mut first, Proto::Resp2).bulk(b"a");
-        let mut second = Output::default();
-        Reply::new(&mut second, Proto::Resp2).bulk_shared(Bytes::from_static(b"shared"));
-        Reply::new(&mut second, Proto::Resp2).int(1);
-        first.append(&mut second);
-        let whole = b"$1\r\na\r\n$6\r\nshared\r\n:1\r\n".to_vec();
-        assert_eq!(wire(&first), whole);
-        assert_eq!(first.len(), whole.len());
-        for skip in 0..=whole.len() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let used = first.slices(skip, &mut slices);
-            let rest: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-            assert_eq!(rest, whole[skip..], "after {skip}");
-            for room in 0..=whole.len() - skip {
-                let mut slices = [IoSlice::new(&[]); 8];
-                let used = first.slices_within(skip, room, &mut slices);
-                let part: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-                assert_eq!(part, whole[skip..skip + room], "{room} after {skip}");
-            }
-        }
-    }
-
-    #[test]
-    fn truncating_to_a_mark_removes_shared_values_behind_it() {
-        let mut out = Output::default();
-        out.extend(b"keep");
-        let mark = out.mark();
-        out.extend_shared(Bytes::from_static(b"drop"));
-        out.extend(b"drop");
-        out.truncate(mark);
-        assert_eq!(wire(&out), b"keep");
-        assert_eq!(out.len(), 4);
     }
 }

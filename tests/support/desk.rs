@@ -140,7 +140,7 @@ impl Desk {
     /// Hands the replies that are ready to the client.
     pub fn flush(&mut self, into: &mut Vec<u8>) {
         let mut slices = [IoSlice::new(&[]); 64];
-        let used = self.replies.ready.slices(0, &mut slices);
+        let used = self.replies.ready.slices(usize::MAX, &mut slices);
         slices[..used].iter().for_each(|slice| into.extend_from_slice(slice));
         self.replies.ready.clear(usize::MAX);
     }

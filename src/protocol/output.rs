@@ -1,0 +1,429 @@
+//! Reply bytes on their way to a socket: chunks of a byte string, with reference-counted values spliced in.
+//!
+//! A large value is never copied, a long reply grows by chunks without copying what is there, and what is written is
+//! let go. An output may have a limit: what comes beyond it is dropped, since the connection is to end. Invariant: the
+//! wire bytes leave in the order in which they were put in, each once.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// A chunk that is as long as this is closed, and a longer reply goes on in a new one, bytes.
+const CHUNK_BYTES_MIN: usize = if cfg!(test) { 1024 } else { 64 * 1024 };
+/// Room made for one chunk of a very long reply, bytes.
+const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+
+/// A part of an output.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    /// (offset in `bytes` before which the value stands, value), ascending.
+    shared: Vec<(usize, Bytes)>,
+    /// Bytes of the shared values, those let go among them.
+    shared_bytes: usize,
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        self.bytes.len() + self.shared_bytes
+    }
+
+    /// Bytes asked of the allocator.
+    fn held_bytes(&self) -> usize {
+        self.bytes.capacity() + self.shared.capacity() * size_of::<(usize, Bytes)>()
+    }
+}
+
+/// Reply bytes in order, with shared values spliced in.
+#[derive(Debug)]
+pub struct Output {
+    /// Where is written. The hot path touches nothing else.
+    tail: Chunk,
+    /// Chunks before it, oldest first.
+    full: VecDeque<Chunk>,
+    full_len: usize,
+    full_held_bytes: usize,
+    /// Wire bytes of the first chunk that are consumed.
+    consumed: usize,
+    /// Shared values of the first chunk that are consumed and let go, and their bytes.
+    passed: usize,
+    passed_bytes: usize,
+    limit: usize,
+    is_over: bool,
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output {
+            tail: Chunk::default(),
+            full: VecDeque::new(),
+            full_len: 0,
+            full_held_bytes: 0,
+            consumed: 0,
+            passed: 0,
+            passed_bytes: 0,
+            limit: usize::MAX,
+            is_over: false,
+        }
+    }
+}
+
+/// A position in an `Output`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    full: usize,
+    bytes: usize,
+    shared: usize,
+}
+
+impl Output {
+    /// Bytes that are still to be put on the wire.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.full_len + self.tail.len() - self.consumed
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes asked of the allocator, spare room and what is consumed already among them; shared values not.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.full_held_bytes + self.full.capacity() * size_of::<Chunk>() + self.tail.held_bytes()
+    }
+
+    /// Bytes of shared values that this output keeps alive.
+    #[must_use]
+    pub fn shared_bytes(&self) -> usize {
+        let full: usize = self.full.iter().map(|chunk| chunk.shared_bytes).sum();
+        full + self.tail.shared_bytes - self.passed_bytes
+    }
+
+    /// From this many bytes on nothing more is taken in: what comes is dropped, and `is_over` says so.
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    /// More was to be put in than the limit allows; something was dropped.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Appends raw bytes that are already in wire format.
+    #[inline]
+    pub fn extend(&mut self, bytes: &[u8]) {
+        if self.tail.bytes.capacity() - self.tail.bytes.len() >= bytes.len() || self.make_room(bytes.len()) {
+            self.tail.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Splices a shared value in at the end, without copying it.
+    pub fn extend_shared(&mut self, value: Bytes) {
+        if self.len().saturating_add(value.len()) > self.limit {
+            self.is_over = true;
+            return;
+        }
+        self.tail.shared_bytes += value.len();
+        self.tail.shared.push((self.tail.bytes.len(), value));
+    }
+
+    /// Room for `bytes` more in the tail; false where they would be too many.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> bool {
+        if self.is_over || self.len().saturating_add(bytes) > self.limit {
+            self.is_over = true;
+            return false;
+        }
+        if self.tail.bytes.len() < CHUNK_BYTES_MIN {
+            self.tail.bytes.reserve(bytes);
+        } else {
+            let room = (self.len() / 4).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
+            self.close_tail();
+            self.tail.bytes.reserve_exact(room);
+        }
+        true
+    }
+
+    fn close_tail(&mut self) {
+        let chunk = std::mem::take(&mut self.tail);
+        self.full_len += chunk.len();
+        self.full_held_bytes += chunk.held_bytes();
+        self.full.push_back(chunk);
+    }
+
+    /// Moves everything of `other`, of which nothing is consumed, to the end of `self`. Cost: one copy of what is short.
+    pub fn append(&mut self, other: &mut Output) {
+        debug_assert_eq!(other.consumed, 0, "only the first output of a connection is written");
+        let mut other = std::mem::take(other);
+        self.is_over |= other.is_over;
+        if other.full.is_empty() && other.tail.bytes.len() < CHUNK_BYTES_MIN {
+            let mut from = 0;
+            for (at, value) in other.tail.shared {
+                self.extend(&other.tail.bytes[from..at]);
+                self.extend_shared(value);
+                from = at;
+            }
+            self.extend(&other.tail.bytes[from..]);
+            return;
+        }
+        if self.len().saturating_add(other.len()) > self.limit {
+            self.is_over = true;
+            return;
+        }
+        if self.tail.len() > 0 {
+            self.close_tail();
+        }
+        self.full_len += other.full_len;
+        self.full_held_bytes += other.full_held_bytes;
+        self.full.append(&mut other.full);
+        self.tail = other.tail;
+    }
+
+    /// Cuts everything behind the mark away; undoes a reply that was begun. Nothing may be consumed in between.
+    pub fn truncate(&mut self, mark: Mark) {
+        while self.full.len() > mark.full {
+            // The chunk that was the tail when the mark was set is the last one taken out.
+            self.tail = self.full.pop_back().unwrap_or_default();
+            self.full_len -= self.tail.len();
+            self.full_held_bytes -= self.tail.held_bytes();
+        }
+        self.tail.bytes.truncate(mark.bytes);
+        for (_, value) in self.tail.shared.drain(mark.shared..) {
+            self.tail.shared_bytes -= value.len();
+        }
+    }
+
+    /// The present end, for `truncate`.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { full: self.full.len(), bytes: self.tail.bytes.len(), shared: self.tail.shared.len() }
+    }
+
+    /// Empties the output, keeping at most `capacity_max` bytes of its buffer.
+    pub fn clear(&mut self, capacity_max: usize) {
+        self.full = VecDeque::new();
+        (self.full_len, self.full_held_bytes) = (0, 0);
+        (self.consumed, self.passed, self.passed_bytes) = (0, 0, 0);
+        self.tail.bytes.clear();
+        self.tail.bytes.shrink_to(capacity_max);
+        self.tail.shared = Vec::new();
+        self.tail.shared_bytes = 0;
+        self.is_over = false;
+    }
+
+    /// The bytes to be written where they lie in one piece: the common case.
+    #[must_use]
+    pub fn as_plain(&self) -> Option<&[u8]> {
+        let is_plain = self.full.is_empty() && self.tail.shared.is_empty();
+        is_plain.then(|| &self.tail.bytes[self.consumed..])
+    }
+
+    /// Fills `slices` with at most `room` of the bytes to be written; returns how many slices were used.
+    pub fn slices<'a>(&'a self, mut room: usize, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut used = 0;
+        // Where the values of the first chunk that are still there begin.
+        let mut passed = self.passed;
+        let mut from = passed.checked_sub(1).map_or(0, |last| self.first().shared[last].0);
+        let mut skip = self.consumed - from - self.passed_bytes;
+        let mut push = |piece: &'a [u8]| {
+            let cut = skip.min(piece.len());
+            skip -= cut;
+            let end = piece.len().min(cut.saturating_add(room));
+            if cut < end && used < slices.len() {
+                slices[used] = IoSlice::new(&piece[cut..end]);
+                used += 1;
+                room -= end - cut;
+            }
+            room > 0 && used < slices.len()
+        };
+        'chunks: for chunk in self.full.iter().chain([&self.tail]) {
+            for (at, value) in &chunk.shared[std::mem::take(&mut passed)..] {
+                if !push(&chunk.bytes[from..*at]) || !push(value) {
+                    break 'chunks;
+                }
+                from = *at;
+            }
+            if !push(&chunk.bytes[from..]) {
+                break;
+            }
+            from = 0;
+        }
+        used
+    }
+
+    /// The next `bytes` bytes are written: lets go of what is not needed any more.
+    pub fn consume(&mut self, bytes: usize) {
+        self.consumed += bytes;
+        while let Some(chunk) = self.full.front()
+            && self.consumed >= chunk.len()
+        {
+            self.consumed -= chunk.len();
+            self.full_len -= chunk.len();
+            self.full_held_bytes -= chunk.held_bytes();
+            (self.passed, self.passed_bytes) = (0, 0);
+            self.full.pop_front();
+        }
+        let first = match self.full.front_mut() {
+            Some(chunk) => chunk,
+            None => &mut self.tail,
+        };
+        while let Some((at, value)) = first.shared.get_mut(self.passed)
+            && self.consumed >= *at + self.passed_bytes + value.len()
+        {
+            self.passed_bytes += value.len();
+            self.passed += 1;
+            *value = Bytes::new();
+        }
+    }
+
+    fn first(&self) -> &Chunk {
+        self.full.front().unwrap_or(&self.tail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wire(out: &Output) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 1024];
+        let used = out.slices(usize::MAX, &mut slices);
+        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Own(usize),
+        Shared(usize),
+        Append(usize, usize),
+        Undone(usize, usize),
+        Consume(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let len = prop_oneof![4 => 0..40_usize, 1 => 900..1_100_usize, 1 => 2_000..3_000_usize];
+        prop_oneof![
+            len.clone().prop_map(Step::Own),
+            len.clone().prop_map(Step::Shared),
+            (len.clone(), len.clone()).prop_map(|(own, shared)| Step::Append(own, shared)),
+            (len.clone(), len.clone()).prop_map(|(own, shared)| Step::Undone(own, shared)),
+            len.prop_map(Step::Consume),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is put in leaves in order, however it is chunked, undone and written piece by piece.
+        #[test]
+        fn bytes_leave_in_the_order_in_which_they_came(steps in prop::collection::vec(step(), 1..30)) {
+            let (mut out, mut expected) = (Output::default(), Vec::new());
+            let mut next = 0_u32;
+            let mut piece = |len: usize| {
+                next += 1;
+                next.to_le_bytes().into_iter().cycle().take(len).collect::<Vec<u8>>()
+            };
+            for step in steps {
+                match step {
+                    Step::Own(len) => {
+                        let piece = piece(len);
+                        out.extend(&piece);
+                        expected.extend(piece);
+                    }
+                    Step::Shared(len) => {
+                        let piece = piece(len);
+                        out.extend_shared(piece.clone().into());
+                        expected.extend(piece);
+                    }
+                    Step::Append(own, shared) => {
+                        let (own, shared) = (piece(own), piece(shared));
+                        let mut other = Output::default();
+                        other.extend(&own);
+                        other.extend_shared(shared.clone().into());
+                        other.extend(&own);
+                        out.append(&mut other);
+                        expected.extend([&own[..], &shared, &own].concat());
+                    }
+                    Step::Undone(own, shared) => {
+                        let mark = out.mark();
+                        out.extend(&piece(own));
+                        out.extend_shared(piece(shared).into());
+                        out.extend(&piece(own));
+                        out.truncate(mark);
+                    }
+                    Step::Consume(len) => {
+                        let len = len.min(out.len());
+                        out.consume(len);
+                        expected.drain(..len);
+                    }
+                }
+                prop_assert_eq!(out.len(), expected.len());
+                prop_assert_eq!(wire(&out), &expected[..]);
+                let mut slices = [IoSlice::new(&[]); 8];
+                let used = out.slices(100, &mut slices);
+                let part: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
+                prop_assert!(part.len() <= 100 && expected.starts_with(&part));
+                prop_assert!(!part.is_empty() || expected.is_empty());
+            }
+            out.consume(out.len());
+            prop_assert_eq!((out.len(), out.shared_bytes()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn long_output_holds_little_more_than_its_bytes_and_gives_back_what_is_written() {
+        let mut out = Output::default();
+        (0..1_000_000).for_each(|_| out.extend(&[7; 16]));
+        assert!(out.held_bytes() < 16_000_000 * 11 / 10, "{}", out.held_bytes());
+        out.consume(12_000_000);
+        assert!(out.held_bytes() < 6_000_000, "{}", out.held_bytes());
+        assert_eq!(wire(&out).len(), 4_000_000);
+    }
+
+    #[test]
+    fn value_is_let_go_when_it_is_written() {
+        let (mut out, value) = (Output::default(), Bytes::from(vec![1; 100_000]));
+        out.extend(b"a");
+        out.extend_shared(value.clone());
+        out.extend(b"b");
+        out.consume(100_000);
+        assert!(!value.is_unique() && out.shared_bytes() == 100_000);
+        out.consume(1);
+        assert!(value.is_unique() && out.shared_bytes() == 0);
+        assert_eq!(wire(&out), b"b");
+    }
+
+    #[test]
+    fn what_comes_beyond_the_limit_is_dropped_and_noticed() {
+        let mut out = Output::default();
+        out.set_limit(100_000);
+        (0..1_000_000).for_each(|_| out.extend(&[7; 16]));
+        assert!(out.is_over() && out.len() <= 140_000 && out.held_bytes() <= 140_000, "{}", out.len());
+        let mut out = Output::default();
+        out.set_limit(100_000);
+        (0..10).for_each(|_| out.extend_shared(vec![1; 16_384].into()));
+        assert!(out.is_over() && out.len() <= 100_000);
+        let mut other = Output::default();
+        other.extend(&[1; 200_000]);
+        let mut out = Output::default();
+        out.set_limit(100_000);
+        out.append(&mut other);
+        assert!(out.is_over() && out.is_empty());
+    }
+
+    #[test]
+    fn truncating_to_a_mark_removes_what_is_behind_it() {
+        let mut out = Output::default();
+        out.extend(b"keep");
+        let mark = out.mark();
+        out.extend_shared(Bytes::from_static(b"drop"));
+        out.extend(&[1; 300_000]);
+        out.truncate(mark);
+        assert_eq!(wire(&out), b"keep");
+        assert_eq!((out.len(), out.shared_bytes()), (4, 0));
+    }
+}
