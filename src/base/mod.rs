@@ -8,6 +8,7 @@ pub mod files;
 pub mod glob;
 pub mod hash;
 pub mod int;
+pub mod lent;
 pub mod limits;
 pub mod memory;
 pub mod metrics;

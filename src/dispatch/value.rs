@@ -1,6 +1,8 @@
 //! Values into replies: small ones copied, large ones by reference, so that no lock is held while they are
 //! copied or sent.
 
+use bytes::Bytes;
+
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
 
@@ -8,7 +10,7 @@ use crate::storage::ValueRef;
 pub fn write_value(reply: &mut Reply<'_>, value: ValueRef<'_>) {
     match value {
         ValueRef::Inline(bytes) => reply.bulk(bytes),
-        ValueRef::Shared(bytes) => reply.bulk_shared(bytes.clone()),
+        ValueRef::Shared(value) => reply.bulk_shared(Bytes::clone(value)),
     }
 }
 

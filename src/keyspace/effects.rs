@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::base::events::Event;
+use crate::base::lent::Lent;
 use crate::fill::{Answer, ReplySlot};
 
 /// What a connection that caches it must hear of.
@@ -31,7 +30,7 @@ pub struct Effects {
     /// What changed, for those who keep a cache.
     pub changes: Vec<Change>,
     /// Large values that nobody has any more, to be dropped outside of the locks.
-    pub freed: Vec<Bytes>,
+    pub freed: Vec<Lent>,
 }
 
 impl Effects {

@@ -25,9 +25,8 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{self, Sender};
-
-use bytes::Bytes;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, Room, Used};
@@ -45,6 +44,7 @@ pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
 use crate::base::hash::HashSeed;
+use crate::base::lent::{Lending, Lent};
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
@@ -71,6 +71,8 @@ pub struct Keyspace {
     pub fill_times: FillTimes,
     /// How often the keys that saved the most fills were forgotten; each shard heeds it when it next counts.
     top_epoch: AtomicU64,
+    /// Values that were removed and are still in memory: on their way to be freed, or read by somebody.
+    lending: Lending,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
     reaping_bytes: Arc<AtomicUsize>,
@@ -80,7 +82,37 @@ pub struct Keyspace {
 #[derive(Debug)]
 enum CastOff {
     Store(Box<Store>),
-    Value(#[expect(dead_code, reason = "all that is done with it is to drop it")] Bytes),
+    Value(Lent),
+}
+
+/// How often values that are still read are looked at.
+const REAP_PERIOD: Duration = Duration::from_millis(20);
+
+/// Frees what is cast off, values when their last reader is done.
+fn reap(cast_off: &Receiver<CastOff>, lending: &Lending, entries: &AtomicUsize, bytes: &AtomicUsize) {
+    let mut still_read: Vec<Lent> = Vec::new();
+    loop {
+        let next = if still_read.is_empty() {
+            cast_off.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            cast_off.recv_timeout(REAP_PERIOD)
+        };
+        match next {
+            Ok(CastOff::Store(mut store)) => {
+                let (len, held) = (store.len(), store.size().held_bytes);
+                // What somebody reads stays, and counts on as what it is now.
+                let read = store.drain_large().filter(|value| !value.is_unique());
+                still_read.extend(read.map(|value| lending.let_go(value)));
+                drop(store);
+                entries.fetch_sub(len, Relaxed);
+                bytes.fetch_sub(held, Relaxed);
+            }
+            Ok(CastOff::Value(value)) if value.is_unread() => drop(value),
+            Ok(CastOff::Value(value)) => still_read.push(value),
+            Err(RecvTimeoutError::Timeout) => still_read.retain(|value| !value.is_unread()),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
 }
 
 /// A shard behind its lock, on its own cache lines, with the time at which it next wants the sweeper.
@@ -108,16 +140,9 @@ impl Keyspace {
         let reaping_bytes = Arc::new(AtomicUsize::new(0));
         let (left, left_bytes) = (reaping.clone(), reaping_bytes.clone());
         // The thread ends with the keyspace: its channel closes.
-        std::thread::spawn(move || {
-            for cast_off in cast_off {
-                if let CastOff::Store(store) = cast_off {
-                    let (entries, bytes) = (store.len(), store.size().held_bytes);
-                    drop(store);
-                    left.fetch_sub(entries, Relaxed);
-                    left_bytes.fetch_sub(bytes, Relaxed);
-                }
-            }
-        });
+        let lending = Lending::default();
+        let lent = lending.clone();
+        std::thread::spawn(move || reap(&cast_off, &lent, &left, &left_bytes));
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
             routes: Routes::over(routes::shards_for(limit_bytes, shards_most)),
@@ -129,6 +154,7 @@ impl Keyspace {
             trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
             top_epoch: AtomicU64::new(0),
+            lending,
             reaper,
             reaping,
             reaping_bytes,
@@ -202,9 +228,16 @@ impl Keyspace {
         drop(self.reaper.send(CastOff::Store(Box::new(store))));
     }
 
-    /// Frees values that were removed; very large ones on a thread of their own. No lock may be held.
-    pub fn free(&self, values: impl Iterator<Item = Bytes>) {
-        for value in values.filter(|value| value.len() >= REAPED_VALUE_BYTES_MIN) {
+    /// Bytes of values that were removed and are still in memory.
+    #[must_use]
+    pub fn lent_bytes(&self) -> usize {
+        self.lending.bytes()
+    }
+
+    /// Frees values that were removed; what is very large, or read by somebody, on a thread of its own. No lock may be
+    /// held.
+    pub fn free(&self, values: impl Iterator<Item = Lent>) {
+        for value in values.filter(|value| value.len() >= REAPED_VALUE_BYTES_MIN || !value.is_unread()) {
             drop(self.reaper.send(CastOff::Value(value)));
         }
     }

@@ -19,7 +19,7 @@ use super::{Keyspace, slice_of};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::sync::MutexGuard;
-use crate::storage::{NewValue, Store};
+use crate::storage::Store;
 
 impl Keyspace {
     /// Over how many shards keys are spread.
@@ -118,10 +118,10 @@ impl Keys<'_> {
             let key = Key { bytes: &bytes, hash: keyspace.hash(&bytes) };
             let mut view = self.view_shard(from, db);
             let Some(entry) = view.store().get(&key) else { continue };
-            let (value, meta) = (entry.value().to_bytes(), entry.meta());
+            let (value, meta) = (entry.value().to_taken(), entry.meta());
             view.take_entry(&key);
             drop(view);
-            self.view_shard(to, db).receive(&key, &NewValue::from_shared(&value), meta);
+            self.view_shard(to, db).receive(&key, &value.to_new(), meta);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, ValueRef};
+use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, Taken, ValueRef};
 
 /// The condition of a SET.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,10 +132,12 @@ impl View<'_> {
             Some(found) => {
                 scope.note_use(store, found);
                 let before = store.entry(found).value().len();
-                let found = store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
+                let (found, left) =
+                    store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
                 if is_changed {
                     store.set_edited(found, true);
                 }
+                self.let_go(left);
                 self.note_size();
             }
             None => {
@@ -167,8 +169,9 @@ impl View<'_> {
                 scope.note_use(store, found);
                 let value = compute(Some(store.entry(found).value().as_slice()))?;
                 let value = value.as_ref();
-                let found = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
+                let (found, left) = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
                 store.set_edited(found, false);
+                self.let_go(left);
                 self.note_size();
             }
             None => {
@@ -229,18 +232,18 @@ impl View<'_> {
     }
 
     /// The key's value and deadline, taken out: for RENAME and MOVE.
-    pub fn take(&mut self, key: &Key<'_>) -> Option<(bytes::Bytes, Meta)> {
+    pub fn take(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
-        let taken = visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))?;
+        let taken = visible(self.store(), key).map(|entry| (entry.value().to_taken(), entry.meta()))?;
         self.take_entry(key)?;
         self.moved_away(key);
         Some(taken)
     }
 
     /// The key's value and deadline, copied: for COPY.
-    pub fn copy_out(&mut self, key: &Key<'_>) -> Option<(bytes::Bytes, Meta)> {
+    pub fn copy_out(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
-        visible(self.store(), key).map(|entry| (entry.value().to_bytes(), entry.meta()))
+        visible(self.store(), key).map(|entry| (entry.value().to_taken(), entry.meta()))
     }
 
     /// Voids the key's lease as its deletion would, and leaves the entry: for COPY's source.
@@ -249,8 +252,8 @@ impl View<'_> {
     }
 
     /// Puts a taken or copied value under a key, with all that was known of it.
-    pub fn put_back(&mut self, key: &Key<'_>, value: &bytes::Bytes, meta: Meta) {
-        self.put_entry(key, &NewValue::from_shared(value), meta);
+    pub fn put_back(&mut self, key: &Key<'_>, value: &Taken, meta: Meta) {
+        self.put_entry(key, &value.to_new(), meta);
         self.wrote(key);
     }
 
@@ -462,7 +465,11 @@ impl View<'_> {
 
     /// Keeps a large value that nobody has any more until the lock is released.
     fn keep_freed(&mut self, removed: Option<Removed>) {
-        self.effects.freed.extend(removed.and_then(|removed| removed.shared));
+        self.let_go(removed.and_then(|removed| removed.shared?.into_last()));
+    }
+
+    fn let_go(&mut self, value: Option<bytes::Bytes>) {
+        self.effects.freed.extend(value.map(|value| self.keyspace.lending.let_go(value)));
     }
 
     /// Wakes the sweeper in time for a new deadline.

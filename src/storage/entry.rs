@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::arena::FREE;
 use super::meta::{Idle, Kind, Meta, Refill, dies_at};
-use super::shared::SharedValues;
+use super::shared::{SharedValues, Stored};
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
 const KIND_MASK: u8 = 0b0000_0111;
@@ -46,6 +46,26 @@ const _: () = assert!((Kind::Pass as u8) < FREE);
 pub enum NewValue<'a> {
     Small(&'a [u8]),
     Shared(Bytes),
+    /// One that another entry has, or had.
+    Stored(Stored),
+}
+
+/// An entry's value, taken out or copied for another one.
+#[derive(Clone, Debug)]
+pub enum Taken {
+    Small(Box<[u8]>),
+    Stored(Stored),
+}
+
+impl Taken {
+    /// The value, for the other entry.
+    #[must_use]
+    pub fn to_new(&self) -> NewValue<'_> {
+        match self {
+            Taken::Small(bytes) => NewValue::Small(bytes),
+            Taken::Stored(value) => NewValue::Stored(value.clone()),
+        }
+    }
 }
 
 impl<'a> NewValue<'a> {
@@ -75,6 +95,7 @@ impl<'a> NewValue<'a> {
         match self {
             NewValue::Small(bytes) => Bytes::copy_from_slice(bytes),
             NewValue::Shared(bytes) => bytes.clone(),
+            NewValue::Stored(value) => Bytes::clone(value),
         }
     }
 }
@@ -83,7 +104,7 @@ impl<'a> NewValue<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum ValueRef<'a> {
     Inline(&'a [u8]),
-    Shared(&'a Bytes),
+    Shared(&'a Stored),
 }
 
 impl<'a> ValueRef<'a> {
@@ -110,16 +131,16 @@ impl<'a> ValueRef<'a> {
     pub fn to_bytes(self) -> Bytes {
         match self {
             ValueRef::Inline(bytes) => Bytes::copy_from_slice(bytes),
-            ValueRef::Shared(bytes) => bytes.clone(),
+            ValueRef::Shared(value) => Bytes::clone(value),
         }
     }
 
-    /// The same value for another entry.
+    /// The same value, for another entry.
     #[must_use]
-    pub fn to_new(self) -> NewValue<'a> {
+    pub fn to_taken(self) -> Taken {
         match self {
-            ValueRef::Inline(bytes) => NewValue::Small(bytes),
-            ValueRef::Shared(bytes) => NewValue::Shared(bytes.clone()),
+            ValueRef::Inline(bytes) => Taken::Small(bytes.into()),
+            ValueRef::Shared(value) => Taken::Stored(value.clone()),
         }
     }
 }

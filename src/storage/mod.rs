@@ -18,9 +18,10 @@ pub mod table;
 pub mod wheel;
 
 pub use ahead::Ahead;
-pub use entry::{Entry, NewValue, ValueRef};
+pub use entry::{Entry, NewValue, Taken, ValueRef};
 pub use eviction::{Eviction, Order};
 pub use meta::{Idle, Kind, Meta, Refill};
+pub use shared::Stored;
 pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;

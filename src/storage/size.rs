@@ -1,9 +1,8 @@
 //! How much memory a store takes, counted as it changes and so told at once.
 
-use bytes::Bytes;
-
 use super::arena::rounded;
 use super::entry::Content;
+use super::shared::Stored;
 use super::store::{Found, Store};
 use crate::base::memory::class_bytes;
 
@@ -43,7 +42,7 @@ impl Store {
     pub fn entry_memory(&self, found: Found) -> usize {
         let entry = self.entry(found);
         let large = match entry.content() {
-            Content::Shared(number) => class_bytes(self.shared.get(number).len()) + size_of::<Bytes>(),
+            Content::Shared(number) => class_bytes(self.shared.get(number).len()) + size_of::<Stored>(),
             Content::Inline(_) => 0,
         };
         let share = |bytes: usize, entries: usize| bytes.div_ceil(entries.max(1)).min(ENTRY_SHARE_BYTES_MAX);

@@ -17,7 +17,7 @@ use super::entry::{self, Content, Entry, NewValue};
 use super::eviction;
 use super::meta::Kind;
 use super::meta::{Idle, Meta};
-use super::shared::SharedValues;
+use super::shared::{SharedValues, Stored};
 use super::table::{HASH_BITS, Line, Slot, Table};
 use super::wheel::Wheel;
 use super::{CACHE_LINE_BYTES, LineAddress};
@@ -55,7 +55,7 @@ pub struct Removed {
     /// When it expired, or would have, wall-clock ms.
     pub expire_at: Option<i64>,
     /// A large value: dropping it may free much, best done outside of any lock.
-    pub shared: Option<Bytes>,
+    pub shared: Option<Stored>,
 }
 
 impl Store {
@@ -97,6 +97,11 @@ impl Store {
     #[must_use]
     pub fn hidden(&self) -> usize {
         self.hidden
+    }
+
+    /// Takes the large values out of a store that ends, those that no other store has.
+    pub fn drain_large(&mut self) -> impl Iterator<Item = Bytes> {
+        self.shared.drain()
     }
 
     /// Finds a key's entry. Cost: one bucket line, one entry line, rarely a second bucket.
@@ -154,12 +159,13 @@ impl Store {
         let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
         let place = match value {
             NewValue::Small(bytes) => self.find_room(key, found, Content::Inline(bytes), meta),
-            NewValue::Shared(_) => self.find_room(key, found, SHARED, meta),
+            NewValue::Shared(_) | NewValue::Stored(_) => self.find_room(key, found, SHARED, meta),
         };
         let removed = found.map(|found| self.forget(found));
         let content = match value {
             NewValue::Small(bytes) => Content::Inline(bytes),
-            NewValue::Shared(bytes) => Content::Shared(self.shared.add(bytes.clone())),
+            NewValue::Shared(bytes) => Content::Shared(self.shared.add(Stored::new(bytes.clone()))),
+            NewValue::Stored(value) => Content::Shared(self.shared.add(value.clone())),
         };
         self.write(key, place, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
@@ -181,11 +187,17 @@ impl Store {
 
     /// Changes a value in place: `change` sees it with its length set to `len`, new bytes zero.
     /// Cost: nothing but the change where the entry keeps its size; else one copy of entry and value.
-    /// A shared value is copied only if somebody else still reads it. Returns where the entry is now.
-    pub fn edit(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Found {
+    /// A shared value is copied only if somebody else still reads it, and the old one is returned, with where the entry
+    /// is now.
+    pub fn edit(
+        &mut self,
+        found: Found,
+        len: usize,
+        change: impl FnOnce(&mut [u8]),
+    ) -> (Found, Option<Bytes>) {
         let entry = self.read(found.block);
         match entry.content() {
-            Content::Shared(number) => self.shared.edit(number, len, change),
+            Content::Shared(number) => return (found, self.shared.edit(number, len, change)),
             Content::Inline(old) => {
                 let old_len = old.len();
                 let place = self.arena.bytes_mut(found.block);
@@ -197,14 +209,15 @@ impl Store {
                     }
                     change(value);
                 } else {
-                    return self.rewrite(found, |value| {
+                    let found = self.rewrite(found, |value| {
                         value.resize(len, 0);
                         change(value);
                     });
+                    return (found, None);
                 }
             }
         }
-        found
+        (found, None)
     }
 
     /// Marks a value as changed in place, or as set.
@@ -430,7 +443,7 @@ impl Store {
             self.write_over(&key, found, Content::Inline(&value), meta)
         } else {
             let place = self.find_room(&key, Some(found), SHARED, meta);
-            let number = self.shared.add(Bytes::from(value));
+            let number = self.shared.add(Stored::new(Bytes::from(value)));
             self.write(&key, place, Content::Shared(number), meta)
         };
         Found { block, ..found }

@@ -140,12 +140,12 @@ impl View<'_> {
             Known::Missing | Known::None { .. } | Known::Pass { .. } => None,
         };
         let kept = kept.filter(|(_, grace_ms)| *grace_ms > 0);
-        let value = self.store().get(key).map(|entry| entry.value().to_bytes());
+        let value = self.store().get(key).map(|entry| entry.value().to_taken());
         match (kept, value) {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
                 let meta = Meta { kind: Kind::Stale, refill, ..Meta::value(Some(expire_at)) };
-                self.put_entry(key, &NewValue::from_shared(&value), meta);
+                self.put_entry(key, &value.to_new(), meta);
             }
             _ => {
                 self.take_entry(key);

@@ -300,7 +300,7 @@ fn look<R>(ctx: &mut Ctx<'_>, key: &Key<'_>, read: impl FnOnce(&[u8]) -> R) -> O
     let mut view = ctx.keys.view(key);
     let large = match view.read(key)? {
         ValueRef::Inline(bytes) => return Some(read(bytes)),
-        ValueRef::Shared(bytes) => bytes.clone(),
+        ValueRef::Shared(value) => Bytes::clone(value),
     };
     drop(view);
     Some(read(&large))
