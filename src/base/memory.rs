@@ -72,16 +72,32 @@ pub fn keep_freed_ms(kept_ms: isize) {
 
 /// Bytes of free blocks that the threads keep at hand, of all arenas (MALLCTL_ARENAS_ALL).
 const CACHED: &[u8] = b"stats.arenas.4096.tcache_bytes\0";
-/// Above this jemalloc rounds to pages.
-const PAGED_BYTES: usize = 1 << 20;
+/// Above this jemalloc rounds to pages (its option `disable_large_size_classes`, on by default).
+const PAGED_BYTES: usize = 16 * 1024;
 const PAGE_BYTES: usize = 4096;
 
-/// What jemalloc takes for an allocation of `bytes` bytes, where that is more than a page: its classes divide each
-/// doubling by four, up to `PAGED_BYTES`.
+/// What jemalloc takes for an allocation of `bytes` bytes. Its classes lie 16 apart up to 128, divide each doubling by
+/// four from there, and are whole pages above `PAGED_BYTES`.
 #[must_use]
 pub fn class_bytes(bytes: usize) -> usize {
-    let step = if bytes > PAGED_BYTES { PAGE_BYTES } else { bytes.next_power_of_two() / 8 };
-    bytes.next_multiple_of(step.max(1))
+    match bytes {
+        0..=8 => bytes.next_multiple_of(8),
+        9..=128 => bytes.next_multiple_of(16),
+        _ if bytes > PAGED_BYTES => bytes.next_multiple_of(PAGE_BYTES),
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+    }
+}
+
+/// What jemalloc takes for the elements of a `Vec`, spare room and all.
+#[must_use]
+pub fn vec_bytes<T>(vec: &Vec<T>) -> usize {
+    class_bytes(vec.capacity() * size_of::<T>())
+}
+
+/// What jemalloc takes for an `Arc` of `bytes` bytes, with its two counts.
+#[must_use]
+pub fn arc_bytes(bytes: usize) -> usize {
+    class_bytes(2 * size_of::<usize>() + bytes)
 }
 
 /// The allocator's own report, for people. Empty without jemalloc.
@@ -120,7 +136,9 @@ mod tests {
 
     #[test]
     fn classes_are_jemallocs() {
-        let classes = [4_096, 16_384, 16_385, 20_481, 100_000, 1 << 20, 1_100_000].map(class_bytes);
-        assert_eq!(classes, [4_096, 16_384, 20_480, 24_576, 114_688, 1 << 20, 1_101_824]);
+        let small = [0, 1, 8, 9, 17, 50, 128, 129, 161, 257, 1_025].map(class_bytes);
+        assert_eq!(small, [0, 8, 8, 16, 32, 64, 128, 160, 192, 320, 1_280]);
+        let large = [4_096, 16_384, 16_385, 20_481, 100_000, 1 << 20, 1_100_000].map(class_bytes);
+        assert_eq!(large, [4_096, 16_384, 20_480, 24_576, 102_400, 1 << 20, 1_101_824]);
     }
 }

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod events;
 pub mod files;
+pub mod gauge;
 pub mod glob;
 pub mod hash;
 pub mod int;
@@ -15,4 +16,5 @@ pub mod metrics;
 pub mod process;
 pub mod push;
 pub mod seldom;
+pub mod sparse;
 pub mod sync;

@@ -1,5 +1,8 @@
-//! What all clients hold together, against the limit of `maxmemory-clients`.
+//! What clients hold, each by itself and all together, against the limit of `maxmemory-clients`.
 //!
+//! Two figures of each client: its own bytes, which the allocator gave for nobody else, so that they can be added up; and
+//! what it holds, in which things shared with others count in full, as the client that holds the most is the one to go.
+//! Shared things are counted once for all, where they lie (the keyspace, channels, tracking), and added to the sum.
 //! Each connection notes its own bytes when they change, so that the sum costs nothing to know. Clients that asked
 //! for CLIENT NO-EVICT are left out. Invariant: the sum is that of all `noted_bytes`.
 
@@ -9,39 +12,49 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::Clients;
 use super::client::Client;
 
-/// Bytes of a watched key beside the key's own, about.
-const WATCHED_BYTES: usize = 96;
-/// Bytes of a subscription, or of a prefix that is tracked, beside the name's own, about.
-const SUBSCRIBED_BYTES: usize = 64;
+/// What others hold for a name that a client watches or subscribes to, bytes, about.
+const NAME_BYTES: usize = 160;
 
 impl Client {
-    /// Bytes of requests and replies that wait in its buffers, of room there, and of what it has queued in MULTI.
+    /// Bytes that the allocator gave for it alone.
     #[must_use]
-    pub fn buffer_bytes(&self) -> usize {
+    pub fn own_bytes(&self) -> usize {
         let seen = &self.seen;
-        let buffers = [&seen.query_bytes, &seen.query_free_bytes, &seen.reply_bytes, &seen.multi_bytes];
-        buffers.iter().map(|bytes| bytes.load(Relaxed)).sum()
+        let parts = [
+            &seen.query_bytes,
+            &seen.query_free_bytes,
+            &*seen.reply_held_bytes,
+            &seen.multi_bytes,
+            &seen.kept_bytes,
+        ];
+        let parts = parts.iter().map(|bytes| bytes.load(Relaxed)).sum::<usize>();
+        self.base_bytes() + self.post_box.held_bytes() + parts
     }
 
-    /// What the connection holds: requests and replies that wait, queued commands, what it watches and subscribes
-    /// to. Names of keys and channels are not among it.
+    /// What it holds, bytes: what is its own, shared values in its replies, and what others keep for the names that it
+    /// watches and subscribes to.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let seen = &self.seen;
-        let names = self.subscriptions().iter().sum::<usize>() + seen.prefixes.load(Relaxed);
-        size_of::<Client>()
-            + self.buffer_bytes()
-            + seen.watched.load(Relaxed) * WATCHED_BYTES
-            + names * SUBSCRIBED_BYTES
+        let names = self.subscriptions().iter().sum::<usize>()
+            + seen.prefixes.load(Relaxed)
+            + seen.watched.load(Relaxed);
+        self.own_bytes() + seen.reply_shared_bytes.load(Relaxed) + names * NAME_BYTES
     }
 }
 
 impl Clients {
-    /// Notes what a client holds now and returns what all of them do. Cost: two atomic additions where it changed.
+    /// Bytes that the allocator gave for each alone, of all of them. Cost: a look at each.
+    #[must_use]
+    pub fn own_bytes(&self) -> usize {
+        self.by_id.lock().values().map(|client| client.own_bytes()).sum()
+    }
+
+    /// Notes a client's own bytes, and returns those of all. Cost: two atomic additions where they changed.
     pub fn note_bytes(&self, client: &Client) -> u64 {
         let seen = &client.seen;
         let is_out = seen.no_evict.load(Relaxed) || seen.close_asap.load(Relaxed);
-        self.set_noted(client, if is_out { 0 } else { client.held_bytes() })
+        self.set_noted(client, if is_out { 0 } else { client.own_bytes() })
     }
 
     /// A client is gone.
@@ -58,27 +71,31 @@ impl Clients {
         self.bytes.fetch_add(more, Relaxed).wrapping_add(more)
     }
 
-    /// Takes the largest clients out until the others hold less than `limit` bytes. The caller must close those that
-    /// are returned; nobody sees them any more. Cost: a look at each client.
+    /// Takes the clients out that hold the most, until the others' own bytes and the `shared` ones are less than `limit`.
+    /// The caller must close those that are returned; nobody sees them any more. Cost: a look at each client.
     #[must_use]
-    pub fn evict(&self, limit: u64) -> Vec<Arc<Client>> {
+    pub fn evict(&self, limit: u64, mut shared: u64) -> Vec<Arc<Client>> {
         let mut by_id = self.by_id.lock();
-        let mut sum = self.bytes.load(Relaxed);
         for client in by_id.values() {
-            sum = self.note_bytes(client);
+            self.note_bytes(client);
         }
-        if sum < limit {
+        if self.bytes.load(Relaxed) + shared < limit {
             return Vec::new();
         }
-        let noted = |client: &Client| client.seen.noted_bytes.load(Relaxed);
-        let mut largest: Vec<(usize, Arc<Client>)> =
-            by_id.values().map(|client| (noted(client), client.clone())).collect();
+        let counts = |client: &Client| client.seen.noted_bytes.load(Relaxed) > 0;
+        let mut largest: Vec<(usize, Arc<Client>)> = by_id
+            .values()
+            .filter(|client| counts(client))
+            .map(|client| (client.held_bytes(), client.clone()))
+            .collect();
         largest.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         let mut victims = Vec::new();
         for (bytes, client) in largest {
-            if bytes == 0 || self.bytes.load(Relaxed) < limit {
+            if self.bytes.load(Relaxed) + shared < limit {
                 break;
             }
+            // What it shares is free once its connection has ended, if nobody else has it.
+            shared = shared.saturating_sub(bytes.saturating_sub(client.own_bytes()) as u64);
             client.seen.close_asap.store(true, Relaxed);
             self.forget_bytes(&client);
             by_id.remove(&client.id);
@@ -108,11 +125,23 @@ mod tests {
         let clients = Clients::default();
         let all: Vec<_> = [1_000, 30_000, 20_000, 2_000].into_iter().zip(1..).collect();
         all.iter().for_each(|(bytes, id)| clients.add(client(*id, *bytes)));
-        let each = size_of::<Client>() as u64;
-        assert_eq!(ids(&clients.evict(53_001 + each * 4)), [0_u64; 0]);
-        assert_eq!(ids(&clients.evict(53_000 + each * 4)), [2], "what reaches the limit is too much");
-        assert_eq!(ids(&clients.evict(23_000)), [3]);
+        let each = clients.get(1).map_or(0, |client| client.base_bytes()) as u64;
+        assert_eq!(ids(&clients.evict(53_001 + each * 4, 0)), [0_u64; 0]);
+        assert_eq!(ids(&clients.evict(53_000 + each * 4, 0)), [2], "what reaches the limit is too much");
+        assert_eq!(ids(&clients.evict(23_000, 0)), [3]);
         assert_eq!(ids(&clients.list()), [1, 4]);
+    }
+
+    #[test]
+    fn client_with_the_most_of_what_is_shared_goes_and_takes_it_along() {
+        let clients = Clients::default();
+        for (shared_bytes, id) in [(200_000, 1), (0, 2), (300_000, 3)] {
+            let client = client(id, 1_000);
+            client.seen.reply_shared_bytes.store(shared_bytes, Relaxed);
+            clients.add(client);
+        }
+        assert_eq!(ids(&clients.evict(250_000, 300_000)), [3]);
+        assert_eq!(ids(&clients.list()), [1, 2]);
     }
 
     #[test]
@@ -122,10 +151,10 @@ mod tests {
         large.seen.no_evict.store(true, Relaxed);
         clients.add(large.clone());
         clients.add(small.clone());
-        assert_eq!(ids(&clients.evict(50_000)), [0_u64; 0]);
+        assert_eq!(ids(&clients.evict(50_000, 0)), [0_u64; 0]);
         large.seen.no_evict.store(false, Relaxed);
-        assert_eq!(clients.note_bytes(&large), (large.held_bytes() + small.held_bytes()) as u64);
-        assert_eq!(ids(&clients.evict(50_000)), [1]);
+        assert_eq!(clients.note_bytes(&large), (large.own_bytes() + small.own_bytes()) as u64);
+        assert_eq!(ids(&clients.evict(50_000, 0)), [1]);
     }
 
     #[test]

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use crate::base::memory::{arc_bytes, class_bytes, vec_bytes};
 use crate::fill::{Answer, Letter, PostBox, ReplySlot};
 use crate::protocol::reply::Proto;
+
+/// Bytes of its place in the list of clients, about.
+const LISTED_BYTES: usize = 32;
 
 /// What others may know of a connection.
 #[derive(Debug)]
@@ -20,8 +24,10 @@ pub struct Client {
     /// Monotonic ms at which it connected.
     pub connected_at: u64,
     pub post_box: Arc<PostBox>,
-    pub names: Mutex<Names>,
+    names: Mutex<Names>,
     pub seen: Seen,
+    /// Bytes that this takes while nothing happens.
+    base_bytes: usize,
 }
 
 /// What a client told of itself.
@@ -46,21 +52,27 @@ pub struct Seen {
     pub channels: AtomicUsize,
     pub patterns: AtomicUsize,
     pub shard_channels: AtomicUsize,
-    /// Bytes of the commands queued by MULTI.
+    /// Bytes that the commands queued by MULTI take.
     pub multi_bytes: AtomicUsize,
+    /// Bytes that its connection takes while nothing happens.
+    pub connection_bytes: AtomicUsize,
+    /// Bytes that what it watches, subscribes to and caches takes on its own side.
+    pub kept_bytes: AtomicUsize,
+    /// Bytes of what it told of itself.
+    names_bytes: AtomicUsize,
     /// Number of the last command's row; `usize::MAX` before the first.
     pub last_command: AtomicUsize,
     /// Client-side caching, as `TRACKING_*`.
     pub tracking: AtomicUsize,
     /// The client that its invalidations go to; 0 for none.
     pub redirect: AtomicU64,
-    /// Bytes of a request that is not whole yet, and of the room made for the rest of it.
+    /// Bytes of requests that are not run yet, and of what is allocated beside them.
     pub query_bytes: AtomicUsize,
     pub query_free_bytes: AtomicUsize,
     /// Bytes of replies that wait to be written, what is allocated for them, and bytes of shared values among them,
     /// which others may hold as well.
     pub reply_bytes: AtomicUsize,
-    pub reply_held_bytes: AtomicUsize,
+    pub reply_held_bytes: Arc<AtomicUsize>,
     pub reply_shared_bytes: AtomicUsize,
     pub input_bytes: AtomicU64,
     pub output_bytes: AtomicU64,
@@ -104,6 +116,10 @@ impl Client {
     #[must_use]
     pub fn new(id: u64, peer: Peer, mono_ms: u64) -> Client {
         let Peer { addr, laddr, fd, is_unix } = peer;
+        let own = arc_bytes(size_of::<Client>())
+            + arc_bytes(size_of::<PostBox>())
+            + arc_bytes(size_of::<AtomicUsize>());
+        let base_bytes = own + LISTED_BYTES + class_bytes(addr.capacity()) + class_bytes(laddr.capacity());
         Client {
             id,
             addr,
@@ -113,8 +129,30 @@ impl Client {
             connected_at: mono_ms,
             post_box: Arc::default(),
             names: Mutex::default(),
+            base_bytes,
             seen: Seen { active_at: mono_ms.into(), last_command: usize::MAX.into(), ..Seen::default() },
         }
+    }
+
+    /// Bytes that it takes while nothing happens.
+    #[must_use]
+    pub fn base_bytes(&self) -> usize {
+        let seen = &self.seen;
+        self.base_bytes + seen.connection_bytes.load(Relaxed) + seen.names_bytes.load(Relaxed)
+    }
+
+    /// What it told of itself.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.names.lock().clone()
+    }
+
+    /// It tells something of itself.
+    pub fn rename(&self, change: impl FnOnce(&mut Names)) {
+        let mut names = self.names.lock();
+        change(&mut names);
+        let bytes = [&names.name, &names.lib_name, &names.lib_ver].map(vec_bytes);
+        self.seen.names_bytes.store(bytes.iter().sum(), Relaxed);
     }
 
     /// Milliseconds since the last request.

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::client::Client;
+use crate::base::lent::Lending;
 use crate::base::limits::MONITOR_POST_BYTES_MAX;
 use crate::fill::Letter;
 
@@ -18,6 +18,8 @@ use crate::fill::Letter;
 pub struct Monitors {
     count: AtomicUsize,
     clients: Mutex<Vec<Arc<Client>>>,
+    /// Lines on their way.
+    lines: Lending,
 }
 
 impl Monitors {
@@ -45,8 +47,15 @@ impl Monitors {
         }
     }
 
+    /// Bytes of lines on their way.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.lines.bytes()
+    }
+
     /// Shows all of them a line.
-    pub fn feed(&self, line: &Bytes) {
+    pub fn feed(&self, line: &[u8]) {
+        let line = self.lines.copy(line, 0);
         for client in self.clients.lock().iter() {
             let waiting = client.seen.posted_bytes.fetch_add(line.len(), Relaxed);
             if waiting > MONITOR_POST_BYTES_MAX {

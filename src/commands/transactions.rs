@@ -127,7 +127,7 @@ fn watch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     }
     let db = ctx.keys.db;
     for key in args.keys(ctx.keys.keyspace) {
-        if ctx.session.watch.keys.insert(WatchedKey { db, key: key.bytes.into(), hash: key.hash }) {
+        if ctx.session.watch.add(db, &key) {
             ctx.keys.view(&key).watch(&key, &ctx.session.watch);
         }
     }
@@ -184,7 +184,7 @@ fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
         return;
     }
     let keyspace = ctx.keys.keyspace;
-    let mut hashes: Vec<u64> = ctx.session.watch.keys.iter().map(|watched| watched.hash).collect();
+    let mut hashes: Vec<u64> = ctx.session.watch.keys().map(|watched| watched.hash).collect();
     for queued in &transaction.queued {
         let word = |at: usize| queued.words[at].of(&queued.buffer);
         let keys = queued.row.keys(queued.words.len(), word);
@@ -196,7 +196,7 @@ fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
 fn is_watch_touched(ctx: &mut Ctx<'_>) -> bool {
     let watch = &ctx.session.watch;
     let mut touched = watch.is_touched();
-    for WatchedKey { db, key, hash } in &watch.keys {
+    for WatchedKey { db, key, hash } in watch.keys() {
         let key = Key { bytes: key, hash: *hash };
         touched |= ctx.keys.view_in(*db, &key).is_touched(&key, watch);
     }

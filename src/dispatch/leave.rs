@@ -157,7 +157,7 @@ pub fn switch_off(shared: &Shared, session: &mut Session) {
 /// Ends all watching of a connection, under the locks that are held or one by one.
 pub fn forget_watched(keys: &mut Keys<'_>, session: &mut Session) {
     let watch = std::mem::take(&mut session.watch);
-    for WatchedKey { db, key, hash } in &watch.keys {
+    for WatchedKey { db, key, hash } in watch.keys() {
         let key = Key { bytes: key, hash: *hash };
         keys.view_in(*db, &key).unwatch(&key, &watch);
     }

@@ -1,7 +1,7 @@
 //! `maxmemory`: what counts against it, how room is made before a write, which writes wait for it and which are refused.
 //!
-//! The allocator is asked now and then; in between, what the stores took since is added to its figure. Buffers
-//! of clients are left out: they have limits of their own, and no slow reader may drive entries out.
+//! The allocator is asked now and then; in between, what the stores took since is added to its figure. What it gave for
+//! clients is left out: they have limits of their own, and no slow reader may drive entries out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -54,7 +54,7 @@ impl Shared {
     #[must_use]
     pub fn evict_clients(&self, settings: &Settings, counters: &Counters) -> Vec<Arc<Client>> {
         let Some(limit) = client_bytes_limit(settings) else { return Vec::new() };
-        let evicted = self.clients.evict(limit);
+        let evicted = self.clients.evict(limit, self.shared_client_bytes() as u64);
         counters.add(Counter::EvictedClients, evicted.len() as u64);
         for client in &evicted {
             if let Some(left_out) = self.operator.may_note(Note::Evicted, self.clock.now().mono_ms) {
@@ -70,7 +70,7 @@ impl Shared {
     #[inline]
     pub fn note_client(&self, client: &Client, settings: &Settings, counters: &Counters) -> bool {
         let Some(limit) = client_bytes_limit(settings) else { return false };
-        if self.clients.note_bytes(client) < limit {
+        if self.clients.note_bytes(client) + (self.shared_client_bytes() as u64) < limit {
             return false;
         }
         let evicted = self.evict_clients(settings, counters);
@@ -111,7 +111,7 @@ impl Shared {
         // A second thread has a recent figure, or, before there is any, waits for the first.
         let sampling = if at_ms == 0 { Some(limit.sampling.lock()) } else { limit.sampling.try_lock() };
         let Some(_sampling) = sampling else { return };
-        let client_bytes = self.client_buffer_bytes();
+        let client_bytes = self.client_bytes();
         // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
         // count for a moment; the other way round writes would be refused for nothing.
         let cast_off = self.keyspace.bytes_to_free() as u64;
@@ -122,11 +122,19 @@ impl Shared {
         limit.at_ms.store(now_ms.max(1), Relaxed);
     }
 
-    /// Bytes of requests and replies that wait in clients' buffers, and of queued commands: they do not count against
-    /// the limit.
+    /// Bytes that the allocator gave for clients, those that several of them share once: they do not count against the
+    /// limit. Cost: a look at each client.
     #[must_use]
-    pub fn client_buffer_bytes(&self) -> u64 {
-        self.clients.list().iter().map(|client| client.buffer_bytes()).sum::<usize>() as u64
+    pub fn client_bytes(&self) -> u64 {
+        (self.clients.own_bytes() + self.shared_client_bytes()) as u64
+    }
+
+    /// Those of it that several may share: values that left the keyspace while replies had them, messages, and what
+    /// channels, prefixes, tracked and watched keys take.
+    fn shared_client_bytes(&self) -> usize {
+        let Shared { keyspace, pubsub, tracking, clients, .. } = self;
+        let values = keyspace.lent_bytes() + keyspace.watchers_bytes();
+        values + pubsub.held_bytes() + tracking.held_bytes() + clients.monitors.held_bytes()
     }
 
     /// For how long more was used than may be: all times before this one, and this one, ms.

@@ -1,14 +1,15 @@
 //! The state of one connection that commands read and change. Owned by the connection, seen by no other.
 
-use super::args::Args;
-use crate::base::push::Push;
-use crate::config::Settings;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::args::Args;
 use super::subscribed::{Kind, Subscriptions};
 use super::tracked::Tracked;
+use crate::base::memory::vec_bytes;
+use crate::base::push::Push;
 use crate::clients::Client;
+use crate::config::Settings;
 use crate::fill::{Home, PostBox, ReplySlot};
 use crate::keyspace::Watch;
 use crate::protocol::range::ArgRange;
@@ -73,22 +74,28 @@ pub struct Transaction {
     pub queued: Vec<Queued>,
     /// A command was refused while queueing: EXEC answers EXECABORT.
     pub is_broken: bool,
-    /// Bytes of all queued words.
-    pub bytes: usize,
+    /// Bytes that the queued commands take, without the list of them.
+    queued_bytes: usize,
 }
 
 impl Transaction {
     /// Adds a command with a copy of its words.
     pub fn queue(&mut self, row: &'static Row, args: &Args<'_>) {
-        let mut buffer = Vec::new();
+        let mut buffer = Vec::with_capacity((0..args.words()).map(|at| args.word(at).len()).sum());
         let mut words = Vec::with_capacity(args.words());
         for at in 0..args.words() {
             let word = args.word(at);
             words.push(ArgRange { start: buffer.len(), len: word.len() });
             buffer.extend_from_slice(word);
         }
-        self.bytes += buffer.len() + words.len() * size_of::<ArgRange>();
+        self.queued_bytes += vec_bytes(&buffer) + vec_bytes(&words);
         self.queued.push(Queued { row, buffer, words });
+    }
+
+    /// Bytes that all of it takes.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.queued_bytes + vec_bytes(&self.queued)
     }
 }
 
@@ -194,10 +201,21 @@ impl Session {
         seen.db.store(self.db, Relaxed);
         seen.is_resp3.store(self.proto == Proto::Resp3, Relaxed);
         seen.multi.store(self.transaction.as_ref().map_or(0, |tx| tx.queued.len() + 1), Relaxed);
-        seen.multi_bytes.store(self.transaction.as_ref().map_or(0, |tx| tx.bytes), Relaxed);
+        seen.multi_bytes.store(self.transaction.as_ref().map_or(0, Transaction::held_bytes), Relaxed);
+        seen.kept_bytes.store(self.kept_bytes(), Relaxed);
         seen.last_command.store(self.last_command.map_or(usize::MAX, |row| row.number), Relaxed);
         seen.is_paused.store(self.put_off.is_some(), Relaxed);
-        seen.watched.store(self.watch.keys.len(), Relaxed);
+        seen.watched.store(self.watch.keys().len(), Relaxed);
+    }
+
+    /// Bytes that what it watches, subscribes to and caches takes on its own side.
+    fn kept_bytes(&self) -> usize {
+        let watched = self.watch.held_bytes();
+        if !self.hears_messages {
+            return watched;
+        }
+        let tracked = self.tracking.as_ref().map_or(0, |tracked| tracked.held_bytes());
+        watched + self.subscriptions.held_bytes() + tracked
     }
 
     /// Whether it may run commands: it has authenticated, or need not.

@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use hashbrown::HashSet;
 
+use crate::base::memory::class_bytes;
+use crate::base::sparse::shrink_set;
 use crate::clients::Seen;
 use crate::protocol::output::Output;
 
@@ -61,6 +63,20 @@ impl Subscriptions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
+    }
+
+    /// Bytes that it takes; names are shared with everybody who subscribes to them, and not among it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let sets = [&self.channels, &self.patterns, &self.shard_channels];
+        sets.iter().map(|set| class_bytes(set.allocation_size())).sum::<usize>() + self.loud.held_bytes()
+    }
+
+    /// A name is gone.
+    pub fn remove(&mut self, kind: Kind, name: &[u8]) {
+        let names = self.of_mut(kind);
+        names.remove(name);
+        shrink_set(names);
     }
 
     /// Publishes the counts for CLIENT LIST.

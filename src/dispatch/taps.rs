@@ -2,8 +2,6 @@
 //!
 //! Time in the slow log is the handler's: what a parked request waits does not count.
 
-use bytes::Bytes;
-
 use super::args::Args;
 use super::ctx::Ctx;
 use super::secrets;
@@ -38,7 +36,7 @@ impl Ctx<'_> {
             us,
             words: trimmed(&words, &secrets::mask(row, &words)),
             addr: client.addr.clone(),
-            name: client.names.lock().name.clone(),
+            name: shortened(&client.names().name),
         };
         self.shared.figures.slowlog.push(entry, settings.slowlog_max_len);
     }
@@ -60,10 +58,8 @@ impl Ctx<'_> {
 /// The words as an entry keeps them: few and short, secrets hidden.
 fn trimmed(words: &[&[u8]], mask: &[bool]) -> Vec<Vec<u8>> {
     let kept = if words.len() > WORDS_MAX { WORDS_MAX - 1 } else { words.len() };
-    let shown = |(word, secret): (&&[u8], &bool)| match word.len().checked_sub(WORD_BYTES_MAX) {
-        _ if *secret => secrets::REDACTED.to_vec(),
-        Some(more @ 1..) => [&word[..WORD_BYTES_MAX], format!("... ({more} more bytes)").as_bytes()].concat(),
-        _ => word.to_vec(),
+    let shown = |(word, secret): (&&[u8], &bool)| {
+        if *secret { secrets::REDACTED.to_vec() } else { shortened(word) }
     };
     let mut trimmed: Vec<Vec<u8>> = words.iter().zip(mask).take(kept).map(shown).collect();
     if kept < words.len() {
@@ -72,8 +68,15 @@ fn trimmed(words: &[&[u8]], mask: &[bool]) -> Vec<Vec<u8>> {
     trimmed
 }
 
+fn shortened(word: &[u8]) -> Vec<u8> {
+    match word.len().checked_sub(WORD_BYTES_MAX) {
+        Some(more @ 1..) => [&word[..WORD_BYTES_MAX], format!("... ({more} more bytes)").as_bytes()].concat(),
+        _ => word.to_vec(),
+    }
+}
+
 /// One command as MONITOR shows it, with the line's end.
-fn line(wall_us: i64, db: usize, client: &Client, words: &[&[u8]], mask: &[bool]) -> Bytes {
+fn line(wall_us: i64, db: usize, client: &Client, words: &[&[u8]], mask: &[bool]) -> Vec<u8> {
     let (seconds, us) = (wall_us / 1_000_000, wall_us % 1_000_000);
     let addr = match client.addr.strip_suffix(":0") {
         Some(path) if client.is_unix => format!("unix:{path}"),
@@ -85,7 +88,7 @@ fn line(wall_us: i64, db: usize, client: &Client, words: &[&[u8]], mask: &[bool]
         line.extend(config::quote(if *secret { secrets::REDACTED } else { word }));
     }
     line.extend(b"\r\n");
-    line.into()
+    line
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::memory::{arc_bytes, class_bytes, vec_bytes};
 use crate::tracking::Tracker;
 
 /// Which reads of a connection are noted.
@@ -29,6 +30,16 @@ pub struct Tracked {
 }
 
 impl Tracked {
+    /// Bytes that it takes; what is known of its keys is not among it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let prefixes = self.prefixes.iter().map(|prefix| class_bytes(prefix.len())).sum::<usize>();
+        class_bytes(size_of::<Tracked>())
+            + arc_bytes(size_of::<Tracker>())
+            + vec_bytes(&self.prefixes)
+            + prefixes
+    }
+
     /// Whether the command that runs next is one whose reads are noted.
     #[must_use]
     pub fn notes_reads(&self) -> bool {

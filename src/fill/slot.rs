@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::outcome::{Answer, Outcome};
 use super::queue::Waiting;
+use crate::base::memory::{class_bytes, vec_bytes};
 use crate::base::push::Push;
 use crate::base::sync::{AtomicBool, Mutex};
 
@@ -66,6 +67,8 @@ pub struct PostBox {
     waker: AtomicWaker,
     has_letters: AtomicBool,
     backlogged: AtomicBool,
+    /// Bytes that its lists take.
+    held_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -81,12 +84,25 @@ struct Inside {
 impl PostBox {
     /// Remembers an open slot; slots come in the order of their requests.
     pub fn open_slot(&self, slot: Arc<ReplySlot>) {
-        let slots = &mut self.inside.lock().slots;
+        let mut inside = self.inside.lock();
+        let slots = &mut inside.slots;
         if slots.capacity() == 0 {
             // Most connections park one request at a time; growth would begin with room for four.
             slots.reserve_exact(1);
         }
         slots.push_back(slot);
+        self.note_held(&inside);
+    }
+
+    /// Bytes that the lists of letters and slots take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    fn note_held(&self, inside: &Inside) {
+        let slots = class_bytes(inside.slots.capacity() * size_of::<Arc<ReplySlot>>());
+        self.held_bytes.store(vec_bytes(&inside.letters) + slots, Ordering::Relaxed);
     }
 
     /// Puts a letter in and wakes the connection. Gives the letter back if the connection is gone.
@@ -99,6 +115,7 @@ impl PostBox {
             inside.slots.pop_front();
         }
         inside.letters.push(letter);
+        self.note_held(&inside);
         self.has_letters.store(true, Ordering::Release);
         drop(inside);
         self.waker.wake();
@@ -120,6 +137,7 @@ impl PostBox {
         } else {
             inside.letters.push(Letter::Push(push));
         }
+        self.note_held(&inside);
         self.has_letters.store(true, Ordering::Release);
         drop(inside);
         self.waker.wake();
@@ -145,7 +163,9 @@ impl PostBox {
         }
         let mut inside = self.inside.lock();
         inside.push_bytes = 0;
-        std::mem::take(&mut inside.letters)
+        let letters = std::mem::take(&mut inside.letters);
+        self.note_held(&inside);
+        letters
     }
 
     /// Closes the box for good: returns the letters nobody read and the slots nobody answered, now claimed.

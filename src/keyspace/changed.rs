@@ -23,9 +23,8 @@ impl View<'_> {
     /// A deletion took out what was there, `None` where nothing was: a lease is void all the same, and the oldest waiter
     /// leads.
     pub(super) fn deleted(&mut self, key: &Key<'_>, taken: Option<Kind>) {
-        match taken {
-            Some(kind) => self.answered(key, kind == Kind::Value),
-            None => {}
+        if let Some(kind) = taken {
+            self.answered(key, kind == Kind::Value);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
     }

@@ -43,6 +43,7 @@ pub use verbs::SetWhen;
 pub use view::{Scope, View};
 pub use watch::{Watch, WatchedKey};
 
+use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
 use crate::base::lent::{Lending, Lent};
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
@@ -73,6 +74,8 @@ pub struct Keyspace {
     top_epoch: AtomicU64,
     /// Values that were removed and are still in memory: on their way to be freed, or read by somebody.
     lending: Lending,
+    /// What the watchers of all shards take.
+    watchers_held: Gauge,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
     reaping_bytes: Arc<AtomicUsize>,
@@ -130,8 +133,9 @@ impl Keyspace {
     /// 0 for none); starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, shards_most: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
+        let watchers_held = Gauge::default();
         let stripe = |index| Stripe {
-            shard: Mutex::new(Shard::new(index, seed)),
+            shard: Mutex::new(Shard::new(index, seed, watchers_held.clone())),
             due_at: AtomicU64::new(u64::MAX),
             held_bytes: AtomicUsize::new(0),
         };
@@ -155,6 +159,7 @@ impl Keyspace {
             fill_times: FillTimes::default(),
             top_epoch: AtomicU64::new(0),
             lending,
+            watchers_held,
             reaper,
             reaping,
             reaping_bytes,
@@ -232,6 +237,12 @@ impl Keyspace {
     #[must_use]
     pub fn lent_bytes(&self) -> usize {
         self.lending.bytes()
+    }
+
+    /// Bytes that the shards take for watched keys.
+    #[must_use]
+    pub fn watchers_bytes(&self) -> usize {
+        self.watchers_held.bytes()
     }
 
     /// Frees values that were removed; what is very large, or read by somebody, on a thread of its own. No lock may be

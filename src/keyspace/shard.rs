@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::watch::Watchers;
+use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
 use crate::fill::{Flight, ReplySlot, Top};
@@ -31,6 +32,8 @@ pub struct Shard {
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
     seed: HashSeed,
+    /// What the watchers of all shards take.
+    watchers_held: Gauge,
 }
 
 /// One database's part in a shard.
@@ -75,7 +78,7 @@ pub struct Answered {
 }
 
 impl Shard {
-    pub fn new(index: usize, seed: HashSeed) -> Shard {
+    pub fn new(index: usize, seed: HashSeed, watchers_held: Gauge) -> Shard {
         Shard {
             dbs: Vec::new(),
             deadlines: BinaryHeap::new(),
@@ -84,6 +87,7 @@ impl Shard {
             compact_at: 0,
             serial: index as u64,
             seed,
+            watchers_held,
         }
     }
 
@@ -98,12 +102,12 @@ impl Shard {
 
     #[cold]
     fn make(&mut self, db: usize) {
-        let seed = self.seed;
+        let (seed, watchers_held) = (self.seed, &self.watchers_held);
         self.dbs.resize_with(db + 1, || Db {
             store: Store::new(seed),
             counted: Size::default(),
             flights: HashMap::new(),
-            watchers: Watchers::default(),
+            watchers: Watchers::new(watchers_held),
         });
     }
 

@@ -9,7 +9,7 @@ use crate::clients::Client;
 use crate::config::{ClientClass, Settings};
 use crate::dispatch::operator::{Note, Operator};
 use crate::dispatch::room::client_bytes_limit;
-use crate::dispatch::session::Session;
+use crate::dispatch::session::{Session, Transaction};
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) fn check(
     now_ms: u64,
 ) -> Result<(), End> {
     let client = &session.client;
-    let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+    let queued = session.transaction.as_ref().map_or(0, Transaction::held_bytes);
     let query_bytes = load.query_bytes + queued;
     if query_bytes > settings.query_buffer_bytes_max {
         counters.add(Counter::QueryLimitDisconnects, 1);

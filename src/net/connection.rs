@@ -23,6 +23,7 @@ use super::partial::Partial;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
 use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, READ_BYTES, REPLY_BYTES_PAUSE};
+use crate::base::memory::class_bytes;
 use crate::base::metrics::{Counter, add};
 use crate::clients::{Client, Peer};
 use crate::config::Settings;
@@ -37,6 +38,9 @@ use crate::protocol::request::{Parser, RequestLimits};
 
 /// What may be left to write of a connection that ends when it is taken out of everybody's sight.
 const FAREWELL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the runtime takes for a task beside what it runs, and for a socket.
+const TASK_BYTES: usize = 128;
+const SOCKET_BYTES: usize = 256;
 /// How long its client has to read that.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -64,27 +68,33 @@ struct Connection {
     farewell: Option<Pin<Box<Sleep>>>,
 }
 
-/// Serves a connection until it ends, and cleans up after it.
-pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
-    if let Ok(mut connection) = Connection::open(worker.clone(), accepted) {
-        let id = connection.session.client.id;
-        // A panic in a handler ends this connection and nothing else.
-        let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx))).catch_unwind().await;
-        // A client that ended its side has left nothing unread.
-        let is_done = matches!(served, Ok(End::Client));
-        match served {
-            Ok(End::Socket(error)) => tracing::debug!(client = id, "connection ends: {error}"),
-            Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
-            Err(_) => {
-                worker.counters.add(Counter::Panics, 1);
-                tracing::error!(
-                    client = id,
-                    "a handler panicked; its connection is closed, the server goes on"
-                );
-            }
+/// Serves a connection in a task of its own until it ends, and cleans up after it.
+pub fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let Ok(connection) = Connection::open(worker.clone(), accepted) else {
+        worker.connections.fetch_sub(1, Relaxed);
+        return;
+    };
+    let client = connection.session.client.clone();
+    let task = run(connection);
+    client.seen.connection_bytes.store(class_bytes(size_of_val(&task) + TASK_BYTES) + SOCKET_BYTES, Relaxed);
+    tokio::task::spawn_local(task);
+}
+
+async fn run(mut connection: Connection) {
+    let (worker, id) = (connection.worker.clone(), connection.session.client.id);
+    // A panic in a handler ends this connection and nothing else.
+    let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx))).catch_unwind().await;
+    // A client that ended its side has left nothing unread.
+    let is_done = matches!(served, Ok(End::Client));
+    match served {
+        Ok(End::Socket(error)) => tracing::debug!(client = id, "connection ends: {error}"),
+        Ok(end) => tracing::debug!(client = id, "connection ends: {end:?}"),
+        Err(_) => {
+            worker.counters.add(Counter::Panics, 1);
+            tracing::error!(client = id, "a handler panicked; its connection is closed, the server goes on");
         }
-        connection.leave(is_done);
     }
+    connection.leave(is_done);
     worker.connections.fetch_sub(1, Relaxed);
 }
 
@@ -98,6 +108,7 @@ impl Connection {
         let client = Arc::new(Client::new(shared.clients.next_id(), peer, now));
         shared.clients.add(client.clone());
         worker.counters.add(Counter::ConnectionsReceived, 1);
+        let outflow = Outflow::new(&client);
         let session = Session::new(client, shared.settings.load().requirepass.is_none());
         Ok(Connection {
             worker,
@@ -105,7 +116,7 @@ impl Connection {
             session,
             parser: Parser::default(),
             partial: Partial::default(),
-            outflow: Outflow::default(),
+            outflow,
             is_overrun: false,
             publishes: false,
             is_behind: false,
@@ -224,9 +235,7 @@ impl Connection {
         } else {
             let missing = self.parser.missing_bytes();
             if self.partial.free() == 0 {
-                // Counted before it is there, the old room and the new: a thread that asks the allocator meanwhile must not take
-                // them for entries.
-                self.count_room(self.partial.len() + self.partial.growth(missing));
+                self.count_growth(self.partial.growth(missing));
                 self.partial.grow(missing);
             }
             let read = ready!(self.partial.poll_read(&mut self.stream, cx)).map_err(End::Socket)?;
@@ -252,7 +261,7 @@ impl Connection {
         }
         self.is_behind = true;
         if self.partial.free() == 0 {
-            self.count_room(self.partial.len() + self.partial.growth_taking_in());
+            self.count_growth(self.partial.growth_taking_in());
             self.partial.grow_taking_in();
         }
         let read = ready!(self.partial.poll_read(&mut self.stream, cx)).map_err(End::Socket)?;
@@ -284,7 +293,7 @@ impl Connection {
         if partial.len() >= KEPT_REQUEST_BYTES_MIN {
             let limits = self.limits();
             let (end, cut) = batch.cut_one(&mut self.parser, partial.bytes_mut(), limits);
-            let unused = if end >= KEPT_REQUEST_BYTES_MIN {
+            let unused = if partial.is_mostly(end) {
                 let first = partial.split(end);
                 batch.keep(first.clone());
                 let unused = self.run_cut(&first, batch, effects, &cut);
@@ -511,7 +520,13 @@ impl Connection {
 
     fn publish_query(&self) {
         self.session.client.seen.query_bytes.store(self.partial.len(), Relaxed);
-        self.count_room(self.partial.free());
+        self.count_room(self.partial.held_bytes().saturating_sub(self.partial.len()));
+    }
+
+    /// Room is going to be made. Counted before it is there, the old and the new: a thread that asks the allocator
+    /// meanwhile must not take them for entries.
+    fn count_growth(&self, growth: usize) {
+        self.count_room(self.partial.held_bytes() + growth);
     }
 
     fn count_room(&self, bytes: usize) {

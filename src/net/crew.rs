@@ -104,7 +104,7 @@ fn run(runtime: &LocalRuntime, worker: Rc<Worker>, mut sockets: UnboundedReceive
         worker.begin();
         // The channel closes when the server has stopped and every connection has been told.
         while let Some(accepted) = sockets.recv().await {
-            tokio::task::spawn_local(connection::serve(worker.clone(), accepted));
+            connection::serve(worker.clone(), accepted);
         }
     });
 }

@@ -19,7 +19,6 @@ const WRITE_NOW_BYTES: usize = 64 * 1024;
 const WRITE_SLICES: usize = 64;
 
 /// Replies on their way to the socket.
-#[derive(Default)]
 pub(super) struct Outflow {
     pub replies: ReplyQueue,
     /// The socket takes no more for the moment.
@@ -31,6 +30,11 @@ pub(super) struct Outflow {
 }
 
 impl Outflow {
+    pub fn new(client: &Client) -> Outflow {
+        let replies = ReplyQueue::new(Some(client.seen.reply_held_bytes.clone()));
+        Outflow { replies, is_backlogged: false, ticket: None, was_put_off: false }
+    }
+
     /// Bytes that are not with the socket yet.
     pub fn waiting_bytes(&self) -> usize {
         self.replies.bytes()
@@ -64,20 +68,23 @@ impl Outflow {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
         let had_any = !self.replies.ready.is_empty();
+        let mut has_written = false;
         while !self.replies.ready.is_empty() {
-            if self.poll_turn(stream, turns, counters, cx)?.is_pending() {
+            let is_turn = self.poll_turn(stream, turns, counters, cx)?.is_ready();
+            let wrote = if is_turn { self.poll_write(stream, cx) } else { Poll::Pending };
+            let Poll::Ready(wrote) = wrote else {
+                self.is_backlogged |= is_turn;
                 client.post_box.set_backlogged(true);
-                return Poll::Pending;
-            }
-            let Poll::Ready(wrote) = self.poll_write(stream, cx) else {
-                self.is_backlogged = true;
-                client.post_box.set_backlogged(true);
+                if has_written {
+                    self.publish(client);
+                }
                 return Poll::Pending;
             };
             let wrote = wrote?;
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            has_written = true;
             self.replies.ready.consume(wrote);
             counters.add(Counter::OutputBytes, wrote as u64);
             add(&client.seen.output_bytes, wrote);

@@ -11,7 +11,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use super::stream::Stream;
-use crate::base::limits::{PARTIAL_ROOM_BYTES_MIN, READ_BYTES};
+use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, PARTIAL_ROOM_BYTES_MIN, READ_BYTES};
+use crate::base::memory::class_bytes;
 
 /// Requests with one large value grow that often at most.
 const GROWTHS_EXACT: usize = 4;
@@ -22,6 +23,8 @@ const TRUST: usize = 128;
 #[derive(Debug, Default)]
 pub struct Partial {
     bytes: BytesMut,
+    /// What the allocator gave for it, what is used up already among it.
+    held_bytes: usize,
     /// How often room was made for this request.
     growths: usize,
 }
@@ -30,6 +33,12 @@ impl Partial {
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes that the allocator gave for it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Bytes of room for what is still to come.
@@ -46,7 +55,7 @@ impl Partial {
     /// Begins with what was read of a request that lacks `missing` bytes (0 = unknown).
     pub fn begin(&mut self, bytes: &[u8], missing: usize) {
         if !bytes.is_empty() {
-            self.bytes = BytesMut::with_capacity(bytes.len() + room(bytes.len(), missing));
+            self.make_room(room(bytes.len(), missing) + bytes.len());
             self.bytes.extend_from_slice(bytes);
             self.growths = 1;
         }
@@ -67,9 +76,7 @@ impl Partial {
     /// Makes room for what is missing. Not `reserve`, which rounds up: a value may stay in this buffer. But a request
     /// of many values, each of which lacks only a little, must not be copied for each of them.
     pub fn grow(&mut self, missing: usize) {
-        let mut longer = BytesMut::with_capacity(self.len() + self.growth(missing));
-        longer.extend_from_slice(&self.bytes);
-        self.bytes = longer;
+        self.make_room(self.len() + self.growth(missing));
         self.growths += 1;
     }
 
@@ -81,9 +88,14 @@ impl Partial {
 
     /// Makes room for more requests that are not run yet. Cost: a constant for each byte in the long run.
     pub fn grow_taking_in(&mut self) {
-        let mut longer = BytesMut::with_capacity(self.len() + self.growth_taking_in());
+        self.make_room(self.len() + self.growth_taking_in());
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        let mut longer = BytesMut::with_capacity(bytes);
         longer.extend_from_slice(&self.bytes);
         self.bytes = longer;
+        self.held_bytes = class_bytes(bytes);
     }
 
     /// The bytes, for the parser.
@@ -91,10 +103,18 @@ impl Partial {
         &mut self.bytes
     }
 
+    /// Whether a request of `len` bytes is most of what the allocator gave for this: no more is lost where its value is
+    /// kept in its place.
+    #[must_use]
+    pub fn is_mostly(&self, len: usize) -> bool {
+        len >= KEPT_REQUEST_BYTES_MIN && len >= self.held_bytes / 8 * 7
+    }
+
     /// Takes the first `len` bytes out, which the caller may keep.
     pub fn split(&mut self, len: usize) -> Bytes {
         let first = self.bytes.split_to(len).freeze();
         self.growths = if len > 0 { 0 } else { self.growths };
+        self.held_bytes = self.held_bytes.saturating_sub(len);
         self.drop_empty();
         first
     }
@@ -109,6 +129,7 @@ impl Partial {
         whole.advance(used);
         whole.unsplit(std::mem::take(&mut self.bytes));
         self.bytes = whole;
+        self.held_bytes = self.held_bytes.max(class_bytes(used + self.bytes.capacity()));
     }
 
     /// Drops the first `len` bytes.
@@ -167,5 +188,22 @@ mod tests {
         let mut partial = Partial::default();
         partial.begin(&[0; 64 * 1024], 936 * 1024);
         assert_eq!((partial.len(), partial.free()), (64 * 1024, 936 * 1024));
+        assert!(partial.is_mostly(936 * 1024));
+    }
+
+    #[test]
+    fn value_is_not_kept_in_a_buffer_of_many_requests() {
+        let mut partial = Partial::default();
+        partial.begin(&[0; 100 * 1024], 0);
+        for _ in 0..10 {
+            partial.grow_taking_in();
+            partial.bytes.extend_from_slice(&vec![0; partial.free()]);
+        }
+        let held_bytes = partial.held_bytes();
+        assert!(partial.len() > 1 << 20 && !partial.is_mostly(100 * 1024));
+        partial.advance(1 << 20);
+        assert_eq!(partial.held_bytes(), held_bytes, "what is used up is still there");
+        partial.advance(partial.len());
+        assert_eq!(partial.held_bytes(), 0);
     }
 }

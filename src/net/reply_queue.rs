@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use crate::base::limits::{SLOT_BYTES_MAX, SLOT_REPLIES_MAX};
+use crate::base::memory::class_bytes;
 use crate::dispatch::answer::write_answer;
 use crate::dispatch::session::Parked;
 use crate::fill::{Answer, ReplySlot};
@@ -19,11 +21,13 @@ pub struct ReplyQueue {
     places: VecDeque<Place>,
     /// Bytes from which on a reply is cut off, as its connection is to end.
     limit: usize,
+    /// Where is told what a reply takes, while it grows.
+    account: Option<Arc<AtomicUsize>>,
 }
 
 impl Default for ReplyQueue {
     fn default() -> ReplyQueue {
-        ReplyQueue { ready: Output::default(), places: VecDeque::new(), limit: usize::MAX }
+        ReplyQueue::new(None)
     }
 }
 
@@ -49,10 +53,19 @@ impl Place {
 }
 
 impl ReplyQueue {
+    /// A queue that adds to `account` what its replies take as they grow.
+    #[must_use]
+    pub fn new(account: Option<Arc<AtomicUsize>>) -> ReplyQueue {
+        let ready = Output::with_account(account.clone());
+        ReplyQueue { ready, places: VecDeque::new(), limit: usize::MAX, account }
+    }
+
     /// Where the next reply is written.
     pub fn tail(&mut self) -> &mut Output {
         let tail = match self.places.back_mut() {
-            Some(place) => place.behind.get_or_insert_default(),
+            Some(place) => {
+                place.behind.get_or_insert_with(|| Box::new(Output::with_account(self.account.clone())))
+            }
             None => &mut self.ready,
         };
         tail.set_limit(self.limit);
@@ -71,11 +84,11 @@ impl ReplyQueue {
         self.ready.is_over() || self.outputs().any(Output::is_over)
     }
 
-    /// Bytes asked of the allocator.
+    /// Bytes that the allocator gave for it. Cost: a look at each place.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let places = self.places.capacity() * size_of::<Place>();
-        let outputs = self.outputs().map(|output| size_of::<Output>() + output.held_bytes());
+        let places = class_bytes(self.places.capacity() * size_of::<Place>());
+        let outputs = self.outputs().map(|output| class_bytes(size_of::<Output>()) + output.held_bytes());
         self.ready.held_bytes() + places + outputs.sum::<usize>()
     }
 

@@ -1,16 +1,22 @@
 //! Reply bytes on their way to a socket: chunks of a byte string, with reference-counted values spliced in.
 //!
 //! A large value is never copied, a long reply grows by chunks without copying what is there, and what is written is
-//! let go. An output may have a limit: what comes beyond it is dropped, since the connection is to end. Invariant: the
-//! wire bytes leave in the order in which they were put in, each once.
+//! let go. An output may have a limit: what comes beyond it is dropped, since the connection is to end. What a long reply
+//! takes is told as it grows. Invariant: the wire bytes leave in the order in which they were put in, each once.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
 
+use crate::base::memory::{class_bytes, vec_bytes};
+
 /// A chunk that is as long as this is closed, and a longer reply goes on in a new one, bytes.
 const CHUNK_BYTES_MIN: usize = if cfg!(test) { 1024 } else { 64 * 1024 };
+/// Shared values in a chunk at most.
+const CHUNK_VALUES_MAX: usize = if cfg!(test) { 16 } else { 1024 };
 /// Room made for one chunk of a very long reply, bytes.
 const CHUNK_BYTES_MAX: usize = 1024 * 1024;
 
@@ -29,9 +35,9 @@ impl Chunk {
         self.bytes.len() + self.shared_bytes
     }
 
-    /// Bytes asked of the allocator.
+    /// Bytes that the allocator gave for it.
     fn held_bytes(&self) -> usize {
-        self.bytes.capacity() + self.shared.capacity() * size_of::<(usize, Bytes)>()
+        vec_bytes(&self.bytes) + vec_bytes(&self.shared)
     }
 }
 
@@ -51,6 +57,8 @@ pub struct Output {
     passed_bytes: usize,
     limit: usize,
     is_over: bool,
+    /// Where is told what this output takes, while it grows.
+    account: Option<Arc<AtomicUsize>>,
 }
 
 impl Default for Output {
@@ -65,6 +73,7 @@ impl Default for Output {
             passed_bytes: 0,
             limit: usize::MAX,
             is_over: false,
+            account: None,
         }
     }
 }
@@ -78,6 +87,13 @@ pub struct Mark {
 }
 
 impl Output {
+    /// An output that adds to `account` what it is going to take, a chunk at a time; whoever reads `held_bytes` says
+    /// there how much it is in the end. So a thread that asks the allocator meanwhile knows whose it is.
+    #[must_use]
+    pub fn with_account(account: Option<Arc<AtomicUsize>>) -> Output {
+        Output { account, ..Output::default() }
+    }
+
     /// Bytes that are still to be put on the wire.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -89,10 +105,10 @@ impl Output {
         self.len() == 0
     }
 
-    /// Bytes asked of the allocator, spare room and what is consumed already among them; shared values not.
+    /// Bytes that the allocator gave for it, spare room and what is consumed already among them; shared values not.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.full_held_bytes + self.full.capacity() * size_of::<Chunk>() + self.tail.held_bytes()
+        self.full_held_bytes + class_bytes(self.full.capacity() * size_of::<Chunk>()) + self.tail.held_bytes()
     }
 
     /// Bytes of shared values that this output keeps alive.
@@ -127,6 +143,9 @@ impl Output {
             self.is_over = true;
             return;
         }
+        if self.tail.shared.len() >= CHUNK_VALUES_MAX {
+            self.close_tail();
+        }
         self.tail.shared_bytes += value.len();
         self.tail.shared.push((self.tail.bytes.len(), value));
     }
@@ -142,14 +161,22 @@ impl Output {
         if self.tail.bytes.len() < CHUNK_BYTES_MIN {
             self.tail.bytes.reserve(bytes);
         } else {
-            let room = (self.len() / 4).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes);
+            let room = class_bytes((self.len() / 4).clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX).max(bytes));
             self.close_tail();
+            self.tell(room);
             self.tail.bytes.reserve_exact(room);
         }
         true
     }
 
+    fn tell(&self, bytes: usize) {
+        if let Some(account) = &self.account {
+            account.fetch_add(bytes, Relaxed);
+        }
+    }
+
     fn close_tail(&mut self) {
+        self.tell(vec_bytes(&self.tail.shared));
         let chunk = std::mem::take(&mut self.tail);
         self.full_len += chunk.len();
         self.full_held_bytes += chunk.held_bytes();
@@ -382,6 +409,21 @@ mod tests {
         out.consume(12_000_000);
         assert!(out.held_bytes() < 6_000_000, "{}", out.held_bytes());
         assert_eq!(wire(&out).len(), 4_000_000);
+    }
+
+    #[test]
+    fn growth_is_told_before_it_is_there() {
+        let account = Arc::new(AtomicUsize::new(0));
+        let mut out = Output::with_account(Some(account.clone()));
+        let value = Bytes::from(vec![1; 5_000]);
+        for _ in 0..10_000 {
+            out.extend(&[7; 700]);
+            out.extend_shared(value.clone());
+            // The list of the values in the last chunk, and the first bytes, are small.
+            let told = account.load(Relaxed) + 20_000;
+            assert!(out.held_bytes() < told + told / 50, "{} of {}", told, out.held_bytes());
+        }
+        assert!(account.load(Relaxed) < out.held_bytes() * 11 / 10);
     }
 
     #[test]

@@ -1,22 +1,17 @@
 //! Channels by name and who subscribes to each, sharded by hash so that publishers rarely meet.
 //!
-//! A crowd is a snapshot: a sender holds it without a lock, and a change meanwhile copies it.
-//! Invariant: a channel without subscribers is not in the map, and a crowd is sorted by client id.
+//! Invariant: a channel without subscribers is in no stripe.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use hashbrown::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::names::{Count, Crowd, Names};
 use super::subscriber::Subscriber;
+use crate::base::gauge::Gauge;
 use crate::base::glob;
 use crate::base::hash::HashSeed;
-
-/// The subscribers of one name, oldest connection first.
-pub type Crowd = Arc<Vec<Subscriber>>;
-
-type Names = HashMap<Arc<[u8]>, Crowd>;
 
 /// Lock stripes; a power of two.
 const STRIPES: usize = 64;
@@ -27,12 +22,14 @@ pub struct Channels {
     stripes: Box<[Mutex<Names>]>,
     seed: HashSeed,
     len: AtomicUsize,
+    /// What names and crowds take.
+    held: Gauge,
 }
 
 impl Default for Channels {
     fn default() -> Channels {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Channels { stripes, seed: HashSeed::random(), len: AtomicUsize::new(0) }
+        Channels { stripes, seed: HashSeed::random(), len: AtomicUsize::new(0), held: Gauge::default() }
     }
 }
 
@@ -48,35 +45,33 @@ impl Channels {
         self.len() == 0
     }
 
+    /// Bytes that names and crowds take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
     /// The subscribers of a channel, and the channel's shared name.
     #[must_use]
     pub fn crowd(&self, name: &[u8]) -> Option<(Arc<[u8]>, Crowd)> {
         if self.is_empty() {
             return None;
         }
-        self.stripe(name).get_key_value(name).map(|(name, crowd)| (name.clone(), crowd.clone()))
+        self.stripe(name).get(name).map(|(name, crowd)| (name.clone(), crowd.clone()))
     }
 
     /// Adds a subscriber; nothing happens if it is one already. Returns the channel's shared name.
     pub fn add(&self, name: &[u8], subscriber: Subscriber) -> Arc<[u8]> {
-        let mut names = self.stripe(name);
-        if let Some((shared, crowd)) = names.get_key_value_mut(name) {
-            join(crowd, subscriber);
-            return shared.clone();
+        let (shared, count) = self.stripe(name).add(name, subscriber, &self.held);
+        if count == Count::OneMore {
+            self.len.fetch_add(1, Relaxed);
         }
-        let shared: Arc<[u8]> = Arc::from(name);
-        names.insert(shared.clone(), Arc::new(vec![subscriber]));
-        self.len.fetch_add(1, Relaxed);
         shared
     }
 
     /// Takes a subscriber out.
     pub fn remove(&self, name: &[u8], client: u64) {
-        let mut names = self.stripe(name);
-        let Some(crowd) = names.get_mut(name) else { return };
-        leave(crowd, client);
-        if crowd.is_empty() {
-            names.remove(name);
+        if self.stripe(name).remove(name, client, &self.held) == Count::OneLess {
             self.len.fetch_sub(1, Relaxed);
         }
     }
@@ -87,26 +82,13 @@ impl Channels {
         let fits = |name: &Arc<[u8]>| pattern.is_none_or(|pattern| glob::matches(pattern, name, false));
         let mut found = Vec::new();
         for stripe in &self.stripes {
-            found.extend(stripe.lock().keys().filter(|name| fits(name)).cloned());
+            found.extend(stripe.lock().iter().map(|(name, _)| name).filter(|name| fits(name)).cloned());
         }
         found
     }
 
     fn stripe(&self, name: &[u8]) -> MutexGuard<'_, Names> {
         self.stripes[self.seed.hash(name) as usize % STRIPES].lock()
-    }
-}
-
-/// Adds to a crowd in its place; the newest connection, the common case, comes last.
-pub(super) fn join(crowd: &mut Crowd, subscriber: Subscriber) {
-    if let Err(at) = crowd.binary_search_by_key(&subscriber.client, |other| other.client) {
-        Arc::make_mut(crowd).insert(at, subscriber);
-    }
-}
-
-pub(super) fn leave(crowd: &mut Crowd, client: u64) {
-    if let Ok(at) = crowd.binary_search_by_key(&client, |other| other.client) {
-        Arc::make_mut(crowd).remove(at);
     }
 }
 

@@ -5,28 +5,36 @@
 //! Invariant: deliveries of one publisher are carried out in their order, so its messages arrive in order.
 
 mod channels;
+mod names;
 mod subscriber;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 
-pub use channels::{Channels, Crowd};
+pub use channels::Channels;
+pub use names::Crowd;
 pub use subscriber::Subscriber;
 
+use crate::base::gauge::Gauge;
 use crate::base::glob;
+use crate::base::lent::Lending;
+use crate::base::memory::arc_bytes;
 use crate::base::push::{Message, Push};
-use channels::{join, leave};
+use names::Names;
 
 /// All subscriptions of a server.
 #[derive(Debug, Default)]
 pub struct PubSub {
     pub channels: Channels,
     pub shard_channels: Channels,
-    patterns: RwLock<Vec<(Arc<[u8]>, Crowd)>>,
+    patterns: RwLock<Names>,
     pattern_count: AtomicUsize,
+    /// What patterns and their crowds take.
+    patterns_held: Gauge,
+    /// Messages on their way.
+    messages: Lending,
 }
 
 /// One message on its way to a crowd.
@@ -45,16 +53,17 @@ impl PubSub {
         self.pattern_count.load(Relaxed)
     }
 
+    /// Bytes that subscriptions and the messages on their way take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let channels = self.channels.held_bytes() + self.shard_channels.held_bytes();
+        channels + self.patterns_held.bytes() + self.messages.bytes()
+    }
+
     /// Subscribes to a pattern; nothing happens if the subscriber has it already. Returns its shared text.
-    /// Cost: a look at every pattern.
     pub fn add_pattern(&self, pattern: &[u8], subscriber: Subscriber) -> Arc<[u8]> {
         let mut patterns = self.patterns.write();
-        if let Some((shared, crowd)) = patterns.iter_mut().find(|(other, _)| **other == *pattern) {
-            join(crowd, subscriber);
-            return shared.clone();
-        }
-        let shared: Arc<[u8]> = Arc::from(pattern);
-        patterns.push((shared.clone(), Arc::new(vec![subscriber])));
+        let (shared, _) = patterns.add(pattern, subscriber, &self.patterns_held);
         self.pattern_count.store(patterns.len(), Relaxed);
         shared
     }
@@ -62,12 +71,8 @@ impl PubSub {
     /// Ends a subscription to a pattern.
     pub fn remove_pattern(&self, pattern: &[u8], client: u64) {
         let mut patterns = self.patterns.write();
-        let Some(at) = patterns.iter().position(|(other, _)| **other == *pattern) else { return };
-        leave(&mut patterns[at].1, client);
-        if patterns[at].1.is_empty() {
-            patterns.remove(at);
-            self.pattern_count.store(patterns.len(), Relaxed);
-        }
+        patterns.remove(pattern, client, &self.patterns_held);
+        self.pattern_count.store(patterns.len(), Relaxed);
     }
 
     /// PUBLISH: adds what is to be delivered to `into`, and returns how many will receive the message.
@@ -75,10 +80,7 @@ impl PubSub {
     pub fn publish(&self, channel: &[u8], payload: &[u8], into: &mut Vec<Delivery>) -> usize {
         let begin = into.len();
         let mut message = None;
-        let mut said = |name: Arc<[u8]>| {
-            let new = || Arc::new(Message { channel: name, payload: Bytes::copy_from_slice(payload) });
-            message.get_or_insert_with(new).clone()
-        };
+        let mut said = |name: Arc<[u8]>| message.get_or_insert_with(|| self.message(name, payload)).clone();
         if let Some((name, crowd)) = self.channels.crowd(channel) {
             into.push(Delivery { push: Push::Message(said(name)), crowd, sent: 0 });
         }
@@ -97,11 +99,16 @@ impl PubSub {
     /// SPUBLISH: as `publish`, for shard channels, which no pattern matches.
     pub fn publish_to_shard(&self, channel: &[u8], payload: &[u8], into: &mut Vec<Delivery>) -> usize {
         let Some((channel, crowd)) = self.shard_channels.crowd(channel) else { return 0 };
-        let message = Arc::new(Message { channel, payload: Bytes::copy_from_slice(payload) });
+        let message = self.message(channel, payload);
         let delivery = Delivery { push: Push::ShardMessage(message), crowd, sent: 0 };
         let receivers = delivery.left();
         into.push(delivery);
         receivers
+    }
+
+    fn message(&self, channel: Arc<[u8]>, payload: &[u8]) -> Arc<Message> {
+        let payload = self.messages.copy(payload, arc_bytes(size_of::<Message>()));
+        Arc::new(Message { channel, payload })
     }
 }
 

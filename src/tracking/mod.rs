@@ -18,7 +18,10 @@ use parking_lot::Mutex;
 pub use prefixes::{Broadcast, Prefixes, collide};
 pub use tracker::{Changed, Tracker};
 
+use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
+use crate::base::memory::{class_bytes, vec_bytes};
+use crate::base::sparse::shrink_map;
 
 /// Lock stripes; a power of two.
 const STRIPES: usize = 64;
@@ -33,6 +36,8 @@ pub struct Tracking {
     items: AtomicUsize,
     /// The stripe that gives up a key when there are too many.
     next_stripe: AtomicUsize,
+    /// What keys and the lists of their readers take.
+    held: Gauge,
     pub prefixes: Prefixes,
     trackers: Mutex<BTreeMap<u64, Arc<Tracker>>>,
 }
@@ -51,6 +56,7 @@ impl Default for Tracking {
             keys: AtomicUsize::new(0),
             items: AtomicUsize::new(0),
             next_stripe: AtomicUsize::new(0),
+            held: Gauge::default(),
             prefixes: Prefixes::default(),
             trackers: Mutex::default(),
         }
@@ -68,6 +74,12 @@ impl Tracking {
     #[must_use]
     pub fn items(&self) -> usize {
         self.items.load(Relaxed)
+    }
+
+    /// Bytes that tracked keys, the lists of their readers, and prefixes take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes() + self.prefixes.held_bytes()
     }
 
     /// Connections that keep a cache.
@@ -100,11 +112,17 @@ impl Tracking {
         let mut readers = self.stripes[at].lock();
         let is_new = match readers.get_mut(key) {
             Some(held) => {
+                let before = vec_bytes(held);
                 self.note(held, tracker);
+                self.held.change(before, vec_bytes(held));
                 false
             }
             None => {
-                readers.insert(Box::from(key), vec![tracker.clone()]);
+                let before = map_bytes(&readers);
+                let held = vec![tracker.clone()];
+                let own = class_bytes(key.len()) + vec_bytes(&held);
+                readers.insert(Box::from(key), held);
+                self.held.change(before, map_bytes(&readers) + own);
                 self.items.fetch_add(1, Relaxed);
                 true
             }
@@ -150,8 +168,7 @@ impl Tracking {
         others.chain([avoid % STRIPES]).find_map(|at| {
             let mut readers = self.stripes[at].lock();
             let key = readers.keys().next()?.clone();
-            let held = readers.remove(&key)?;
-            self.count_removed(1, held.len());
+            let held = self.remove_from(&mut readers, &key)?;
             Some((key, held))
         })
     }
@@ -159,17 +176,25 @@ impl Tracking {
     /// A key changed: those who may hold it, no longer noted for it.
     #[must_use]
     pub fn take(&self, key: &[u8]) -> Vec<Arc<Tracker>> {
-        let held = self.stripes[self.stripe_of(key)].lock().remove(key);
-        if let Some(held) = &held {
-            self.count_removed(1, held.len());
-        }
-        held.unwrap_or_default()
+        let mut readers = self.stripes[self.stripe_of(key)].lock();
+        self.remove_from(&mut readers, key).unwrap_or_default()
+    }
+
+    fn remove_from(&self, readers: &mut Readers, key: &[u8]) -> Option<Vec<Arc<Tracker>>> {
+        let before = map_bytes(readers);
+        let held = readers.remove(key)?;
+        shrink_map(readers);
+        self.held.change(before + class_bytes(key.len()) + vec_bytes(&held), map_bytes(readers));
+        self.count_removed(1, held.len());
+        Some(held)
     }
 
     /// Everything changed: forgets all keys.
     pub fn clear(&self) {
         for stripe in &self.stripes {
             let readers = std::mem::take(&mut *stripe.lock());
+            let lists = readers.iter().map(|(key, held)| class_bytes(key.len()) + vec_bytes(held));
+            self.held.change(map_bytes(&readers) + lists.sum::<usize>(), 0);
             self.count_removed(readers.len(), readers.values().map(Vec::len).sum());
         }
     }
@@ -182,6 +207,10 @@ impl Tracking {
     fn stripe_of(&self, key: &[u8]) -> usize {
         self.seed.hash(key) as usize % STRIPES
     }
+}
+
+fn map_bytes(readers: &Readers) -> usize {
+    class_bytes(readers.allocation_size())
 }
 
 #[cfg(test)]
@@ -230,6 +259,10 @@ mod tests {
         assert!(tracking.trim_portion(0, 5).is_empty(), "0 is no limit");
         assert_eq!([5, 5, 5].map(|portion| tracking.trim_portion(3, portion).len()), [5, 2, 0]);
         assert_eq!(tracking.keys(), 3);
+        let held_bytes = tracking.held_bytes();
+        assert!(held_bytes > 3 * 16, "{held_bytes}");
+        tracking.clear();
+        assert_eq!(tracking.held_bytes(), 0);
     }
 
     #[test]

@@ -9,12 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use parking_lot::RwLock;
 
 use super::tracker::{Changed, Tracker};
+use crate::base::gauge::Gauge;
+use crate::base::memory::{class_bytes, vec_bytes};
 
 /// Prefixes and the listeners of each.
 #[derive(Debug, Default)]
 pub struct Prefixes {
     all: RwLock<Vec<Listeners>>,
     count: AtomicUsize,
+    /// What prefixes and the lists of their listeners take.
+    held: Gauge,
 }
 
 /// A prefix and its listeners.
@@ -45,9 +49,16 @@ impl Prefixes {
         self.len() == 0
     }
 
+    /// Bytes that prefixes and the lists of their listeners take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held.bytes()
+    }
+
     /// Makes a connection listen to a prefix; nothing happens if it does already.
     pub fn add(&self, prefix: &[u8], tracker: &Arc<Tracker>) {
         let mut all = self.all.write();
+        let before = bytes_of(&all);
         match all.iter_mut().find(|(other, _)| **other == *prefix) {
             Some((_, listeners)) => {
                 if !listeners.iter().any(|other| other.client == tracker.client) {
@@ -57,6 +68,7 @@ impl Prefixes {
             None => all.push((Box::from(prefix), vec![tracker.clone()])),
         }
         self.count.store(all.len(), Relaxed);
+        self.held.change(before, bytes_of(&all));
     }
 
     /// Takes a connection out of all prefixes.
@@ -65,9 +77,14 @@ impl Prefixes {
             return;
         }
         let mut all = self.all.write();
+        let before = bytes_of(&all);
         all.iter_mut().for_each(|(_, listeners)| listeners.retain(|other| other.client != client));
         all.retain(|(_, listeners)| !listeners.is_empty());
+        if all.is_empty() {
+            *all = Vec::new();
+        }
         self.count.store(all.len(), Relaxed);
+        self.held.change(before, bytes_of(&all));
     }
 
     /// Which listeners are to be told of which of these changes. Cost: changes × prefixes.
@@ -97,6 +114,11 @@ impl Prefixes {
         found.retain(|broadcast| !broadcast.keys.is_empty() && !broadcast.trackers.is_empty());
         found
     }
+}
+
+fn bytes_of(all: &Vec<Listeners>) -> usize {
+    let each = |(prefix, listeners): &Listeners| class_bytes(prefix.len()) + vec_bytes(listeners);
+    vec_bytes(all) + all.iter().map(each).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::PATIENCE;
 use super::resp::{Value, decode, shown};
 
@@ -22,6 +24,14 @@ pub struct Conn {
 impl Conn {
     pub fn open(addr: SocketAddr) -> Conn {
         Conn::over(TcpStream::connect(addr).expect("the server accepts"))
+    }
+
+    /// A connection for which little waits in the kernel: what it does not read, the server keeps.
+    pub fn open_slow(addr: SocketAddr) -> Conn {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        socket.set_recv_buffer_size(32 * 1024).expect("a buffer size");
+        socket.connect(&addr.into()).expect("the server accepts");
+        Conn::over(TcpStream::from(socket))
     }
 
     pub fn over(stream: TcpStream) -> Conn {

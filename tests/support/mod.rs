@@ -17,7 +17,6 @@ use onefill::base::clock::Clock;
 use onefill::base::metrics::Counter;
 use onefill::config::Settings;
 use onefill::server::{Running, Server};
-use socket2::{Domain, Protocol, Socket, Type};
 
 pub use conn::{Answer, Conn};
 pub use resp::Value;
@@ -71,10 +70,7 @@ impl TestServer {
 
     /// A connection whose receive buffer is small: replies it does not read stay with the server.
     pub fn connect_slow_reader(&self) -> Conn {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
-        socket.set_recv_buffer_size(32 * 1024).expect("a buffer size");
-        socket.connect(&self.addr.into()).expect("the server accepts");
-        Conn::over(TcpStream::from(socket))
+        Conn::open_slow(self.addr)
     }
 
     /// Lets `ms` pass on both clocks.

@@ -1,5 +1,7 @@
 //! The built program as a process of its own, so that its memory and its threads are its own.
 
+#![allow(dead_code, reason = "each program uses its own part")]
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -34,6 +36,14 @@ impl Program {
 
     pub fn connect(&self) -> Conn {
         Conn::open(self.addr)
+    }
+
+    /// The most memory that it had resident so far.
+    pub fn peak_resident_bytes(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line VmHWM");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// A number of INFO.

@@ -7,7 +7,7 @@ use super::client_line::{client_type, describe};
 use super::pause::{client_pause, client_unpause};
 use super::tracking;
 use crate::base::int::parse_i64;
-use crate::clients::Client;
+use crate::clients::{Client, Names};
 use crate::commands::help;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -405,7 +405,7 @@ fn client_id(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 fn client_getname(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let names = ctx.session.client.names.lock();
+    let names = ctx.session.client.names();
     if names.name.is_empty() {
         ctx.reply.null()
     } else {
@@ -425,17 +425,16 @@ pub fn set_name(session: &Session, name: &[u8]) -> Result<(), CommandError> {
     if !is_plain(name) {
         return Err(CommandError::err("Client names cannot contain spaces, newlines or special characters."));
     }
-    session.client.names.lock().name = name.to_vec();
+    session.client.rename(|names| names.name = name.to_vec());
     Ok(())
 }
 
 fn client_setinfo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let (option, value) = (args.take()?, args.take()?);
-    let mut names = ctx.session.client.names.lock();
-    let (field, name) = if option.eq_ignore_ascii_case(b"LIB-NAME") {
-        (&mut names.lib_name, "lib-name")
+    let (field, name): (fn(&mut Names) -> &mut Vec<u8>, _) = if option.eq_ignore_ascii_case(b"LIB-NAME") {
+        (|names| &mut names.lib_name, "lib-name")
     } else if option.eq_ignore_ascii_case(b"LIB-VER") {
-        (&mut names.lib_ver, "lib-ver")
+        (|names| &mut names.lib_ver, "lib-ver")
     } else {
         return Err(CommandError::Bytes([b"ERR Unrecognized option '", option, b"'"].concat()));
     };
@@ -444,7 +443,7 @@ fn client_setinfo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
             "{name} cannot contain spaces, newlines or special characters."
         )));
     }
-    *field = value.to_vec();
+    ctx.session.client.rename(|names| *field(names) = value.to_vec());
     ctx.reply.ok();
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::table::Table;
 
 /// A client as one line of CLIENT LIST, in Redis 7.2's fields and order.
 pub fn describe(client: &Client, table: &Table, mono_ms: u64) -> String {
-    let names = client.names.lock().clone();
+    let names = client.names();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let seen = &client.seen;
     let tracks = seen.tracking.load(Relaxed) & Seen::TRACKING_ON != 0;

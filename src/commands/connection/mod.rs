@@ -300,7 +300,7 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     session.transaction = None;
     session.reply_mode = ReplyMode::On;
     session.set_authenticated(ctx.settings.requirepass.is_none());
-    session.client.names.lock().name.clear();
+    session.client.rename(|names| names.name = Vec::new());
     let seen = &session.client.seen;
     for flag in [&seen.no_evict, &seen.no_touch] {
         flag.store(false, std::sync::atomic::Ordering::Relaxed);

@@ -76,7 +76,7 @@ fn write_saved(reply: &mut Reply<'_>, saved: &Saved) {
 
 fn write_flight(ctx: &mut Ctx<'_>, flight: &FlightInfo) {
     let leader = ctx.shared.clients.get(flight.leader);
-    let name = leader.as_ref().map(|client| client.names.lock().name.clone()).unwrap_or_default();
+    let name = leader.as_ref().map(|client| client.names().name).unwrap_or_default();
     let reply = &mut ctx.reply;
     reply.map(8);
     reply.bulk(b"key");

@@ -316,7 +316,7 @@ fn unsubscribe(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(),
     names.iter().for_each(|name| withdraw(ctx.shared, ctx.session, kind, name));
     write_delivered(ctx);
     for name in &names {
-        ctx.session.subscriptions.of_mut(kind).remove(name);
+        ctx.session.subscriptions.remove(kind, name);
         confirm(ctx, word, kind, Some(name));
     }
     if names.is_empty() {

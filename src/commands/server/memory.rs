@@ -4,7 +4,6 @@
 
 use crate::base::memory::{self, Memory};
 use crate::base::process;
-use crate::clients::Client;
 use crate::commands::help;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -151,9 +150,9 @@ pub struct Use {
     pub total: u64,
     pub peak: u64,
     pub startup: u64,
-    /// Buffers and records of connected clients.
+    /// What connected clients hold.
     pub clients: u64,
-    /// Client buffers and what the server takes when it is empty.
+    /// That, and what the server takes when it is empty.
     pub overhead: u64,
     pub dataset: u64,
 }
@@ -165,8 +164,7 @@ impl Use {
         let shared = ctx.shared;
         let total = allocator.allocated;
         let peak = shared.figures.note_memory(total) as u64;
-        let seen = |client: &Client| client.buffer_bytes() + size_of::<Client>();
-        let clients = shared.clients.list().iter().map(|client| seen(client)).sum::<usize>() as u64;
+        let clients = shared.client_bytes();
         let (total, startup) = (total as u64, shared.figures.startup_memory_bytes as u64);
         let overhead = (startup + clients).min(total);
         Use { total, peak, startup, clients, overhead, dataset: total - overhead }

@@ -173,7 +173,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.overhead("mem_fragmentation", rss, used);
     page.fields(&[("mem_clients_slaves", "0"), ("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
     page.field("mem_clients_normal", split.clients);
-    page.field("mem_not_counted_for_evict", shared.client_buffer_bytes());
+    page.field("mem_not_counted_for_evict", split.clients);
     page.fields(&[("mem_replication_backlog", "0"), ("mem_total_replication_buffers", "0")]);
     page.field("mem_allocator", allocator());
     page.field("active_defrag_running", 0);
