@@ -91,8 +91,8 @@ fn queued_commands_unread_replies_watches_and_subscriptions_count() {
     closes("a transaction grows", &|at| {
         if at == 0 { "MULTI".to_owned() } else { format!("SET k{at} {value}") }
     });
-    server.control().say(&format!("SET large {}", "v".repeat(50_000)));
-    closes("replies are not read", &|_| "GET large".to_owned());
+    server.control().say(&format!("SET k {}", "v".repeat(10_000)));
+    closes("replies are not read", &|_| "GET k".to_owned());
     let next = std::cell::Cell::new(0);
     let fresh = |words: &str| {
         next.set(next.get() + 1);
@@ -109,8 +109,8 @@ fn no_evict_exempts_a_connection_until_it_is_taken_back() {
     let mut conn = server.connect_slow_reader();
     let id = conn.id();
     assert_eq!(conn.say("CLIENT NO-EVICT ON"), "OK");
-    server.control().call(&["SET", "large", &"v".repeat(MIB)]);
-    conn.pipeline(&["GET large"; 16]);
+    server.control().call(&["SET", "k", &"v".repeat(10_000)]);
+    conn.pipeline(&["GET k"; 1600]);
     let mark = format!("id={id} ");
     wait_until("its replies pile up", || {
         let list = server.control().say("CLIENT LIST");

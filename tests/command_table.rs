@@ -112,6 +112,17 @@ fn roles_are_those_of_redis() {
     assert_eq!(with(Role::discards), ["discard", "quit", "reset"]);
     let listening = "ping psubscribe punsubscribe quit reset ssubscribe subscribe sunsubscribe unsubscribe";
     assert_eq!(with(Role::runs_while_listening).join(" "), listening);
+    assert_eq!(with(Role::answers_leases), ["fill.mput", "fill.none", "fill.pass", "fill.put"]);
+    // A token stands behind each key.
+    for row in table().rows().iter().filter(|row| row.role.answers_leases()) {
+        let arguments = row.spec.args.iter().flat_map(|arg| match arg.kind {
+            ArgKind::Block(parts) => parts,
+            _ => std::slice::from_ref(arg),
+        });
+        let names: Vec<&str> = arguments.map(|arg| arg.name).collect();
+        let key = names.iter().position(|name| *name == "key").expect("it has a key");
+        assert_eq!(names[key + 1], "token", "{}", row.full_name);
+    }
     let client = table().find(b"client").expect("a command");
     assert!(client.subcommands.iter().all(|sub| sub.role == Role::Client));
 }

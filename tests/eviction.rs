@@ -196,6 +196,56 @@ fn request_of_many_values_goes_above_the_limit_by_one_of_them() {
     assert!(used < 34 * MIB, "{used}");
 }
 
+/// A limit far below what is used: each write goes on once it has made the room that it takes itself.
+#[test]
+fn lowered_limit_holds_no_write_up_until_it_is_reached() {
+    let mut server = Program::start(&["--maxmemory-policy", "allkeys-lru"]);
+    server.fill(0..150_000, |_| 300, &[]);
+    let before = server.counted();
+    let limits = [5, 4, 3].map(|sixths| before * sixths / 6);
+    let token = server.process.connect().lead("led LEASE 600000 DETACHED");
+    let mut other = server.process.connect();
+    for limit in limits {
+        server.ask(&format!("CONFIG SET maxmemory {limit}"));
+        let lines = ["SET a 1", "INCR a", "MSET b 1 c 2", "APPEND b x", "MULTI", "SET d 1", "EXEC", "DEL c"];
+        for line in lines {
+            let reply = server.ask(line);
+            assert!(!matches!(reply, Value::Error(_)), "{line}: {reply:?}");
+        }
+        assert_eq!(other.say(&format!("SET large {}", "x".repeat(100_000))), "OK");
+    }
+    assert_eq!(server.ask(&format!("FILL.PUT led {token} v")), Value::Status("OK".to_owned()));
+    let after = server.counted();
+    assert!(after > limits[2] + before / 10, "they were answered before the limit was reached: {after}");
+    wait_until("the limit is reached", || server.counted() <= limits[2] + MIB);
+}
+
+/// Its lease ends while it waits for room: it was in time all the same.
+#[test]
+fn answer_that_waits_for_room_is_judged_by_its_arrival() {
+    let mut server = Program::start(&["--maxmemory-policy", "allkeys-lru"]);
+    server.fill(0..100_000, |_| 300, &[]);
+    let mut waiter = server.process.connect();
+    let mut leader = server.process.connect();
+    let value = "x".repeat(4 * MIB);
+    for (key, answer) in [("one", "FILL.PUT"), ("several", "FILL.MPUT 1"), ("queued", "FILL.PUT")] {
+        let token = leader.lead(&format!("{key} LEASE 200"));
+        waiter.ask(&format!("{key} WAIT 60000"));
+        wait_until("it waits", || server.info("fill_waiters") == 1);
+        let limit = server.counted() * 3 / 4;
+        let wrapped = key == "queued";
+        if wrapped {
+            assert_eq!(leader.say("MULTI"), "OK");
+            assert_eq!(leader.say(&format!("{answer} {key} {token} {value}")), "QUEUED");
+        }
+        server.ask(&format!("CONFIG SET maxmemory {limit}"));
+        let reply =
+            leader.say(&if wrapped { "EXEC".to_owned() } else { format!("{answer} {key} {token} {value}") });
+        assert!(reply.contains("OK"), "{key}: {reply}");
+        assert_eq!(waiter.answer().status, "HIT", "{key}");
+    }
+}
+
 #[test]
 fn half_the_limit_is_reached_in_the_background() {
     let mut program = Program::start(&["--maxmemory", "60mb"]);

@@ -60,6 +60,12 @@ pub const EVICT_COMPACT_ENTRIES: usize = 16;
 pub const SWEEP_EXPIRED_FIRST: usize = 16;
 /// Time that a command may spend on eviction for each step of `maxmemory-eviction-tenacity`, nanoseconds.
 pub const EVICT_STEP_NS: u64 = 10_000;
+/// How long a write without room waits before it is let in if the memory used has fallen since, milliseconds.
+pub const ROOM_WAIT_MS: u64 = 50;
+/// How long it waits at most; then it is refused, as room does not come as fast as it is taken, milliseconds.
+pub const ROOM_WAIT_MS_MAX: u64 = 1_000;
+/// How often it is looked whether it may be let in, between the two, milliseconds.
+pub const ROOM_LOOK_MS: u64 = 10;
 /// Least limit on what all clients hold together (Redis's own), bytes.
 pub const CLIENT_BYTES_LIMIT_MIN: u64 = 128 * 1024;
 /// Growth of what the stores hold after which the allocator is asked again, bytes.

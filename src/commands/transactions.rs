@@ -168,7 +168,7 @@ fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
     ctx.meter.start();
     for queued in &transaction.queued {
         let mark = ctx.reply.out.mark();
-        let mut args = Args::new(&queued.buffer, &queued.words);
+        let mut args = queued.args();
         if let Err(error) = ctx.call(queued.row, &mut args) {
             ctx.reply.out.truncate(mark);
             ctx.write_error(&error);

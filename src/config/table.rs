@@ -149,10 +149,10 @@ pub static SETTINGS: &[Setting] = &[
     live(Topic::Listening, "maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
         "Connections at a time; more are refused with an error."),
     live(Topic::Memory, "maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
-        "Limit on memory, buffers of clients not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
+        "Limit on memory, what clients hold not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
          refused where that finds none."),
     live(Topic::Memory, "maxmemory-clients", Kind::MemoryOrPercent { get: |settings| settings.maxmemory_clients, set: |settings, value| settings.maxmemory_clients = value }, "0",
-        "Limit on what all clients hold together (requests and replies that wait, queued commands), at least 128 KiB: beyond it \
+        "Limit on what all clients hold together (requests and replies that wait, queued commands, watches, subscriptions), at least 128 KiB: beyond it \
          the largest are closed. CLIENT NO-EVICT exempts a connection. 0 means none."),
     live(Topic::Memory, "maxmemory-eviction-tenacity", number!(maxmemory_eviction_tenacity: u32, 0, 100), "10",
         "How long a command may make room: 10 us for each step up to 10, from there 15 % more for each; 100 means until there is room."),

@@ -30,6 +30,9 @@ impl Ctx<'_> {
     ) -> Result<(), CommandError> {
         let resolved = resolve(row, args);
         let admitted = resolved.and_then(|row| Ok((row, self.admit(row, args)?)));
+        if self.session.room_wait.is_some() && !matches!(admitted, Ok((_, Admitted::PutOff(PutOff::Room)))) {
+            self.session.room_wait = None;
+        }
         let (row, admitted) = match admitted {
             Ok(admitted) => admitted,
             Err(error) => return Err(self.refuse(row, args, error)),

@@ -10,15 +10,18 @@ use super::args::Args;
 use super::bench::Bench;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::limit::{RoomWait, Verdict};
 use super::operator::Note;
 use super::session::PutOff;
 use super::shared::Shared;
+use crate::base::hash::Key;
 use crate::base::limits::{CLIENT_BYTES_LIMIT_MIN, EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
 use crate::base::memory::{self, Memory};
 use crate::base::metrics::{self, Counter, Counters};
 use crate::clients::Client;
 use crate::config::{MemoryShare, Settings};
-use crate::keyspace::{Evicted, Room, Used};
+use crate::fill::Token;
+use crate::keyspace::{Evicted, Keys, Room, Used};
 use crate::table::{Flag, Role, Row};
 
 /// Part of the limit by which more may be used before a write waits: freed blocks that are not given back yet.
@@ -170,7 +173,25 @@ impl Ctx<'_> {
         if self.settings.maxmemory_bytes == 0 || !self.wants_memory(row) {
             return Ok(None);
         }
-        self.make_room(row, args)
+        let put_off = self.make_room(row, args)?;
+        if put_off.is_some() {
+            self.keep_leases(row, args);
+        }
+        Ok(put_off)
+    }
+
+    /// Answers to leases that are put off arrived in time: their leases last until they are judged.
+    fn keep_leases(&mut self, row: &Row, args: &Args<'_>) {
+        let Some(until_ms) = self.session.room_wait.map(|wait| wait.until_ms()) else { return };
+        match &self.session.transaction {
+            Some(queue) if row.role == Role::Exec => {
+                for queued in queue.queued.iter().filter(|queued| queued.row.role.answers_leases()) {
+                    keep_leases_of(&mut self.keys, queued.row, &queued.args(), until_ms);
+                }
+            }
+            None if row.role.answers_leases() => keep_leases_of(&mut self.keys, row, args, until_ms),
+            _ => {}
+        }
     }
 
     /// Commands that Redis refuses out of memory. What is queued takes memory, whatever it is.
@@ -210,20 +231,43 @@ impl Ctx<'_> {
         let evict_ns = evict_ns(self.settings.maxmemory_eviction_tenacity) / 4 * 3;
         let begun = shared.clock.reading();
         let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > evict_ns;
-        let ended = self.keys.make_room(room, || shared.memory_used(), is_late);
+        let made = self.keys.make_room(room, || shared.memory_used(), is_late);
         shared.operator.limit.note_longest(shared.clock.ns_between(begun, shared.clock.reading()));
         let used_bytes = shared.memory_used().used_bytes;
-        if ended == Evicted::Nothing {
+        if made.ended == Evicted::Nothing {
             return if used_bytes > limit_bytes { Err(CommandError::OutOfMemory) } else { Ok(None) };
         }
-        // Were it let in all the same, large values would come faster than small ones go.
         let is_above = used_bytes > wanted_bytes + limit_bytes / ABOVE_SHARE;
         if !is_above || shared.operator.limit.is_exhausted.load(Relaxed) {
             return Ok(None);
         }
-        // A quarter more, for what others write before it is this one's turn again.
-        shared.operator.limit.ahead_bytes.fetch_max(ahead_bytes / 4 * 5, Relaxed);
-        Ok(Some(PutOff::Room))
+        let own_bytes = self.own_bytes(row, args);
+        if made.freed_bytes >= own_bytes.saturating_mul(2) {
+            return Ok(None);
+        }
+        // Were it let in all the same, large values would come faster than small ones go.
+        let now_ms = self.now().mono_ms;
+        let wait = *self.session.room_wait.get_or_insert(RoomWait::begin(now_ms, used_bytes));
+        match wait.judge(now_ms, used_bytes, own_bytes) {
+            Verdict::LetIn => Ok(None),
+            Verdict::Refuse => Err(CommandError::OutOfMemory),
+            Verdict::WaitOn => {
+                // A quarter more, for what others write before it is this one's turn again.
+                shared.operator.limit.ahead_bytes.fetch_max(ahead_bytes / 4 * 5, Relaxed);
+                Ok(Some(PutOff::Room))
+            }
+        }
+    }
+
+    /// Bytes that a request brings. Cost: a look at each word.
+    fn own_bytes(&self, row: &Row, args: &Args<'_>) -> u64 {
+        let bytes: usize = match &self.session.transaction {
+            Some(queue) if row.role == Role::Exec => {
+                queue.queued.iter().map(|queued| queued.buffer.len()).sum()
+            }
+            _ => (0..args.words()).map(|at| args.word(at).len()).sum(),
+        };
+        bytes as u64
     }
 
     /// What must be free before a request so that it goes above the limit by one value at most: all it brings but
@@ -239,6 +283,17 @@ impl Ctx<'_> {
             }
             None if row.names_several_keys => lens(&mut (0..args.words()).map(|at| args.word(at).len())),
             _ => 0,
+        }
+    }
+}
+
+/// As said at `Ctx::keep_leases`; a token stands behind its key.
+fn keep_leases_of(keys: &mut Keys<'_>, row: &Row, args: &Args<'_>, until_ms: u64) {
+    for (at, _) in row.keys(args.words(), |at| args.word(at)) {
+        if let Some(token) = Token::parse(args.word(at + 1)) {
+            let bytes = args.word(at);
+            let key = Key { bytes, hash: keys.keyspace.hash(bytes) };
+            keys.view(&key).fill_answer_arrived(&key, token, until_ms);
         }
     }
 }
@@ -264,7 +319,7 @@ impl Bench<'_> {
         let begun = shared.clock.reading();
         let is_late = || shared.clock.ns_between(begun, shared.clock.reading()) > ns;
         let ended = match shared.memory_used().used_bytes > wanted_bytes {
-            true => self.keys().make_room(room, || shared.memory_used(), is_late),
+            true => self.keys().make_room(room, || shared.memory_used(), is_late).ended,
             false => Evicted::Enough,
         };
         shared.note_exceeded(shared.memory_used().used_bytes > limit_bytes, now_ms);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
+use super::limit::RoomWait;
 use super::subscribed::{Kind, Subscriptions};
 use super::tracked::Tracked;
 use crate::base::memory::vec_bytes;
@@ -38,6 +39,8 @@ pub struct Session {
     pub last_command: Option<&'static Row>,
     /// A request was put off: it and what follows it are run when the reason is gone.
     pub put_off: Option<PutOff>,
+    /// The request that comes next waits for room.
+    pub room_wait: Option<RoomWait>,
     pub slots: Slots,
     pub leases: Leases,
 }
@@ -105,6 +108,14 @@ pub struct Queued {
     pub row: &'static Row,
     pub buffer: Vec<u8>,
     pub words: Vec<ArgRange>,
+}
+
+impl Queued {
+    /// Its words, as those of a request.
+    #[must_use]
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.buffer, &self.words)
+    }
 }
 
 /// The reply slots of a connection, as the commands see them.
@@ -190,6 +201,7 @@ impl Session {
             closes: false,
             last_command: None,
             put_off: None,
+            room_wait: None,
             slots: Slots::default(),
             leases: Leases::default(),
         }

@@ -164,6 +164,14 @@ impl<W: Waiting> Flight<W> {
         Some(lease.lease_ms.into())
     }
 
+    /// An answer has arrived and will be judged by `until` at the latest: its lease lasts as long.
+    pub fn answer_arrived(&mut self, serial: u64, until: u64, now: u64) {
+        let lease = self.lease.as_mut().filter(|lease| lease.serial == serial && lease.is_live(now));
+        if let Some(lease) = lease {
+            lease.ends_at = lease.ends_at.max(until);
+        }
+    }
+
     /// Whether an answer with this serial would be accepted.
     #[must_use]
     pub fn accepts(&self, serial: u64) -> bool {

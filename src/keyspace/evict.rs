@@ -15,6 +15,13 @@ use crate::storage::Size;
 /// Shards in a row without anything to move together that stand for all.
 const PACKED_LOOKS: usize = 32;
 
+/// An attempt to make room: how it ended, and bytes of the entries that went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MadeRoom {
+    pub ended: Evicted,
+    pub freed_bytes: u64,
+}
+
 /// How an attempt to make room ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evicted {
@@ -63,7 +70,19 @@ impl Used {
 impl Keys<'_> {
     /// Evicts until `used` says that there is room, or `is_late` that the time is up: then it has evicted something.
     /// Begins with the shard of the key that wants room, unless it is smaller than others. No shard may be held.
-    pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> Evicted {
+    pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> MadeRoom {
+        let mut freed_bytes = 0;
+        let ended = self.evict_for(room, used, is_late, &mut freed_bytes);
+        MadeRoom { ended, freed_bytes }
+    }
+
+    fn evict_for(
+        &mut self,
+        room: Room,
+        used: impl Fn() -> Used,
+        is_late: impl Fn() -> bool,
+        freed_bytes: &mut u64,
+    ) -> Evicted {
         let own = room.own.map(|hash| self.keyspace.shard_of(hash));
         let mut hand = fastrand::usize(..SHARDS);
         let mut fruitless = 0;
@@ -84,8 +103,10 @@ impl Keys<'_> {
             let mut view = self.view_shard(shard, 0);
             // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
             view.scope.by = 0;
-            let given = view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize);
+            let (given, freed) =
+                view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize);
             drop(view);
+            *freed_bytes += freed as u64;
             // Large values are freed at once, now that no lock is held: their memory is what is wanted.
             self.keyspace.free(self.effects.freed.drain(..));
             if short_bytes == 0 && !room.is_thorough {
@@ -127,8 +148,9 @@ impl Keyspace {
 impl View<'_> {
     /// Evicts some entries of this shard, whatever their database, until `short_bytes` are free or `above_bytes` given
     /// back, and moves others together. False if there was nothing to evict, or, where none shall be, nothing to move.
-    fn give(&mut self, short_bytes: usize, above_bytes: usize) -> bool {
-        let (mut given, mut spare, mut given_back) = (false, 0, 0);
+    /// With it the bytes of the entries that went.
+    fn give(&mut self, short_bytes: usize, above_bytes: usize) -> (bool, usize) {
+        let (mut given, mut spare, mut given_back, mut freed) = (false, 0, 0, 0);
         for _ in 0..EVICT_ENTRIES_MAX {
             // Large values count for many, and go back at once: a cache of some dozens would lose a good part of them.
             if spare + given_back >= short_bytes || given_back >= above_bytes {
@@ -141,6 +163,8 @@ impl View<'_> {
             let now = self.store().size();
             spare += now.spare_bytes.saturating_sub(before.spare_bytes);
             given_back += before.held_bytes.saturating_sub(now.held_bytes);
+            let taken = |size: Size| size.held_bytes - size.spare_bytes;
+            freed += taken(before).saturating_sub(taken(now));
         }
         for db in 0..self.shard.dbs.len() {
             self.db = db;
@@ -148,7 +172,7 @@ impl View<'_> {
             given |= moved && short_bytes == 0;
             self.note_size();
         }
-        given
+        (given, freed)
     }
 
     /// A database with entries that may go, drawn by their numbers.
@@ -261,6 +285,7 @@ mod tests {
         let mut effects = Effects::default();
         let mut keys = Keys::new(&keyspace, 0, scope, &mut effects);
         let room = Room { limit_bytes: 1, own: Some(7), is_thorough: false };
-        assert_eq!(keys.make_room(room, || used(1_000, 0), || true), Evicted::Nothing);
+        let made = keys.make_room(room, || used(1_000, 0), || true);
+        assert_eq!(made, MadeRoom { ended: Evicted::Nothing, freed_bytes: 0 });
     }
 }

@@ -29,7 +29,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 pub use effects::{Change, Effects};
-pub use evict::{Evicted, Room, Used};
+pub use evict::{Evicted, MadeRoom, Room, Used};
 pub use fill::{Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
 pub use idle::{Ends, Expiry};
 pub use keys::Keys;

@@ -156,27 +156,11 @@ impl Connection {
             if self.session.closes {
                 return Poll::Pending;
             }
-            if self.is_full() {
-                // A client may write all of its requests before it reads: what it sends is taken in, and run later.
-                match self.poll_take_in(cx) {
-                    Poll::Ready(Ok(())) => continue,
-                    Poll::Ready(Err(end)) => return Poll::Ready(end),
-                    Poll::Pending => return Poll::Pending,
+            if let Some(held_up) = self.poll_held_up(cx) {
+                match ready!(held_up) {
+                    Ok(()) => continue,
+                    Err(end) => return Poll::Ready(end),
                 }
-            }
-            if self.publishes && self.worker.post.holds_up(cx) {
-                return Poll::Pending;
-            }
-            self.publishes = false;
-            if let Some(why) = self.session.put_off {
-                if self.finishes {
-                    self.session.closes = true;
-                } else if self.worker.waits(why, self.session.client.id, &mut self.is_filed, cx.waker()) {
-                    return Poll::Pending;
-                } else if let Err(end) = self.resume() {
-                    return Poll::Ready(end);
-                }
-                continue;
             }
             if self.is_behind {
                 if let Err(end) = self.catch_up() {
@@ -207,6 +191,27 @@ impl Connection {
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
             }
         }
+    }
+
+    /// What keeps requests from being run, if anything does: ready when it is to be looked at again.
+    fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), End>>> {
+        if self.is_full() {
+            // A client may write all of its requests before it reads: what it sends is taken in, and run later.
+            return Some(self.poll_take_in(cx));
+        }
+        if self.publishes && self.worker.post.holds_up(cx) {
+            return Some(Poll::Pending);
+        }
+        self.publishes = false;
+        let why = self.session.put_off?;
+        if self.finishes {
+            self.session.closes = true;
+        } else if self.worker.waits(why, &self.session, &mut self.is_filed, cx.waker()) {
+            return Some(Poll::Pending);
+        } else {
+            return Some(Poll::Ready(self.resume()));
+        }
+        Some(Poll::Ready(Ok(())))
     }
 
     /// Writes the last replies. A client that does not read them in time goes without.

@@ -25,8 +25,9 @@ use crate::config::{ClientClass, Settings};
 use crate::dispatch::batch::Batch;
 use crate::dispatch::bench::Bench;
 use crate::dispatch::ctx::Handlers;
+use crate::dispatch::limit::RoomWait;
 use crate::dispatch::live::Current;
-use crate::dispatch::session::PutOff;
+use crate::dispatch::session::{PutOff, Session};
 use crate::dispatch::shared::Shared;
 use crate::figures::calls::Meter;
 use crate::fill::{Answer, ReplySlot};
@@ -165,10 +166,12 @@ impl Worker {
 
     /// Whether a connection whose request was put off has to go on waiting; if so, it is woken when the reason is gone.
     /// `is_filed` is the connection's, and tells whether it waits already.
-    pub fn waits(&self, why: PutOff, client: u64, is_filed: &mut bool, waker: &Waker) -> bool {
+    pub fn waits(&self, why: PutOff, session: &Session, is_filed: &mut bool, waker: &Waker) -> bool {
+        let client = session.client.id;
         let waits = if *is_filed { self.put_offs.is_filed(why, client) } else { self.begins_to_wait(why) };
         if waits {
-            self.put_offs.file(why, client, waker);
+            let look_at_ms = |wait: RoomWait| wait.look_at_ms(self.shared.clock.now().mono_ms);
+            self.put_offs.file(why, client, session.room_wait.map_or(u64::MAX, look_at_ms), waker);
         }
         *is_filed = waits;
         waits
@@ -338,7 +341,9 @@ async fn sweep(worker: Rc<Worker>) {
             // Not at once, unless somebody waits for it: a command that writes makes room as well, and what is read and
             // written comes first.
             let pause_ms = u64::from(!worker.put_offs.is_any(PutOff::Room));
-            next = next.min(worker.shared.clock.now().mono_ms + pause_ms);
+            let now_ms = worker.shared.clock.now().mono_ms;
+            worker.put_offs.wake_due(PutOff::Room, now_ms);
+            next = next.min(now_ms + pause_ms);
         } else {
             worker.put_offs.wake(PutOff::Room);
         }

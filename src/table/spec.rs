@@ -85,6 +85,8 @@ pub enum Role {
     Leaves,
     /// CLIENT: what CLIENT CACHING said holds on behind it.
     Client,
+    /// Answers leases; the token of each stands behind its key.
+    AnswersLeases,
 }
 
 impl Role {
@@ -98,6 +100,12 @@ impl Role {
     #[must_use]
     pub fn discards(self) -> bool {
         matches!(self, Role::Discards | Role::Leaves)
+    }
+
+    /// Whether it answers leases.
+    #[must_use]
+    pub fn answers_leases(self) -> bool {
+        self == Role::AnswersLeases
     }
 
     /// Whether it runs while a RESP2 connection subscribes to anything.

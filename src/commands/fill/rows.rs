@@ -6,7 +6,7 @@ use crate::table::KeyFlag;
 use crate::table::KeyFlag::{Access, RO, RW, Update};
 use crate::table::arg::key_count;
 use crate::table::arg::{block, double, integer, key, one_of, string, token, unix_time};
-use crate::table::{Arg, Category, Flag, Group, Locking, Spec};
+use crate::table::{Arg, Category, Flag, Group, Locking, Role, Spec};
 
 const READ_KEY: &[KeyFlag] = &[RO, Access];
 const WRITE_KEY: &[KeyFlag] = &[RW, Update];
@@ -142,6 +142,7 @@ pub static COMMANDS: &[Command] = &[
             flags: &[Flag::Write, Flag::DenyOom, Flag::MovableKeys],
             reply: "an array with OK, DUP or VOID for each triple",
             locking: Locking::Itself,
+            role: Role::AnswersLeases,
             ..ANSWER
         },
     ),
@@ -151,6 +152,7 @@ pub static COMMANDS: &[Command] = &[
             name: "fill.none",
             summary: "Answers a lease: the thing does not exist, and that is remembered.",
             args: &[key("key", WRITE_KEY), string("token"), TTL],
+            role: Role::AnswersLeases,
             ..ANSWER
         },
     ),
@@ -160,6 +162,7 @@ pub static COMMANDS: &[Command] = &[
             name: "fill.pass",
             summary: "Answers a lease: the value must not be cached; for that long every caller computes for itself.",
             args: &[key("key", WRITE_KEY), string("token"), TTL],
+            role: Role::AnswersLeases,
             ..ANSWER
         },
     ),
@@ -169,6 +172,7 @@ pub static COMMANDS: &[Command] = &[
             name: "fill.put",
             summary: "Answers a lease: stores the value and answers everybody who waits.",
             args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, IDLE, GRACE, JITTER],
+            role: Role::AnswersLeases,
             ..ANSWER
         },
     ),

@@ -6,7 +6,7 @@ use super::Known;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::{Outcome, ReplySlot};
+use crate::fill::{Outcome, ReplySlot, Token};
 use crate::keyspace::view::View;
 
 impl View<'_> {
@@ -16,6 +16,15 @@ impl View<'_> {
         if let Some(flight) = self.db().flights.get_mut(key.bytes) {
             flight.lease_handed(serial, client, now);
             self.refile_or_drop(key);
+        }
+    }
+
+    /// The answer of this lease has arrived and is put off: until then nobody succeeds to it.
+    pub fn fill_answer_arrived(&mut self, key: &Key<'_>, token: Token, until_ms: u64) {
+        self.tick_due_flight(key);
+        let (now, ours) = (self.scope.now.mono_ms, token.boot == self.keyspace.boot);
+        if let Some(flight) = self.db().flights.get_mut(key.bytes).filter(|_| ours) {
+            flight.answer_arrived(token.serial, until_ms, now);
         }
     }
 
