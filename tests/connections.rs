@@ -303,7 +303,7 @@ fn quit_behind_a_parked_request_answers_both() {
     leader.lead("k LEASE 600000");
     conn.pipeline(&["PING", "FILL.GET k WAIT 60000", "PING", "QUIT"]);
     assert_eq!(conn.reply().text(), "PONG");
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     assert_eq!((conn.reply().text(), conn.reply().text()), ("PONG".to_owned(), "OK".to_owned()));
     conn.expect_closed();
     assert_eq!(server.waiters("k"), 0);
@@ -316,7 +316,7 @@ fn malformed_input_behind_a_parked_request_still_gets_its_error() {
     leader.lead("k LEASE 600000");
     conn.pipeline(&["FILL.GET k WAIT 60000"]);
     conn.send_raw(b"*1\r\n!\r\n");
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     assert_eq!(conn.reply(), Value::Error("ERR Protocol error: expected '$', got '!'".to_owned()));
     conn.expect_closed();
 }

@@ -325,7 +325,7 @@ fn sweeping_switched_off_leaves_entries_to_whoever_asks() {
     server.park(&mut waiter, "flight WAIT 1100");
     server.advance_ms(1_000 + PERIOD_MS);
     // Deadlines of flights are looked after by the same sweeper: it has been there.
-    waiter.answer().expect_wait();
+    waiter.answer().expect_stay_away();
     assert_eq!((conn.say("DBSIZE"), expired(&server)), ("1000".to_owned(), 0));
     assert_eq!((conn.run("GET k7"), expired(&server)), (Value::Nil, 1));
     assert_eq!(conn.say("DBSIZE"), "999");

@@ -229,7 +229,7 @@ fn renew_prolongs_the_lease_from_now() {
     server.advance_ms(3000);
     assert_eq!(leader.say(&format!("FILL.RENEW k {token}")), "5000");
     server.advance_ms(4999);
-    other.get("k NOWAIT").expect_wait();
+    other.get("k NOWAIT").expect_stay_away();
     assert_eq!(leader.say(&format!("FILL.PUT k {token} v")), "OK");
 }
 
@@ -292,7 +292,7 @@ fn renew_of_an_ended_lease_nobody_took_revives_it() {
     let token = leader.lead("k LEASE 100");
     server.advance_ms(150);
     assert_eq!(leader.say(&format!("FILL.RENEW k {token}")), "100");
-    other.get("k NOWAIT").expect_wait();
+    other.get("k NOWAIT").expect_stay_away();
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn rule_19_each_status_is_counted_under_its_name() {
     let [mut leader, mut other] = server.connect_many();
     let token = leader.lead("k");
     leader.get("k").expect("SELF");
-    other.get("k NOWAIT").expect_wait();
+    other.get("k NOWAIT").expect_stay_away();
     server.park(&mut other, "k");
     leader.say(&format!("FILL.PUT k {token} v PX 100 GRACE 1000"));
     other.answer().expect("HIT");
@@ -151,7 +151,7 @@ fn parked_callers_and_their_ends_are_counted() {
         (3, 1, 1)
     );
     server.advance_ms(100);
-    waiters[0].answer().expect_wait();
+    waiters[0].answer().expect_wait_over();
     assert_eq!(server.figure("fill_wait_expired"), 1);
     leader.say(&format!("FILL.PUT k {token} v"));
     waiters[1..].iter_mut().for_each(|waiter| drop(waiter.answer().expect("HIT")));

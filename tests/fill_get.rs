@@ -32,7 +32,7 @@ fn lease_and_wait_defaults_are_settings() {
     server.advance_ms(29);
     server.expect_parked("k", &mut [&mut waiter]);
     server.advance_ms(1);
-    waiter.answer().expect_wait();
+    waiter.answer().expect_wait_over();
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn defaults_follow_config_set() {
     assert_eq!(leader.get("k").expect("LEAD").ms, 4321);
     server.park(&mut waiter, "k");
     server.advance_ms(20);
-    waiter.answer().expect_wait();
+    waiter.answer().expect_wait_over();
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn every_status_decodes_alike_in_resp2_and_resp3() {
         assert_eq!(three.get(key), expected);
     }
     assert_eq!(three.get("hit"), Answer::hit("v", 900));
-    three.get("wait NOWAIT").expect_wait();
+    three.get("wait NOWAIT").expect_stay_away();
     assert_eq!(two.get("wait"), Answer::leading(5000));
 }
 
@@ -176,8 +176,8 @@ fn nowait_and_wait_zero_are_answered_at_once() {
     let server = TestServer::start();
     let [mut leader, mut other] = server.connect_many();
     leader.lead("k");
-    other.get("k NOWAIT").expect_wait();
-    other.get("k WAIT 0").expect_wait();
+    other.get("k NOWAIT").expect_stay_away();
+    other.get("k WAIT 0").expect_stay_away();
     server.expect_parked("k", &mut []);
 }
 
@@ -190,7 +190,7 @@ fn parked_caller_is_answered_wait_exactly_when_its_default_wait_ends() {
     server.advance_ms(199);
     server.expect_parked("k", &mut [&mut waiter]);
     server.advance_ms(1);
-    waiter.answer().expect_wait();
+    waiter.answer().expect_wait_over();
     waiter.expect_nothing_more();
     server.until_waiters("k", 0);
 }
@@ -206,7 +206,7 @@ fn rule_05_every_wait_ends_at_its_own_time_and_is_answered_once() {
     }
     for (passed_ms, ended, left) in [(100, 1, 3), (200, 3, 2), (100, 0, 1), (59_600, 2, 0)] {
         server.advance_ms(passed_ms);
-        waiters[ended].answer().expect_wait();
+        waiters[ended].answer().expect_wait_over();
         waiters[ended].expect_nothing_more();
         server.until_waiters("k", left);
     }
@@ -222,8 +222,8 @@ fn rule_12_same_nonce_gets_the_same_lease_again() {
         let again = conn.get("k AS n1").expect("LEAD");
         assert_eq!((again.token.as_deref(), again.ms), (Some(token.as_str()), 4000));
     }
-    third.get("k AS n2 NOWAIT").expect_wait();
-    third.get("k NOWAIT").expect_wait();
+    third.get("k AS n2 NOWAIT").expect_stay_away();
+    third.get("k NOWAIT").expect_stay_away();
     assert_eq!(second.say(&format!("FILL.PUT k {token} v")), "OK");
     assert_eq!(first.get("k AS n1"), Answer::hit("v", -1));
 }
@@ -323,8 +323,8 @@ fn get_inside_multi_never_parks() {
     }
     let replies = other.reply();
     let [get, mget, incr] = replies.array() else { panic!("{replies:?}") };
-    Answer::of(get).expect_wait();
-    mget.array().iter().for_each(|answer| Answer::of(answer).expect_wait());
+    Answer::of(get).expect_stay_away();
+    mget.array().iter().for_each(|answer| Answer::of(answer).expect_stay_away());
     assert_eq!(incr.int(), 1);
     server.expect_parked("k", &mut []);
 }

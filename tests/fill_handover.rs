@@ -84,7 +84,7 @@ fn rule_11_newcomer_at_the_very_end_of_a_lease_does_not_overtake() {
         leader.lead(&format!("{key} LEASE 10"));
         server.park(&mut waiter, &format!("{key} WAIT 60000"));
         server.advance_ms(10);
-        newcomer.get(&format!("{key} NOWAIT")).expect_wait();
+        newcomer.get(&format!("{key} NOWAIT")).expect_stay_away();
         waiter.answer().expect("LEAD");
     }
 }
@@ -97,7 +97,7 @@ fn rule_11_newcomer_right_after_a_deletion_does_not_overtake() {
     park_all(&server, &mut [&mut waiter]);
     newcomer.pipeline(&["DEL k", "FILL.GET k NOWAIT"]);
     assert_eq!(newcomer.reply().text(), "0");
-    newcomer.answer().expect_wait();
+    newcomer.answer().expect_stay_away();
     waiter.answer().expect("LEAD");
 }
 
@@ -349,7 +349,7 @@ fn client_unblock_answers_wait() {
         let id = waiter.id();
         server.park(&mut waiter, &format!("{key} WAIT 60000"));
         assert_eq!(server.control().say(&format!("CLIENT UNBLOCK {id} {mode}")), "1");
-        waiter.answer().expect_wait();
+        waiter.answer().expect_wait_over();
         waiter.expect_nothing_more();
         server.until_waiters(&key, 0);
     }
@@ -365,8 +365,8 @@ fn client_unblock_answers_every_slot_of_its_client() {
     waiter.send(&["FILL.MGET", "2", "l", "m", "WAIT", "60000"]);
     server.until_waiters("m", 1);
     assert_eq!(server.control().say(&format!("CLIENT UNBLOCK {id}")), "1");
-    waiter.answer().expect_wait();
-    waiter.answers().into_iter().for_each(Answer::expect_wait);
+    waiter.answer().expect_wait_over();
+    waiter.answers().into_iter().for_each(Answer::expect_wait_over);
     waiter.expect_nothing_more();
     for key in ["k", "l", "m"] {
         server.until_waiters(key, 0);
@@ -406,6 +406,6 @@ fn rule_05_graceful_stop_answers_parked_callers() {
     leader.lead("k");
     park_all(&server, &mut [&mut waiter]);
     server.stop();
-    waiter.answer().expect_wait();
+    waiter.answer().expect_stay_away();
     assert!(waiter.next_reply().is_err(), "a stopped server closes its connections");
 }

@@ -58,7 +58,7 @@ fn slot_behind_another_ends_its_wait_in_its_own_time() {
     server.expect_parked("x", &mut [&mut conn]);
     leader.say(&format!("FILL.PUT x {x} vx"));
     assert_eq!(conn.answer(), Answer::hit("vx", -1));
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn replies_ahead_of_a_slot_are_written_at_once() {
     server.until_waiters("k", 1);
     conn.expect_silence();
     server.advance_ms(100);
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     assert_eq!(conn.reply().text(), "two");
 }
 
@@ -264,7 +264,7 @@ fn sixty_four_slots_may_be_parked_on_a_connection_and_the_next_is_shed() {
     conn.expect_silence();
     leader.say(&format!("FILL.PUT k {token} v"));
     (0..64).for_each(|_| assert_eq!(conn.answer(), Answer::hit("v", -1)));
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     conn.expect_nothing_more();
 }
 
@@ -295,7 +295,7 @@ fn a_thousand_and_twenty_four_replies_may_wait_behind_a_slot() {
     run_behind_slot(&server, &mut conn, "INCR n", "n", "1");
     server.expect_parked("k", &mut [&mut conn]);
     conn.pipeline(&["INCR n"]);
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     (0..1023).for_each(|_| assert_eq!(conn.reply().text(), "PONG"));
     assert_eq!([conn.reply(), conn.reply()], [Value::Int(1), Value::Int(2)]);
     server.until_waiters("k", 0);
@@ -314,7 +314,7 @@ fn more_than_a_mebibyte_behind_a_slot_answers_it_wait() {
     run_behind_slot(&server, &mut conn, "INCR n", "n", "1");
     server.expect_parked("k", &mut [&mut conn]);
     conn.pipeline(&["GET big"]);
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     for expected in [&value, "1", &value] {
         assert!(conn.reply().text() == expected);
     }
@@ -332,7 +332,7 @@ fn small_replies_count_towards_the_mebibyte_too() {
     run_behind_slot(&server, &mut conn, "INCR n", "n", "1");
     server.expect_parked("k", &mut [&mut conn]);
     conn.pipeline(&["GET big"; 15]);
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     (0..90).for_each(|_| assert_eq!(conn.reply().text().len(), 10 * 1024));
     assert_eq!(conn.reply(), Value::Int(1));
     (0..15).for_each(|_| assert_eq!(conn.reply().text().len(), 10 * 1024));
@@ -347,8 +347,8 @@ fn limit_behind_several_slots_resolves_all_that_hold_it_up() {
     server.park(&mut conn, "x WAIT 60000");
     server.park(&mut conn, "y WAIT 60000");
     conn.pipeline(&["PING"; 1100]);
-    conn.answer().expect_wait();
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
+    conn.answer().expect_stay_away();
     (0..1100).for_each(|_| assert_eq!(conn.reply().text(), "PONG"));
     conn.expect_nothing_more();
 }

@@ -96,7 +96,7 @@ fn stale_option_limits_the_age_a_caller_takes() {
     stale_key(&server, &mut first);
     let token = first.get("k STALE 60").expect("REFRESH").into_token();
     assert_eq!(second.get("k STALE 60"), Answer::stale("old", 50));
-    second.get("k STALE 40 NOWAIT").expect_wait();
+    second.get("k STALE 40 NOWAIT").expect_stay_away();
     server.park(&mut second, "k STALE 0");
     server.park(&mut third, "k STALE 40");
     assert_eq!(first.say(&format!("FILL.PUT k {token} new")), "OK");

@@ -46,7 +46,7 @@ fn hits_leads_and_waits_that_ended_save_nothing() {
     let token = leader.lead("k");
     server.park(&mut waiter, "k WAIT 100");
     server.advance_ms(100);
-    waiter.answer().expect_wait();
+    waiter.answer().expect_wait_over();
     leader.say(&format!("FILL.PUT k {token} v"));
     waiter.get("k").expect("HIT");
     assert!(top(&server, "FILL.TOP").is_empty());

@@ -315,7 +315,7 @@ fn rule_15_natural_expiry_does_not_void() {
     leader.say(&format!("FILL.RENEW k {token} LEASE 60000"));
     server.advance_ms(20_000);
     assert_eq!(other.say("GET k"), "nil");
-    other.get("k NOWAIT").expect_wait();
+    other.get("k NOWAIT").expect_stay_away();
     assert_eq!(leader.say(&format!("FILL.PUT k {token} new")), "OK");
     assert_eq!(other.get("k"), Answer::hit("new", -1));
 }
@@ -345,7 +345,7 @@ fn wall_clock_jump_changes_no_flight() {
     }
     assert_eq!(server.flight("k").expect("open").number("lease-left-ms"), 4200);
     server.advance_ms(200);
-    waiter.answer().expect_wait();
+    waiter.answer().expect_wait_over();
     assert_eq!(leader.say(&format!("FILL.PUT k {token} v")), "OK");
 }
 

@@ -27,7 +27,7 @@ fn lease_behind_a_slot_makes_the_slot_yield() {
     let [mut leader, mut conn] = server.connect_many();
     leader.lead("x");
     conn.pipeline(&["FILL.GET x WAIT 60000", "PING", "FILL.GET free"]);
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     assert_eq!(conn.reply().text(), "PONG");
     let token = conn.answer().expect("LEAD").into_token();
     assert_eq!(conn.say(&format!("FILL.PUT free {token} v")), "OK");
@@ -43,7 +43,7 @@ fn refresh_behind_a_slot_makes_the_slot_yield() {
     leader.say("FILL.STALE k GRACE 60000");
     park_behind(&server, &mut leader, &mut conn);
     conn.ask("k");
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     conn.answer().expect("REFRESH");
 }
 
@@ -53,7 +53,7 @@ fn mget_that_leads_behind_a_slot_makes_the_slot_yield() {
     let [mut leader, mut conn] = server.connect_many();
     park_behind(&server, &mut leader, &mut conn);
     conn.send(&["FILL.MGET", "2", "a", "b"]);
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     conn.answers().into_iter().for_each(|answer| drop(answer.expect("LEAD")));
 }
 
@@ -79,7 +79,7 @@ fn exec_that_leads_behind_a_slot_makes_the_slot_yield() {
     let [mut leader, mut conn] = server.connect_many();
     park_behind(&server, &mut leader, &mut conn);
     conn.pipeline(&["MULTI", "FILL.GET free", "EXEC"]);
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     assert_eq!([conn.reply().text(), conn.reply().text()], ["OK", "QUEUED"]);
     Answer::of(&conn.reply().array()[0]).expect("LEAD");
 }
@@ -91,7 +91,7 @@ fn nonce_sent_again_behind_a_slot_makes_the_slot_yield() {
     let token = leader.lead("k AS n");
     park_behind(&server, &mut leader, &mut conn);
     conn.ask("k AS n");
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     assert_eq!(conn.answer().into_token(), token);
 }
 
@@ -106,8 +106,8 @@ fn handed_over_lease_makes_every_slot_ahead_of_it_yield() {
         server.park(&mut conn, line);
     }
     assert_eq!(leader.say(&format!("FILL.FAIL x {x}")), "OK");
-    conn.answer().expect_wait();
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
+    conn.answer().expect_wait_over();
     conn.answer().expect("LEAD");
     server.until_waiters("z", 0);
     server.until_waiters("y", 1);
@@ -146,7 +146,7 @@ fn lease_of_a_yielding_waiter_is_good() {
     leader.say(&format!("FILL.FAIL x {x}"));
     let token = other.answer().expect("LEAD").into_token();
     other.say(&format!("FILL.FAIL x {token}"));
-    conn.answer().expect_wait();
+    conn.answer().expect_wait_over();
     let lead = conn.answer().expect("LEAD");
     assert_eq!(lead.ms, 700);
     assert_eq!(conn.say(&format!("FILL.PUT x {} v", lead.into_token())), "OK");

@@ -427,7 +427,7 @@ fn check_graceful_stop(signal: Signal) {
     let begin = Instant::now();
     program.signal(signal);
 
-    waiter.answer().expect_wait();
+    waiter.answer().expect_stay_away();
     waiter.expect_closed();
     for n in 1..=PIPELINED {
         assert_eq!(piper.reply().int(), n as i64, "what was received is answered");

@@ -265,7 +265,7 @@ fn resp2_message_waits_behind_a_parked_request_which_it_may_end() {
         leader.call(&[b"PUBLISH".as_slice(), b"news", &payload]);
     }
     // More than 1 MiB behind it: the slot is answered WAIT.
-    conn.answer().expect_wait();
+    conn.answer().expect_stay_away();
     assert_eq!(message(&mut conn), "subscribe news 1");
     (0..4).for_each(|_| assert!(message(&mut conn).starts_with("message news x")));
 }

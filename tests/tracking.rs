@@ -190,7 +190,7 @@ fn who_was_told_to_wait_hears_when_the_fill_ends() {
     for (status, end) in ends {
         let mut conn = tracking(&server, "");
         let token = leader.lead("k");
-        conn.get("k NOWAIT").expect_wait();
+        conn.get("k NOWAIT").expect_stay_away();
         conn.expect_nothing_more();
         end(&mut leader, &token);
         assert_eq!(invalidated(&mut conn), "k");
@@ -201,7 +201,7 @@ fn who_was_told_to_wait_hears_when_the_fill_ends() {
     // And when the leader's time is over.
     let mut conn = tracking(&server, "");
     leader.lead("k LEASE 1000");
-    conn.get("k NOWAIT").expect_wait();
+    conn.get("k NOWAIT").expect_stay_away();
     server.advance_ms(1_500);
     assert_eq!(invalidated(&mut conn), "k");
     conn.get("k").expect("LEAD");

@@ -19,4 +19,24 @@ impl Gauge {
             self.0.fetch_add(after.wrapping_sub(before), Relaxed);
         }
     }
+
+    /// Bytes that count until the hold is dropped.
+    #[must_use]
+    pub fn hold(&self, bytes: usize) -> Hold {
+        self.change(0, bytes);
+        Hold { sum: self.clone(), bytes }
+    }
+}
+
+/// A part of a sum, for as long as it lives.
+#[derive(Debug, Default)]
+pub struct Hold {
+    sum: Gauge,
+    bytes: usize,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.sum.change(self.bytes, 0);
+    }
 }

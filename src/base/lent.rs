@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::gauge::Gauge;
+use super::gauge::{Gauge, Hold};
 use super::memory::{arc_bytes, class_bytes};
 
 /// The sum of what is lent.
@@ -14,6 +14,12 @@ use super::memory::{arc_bytes, class_bytes};
 pub struct Lending(Gauge);
 
 impl Lending {
+    /// A sum that counts others' bytes as well.
+    #[must_use]
+    pub fn within(sum: &Gauge) -> Lending {
+        Lending(sum.clone())
+    }
+
     /// Bytes that are lent now.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -23,32 +29,14 @@ impl Lending {
     /// A value that its owner lets go.
     #[must_use]
     pub fn let_go(&self, value: Bytes) -> Lent {
-        Lent { _hold: self.hold(class_bytes(value.len())), value: Some(value) }
+        Lent { _hold: self.0.hold(class_bytes(value.len())), value: Some(value) }
     }
 
     /// A copy that nobody owns, counted until the last handle is dropped, and with it `beside_bytes` that live as long.
     #[must_use]
     pub fn copy(&self, bytes: &[u8], beside_bytes: usize) -> Bytes {
-        let hold = self.hold(class_bytes(bytes.len()) + arc_bytes(size_of::<Copied>()) + beside_bytes);
+        let hold = self.0.hold(class_bytes(bytes.len()) + arc_bytes(size_of::<Copied>()) + beside_bytes);
         Bytes::from_owner(Copied { bytes: Some(bytes.into()), _hold: hold })
-    }
-
-    fn hold(&self, bytes: usize) -> Hold {
-        self.0.change(0, bytes);
-        Hold { sum: self.0.clone(), bytes }
-    }
-}
-
-/// A part of the sum.
-#[derive(Debug)]
-struct Hold {
-    sum: Gauge,
-    bytes: usize,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.sum.change(self.bytes, 0);
     }
 }
 

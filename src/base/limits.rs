@@ -66,8 +66,8 @@ pub const ROOM_WAIT_MS: u64 = 50;
 pub const ROOM_WAIT_MS_MAX: u64 = 1_000;
 /// How often it is looked whether it may be let in, between the two, milliseconds.
 pub const ROOM_LOOK_MS: u64 = 10;
-/// Least limit on what all clients hold together (Redis's own), bytes.
-pub const CLIENT_BYTES_LIMIT_MIN: u64 = 128 * 1024;
+/// Least limit on what all clients hold together (Redis's own), and on what fills do, bytes.
+pub const SHARE_BYTES_MIN: u64 = 128 * 1024;
 /// Growth of what the stores hold after which the allocator is asked again, bytes.
 pub const MEMORY_SAMPLE_BYTES: u64 = 4 << 20;
 /// Time after which it is asked again, milliseconds.
@@ -101,6 +101,13 @@ pub const FAILURES_WINDOW_MS: u64 = 1_000;
 pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 /// Longest RETRY or STALE, milliseconds (100 years, so that sums cannot overflow).
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
+/// PASS's ms for a caller that cannot lead because of a limit: it computes for itself, as without a cache.
+pub const SHED_PASS_MS: i64 = 100;
+/// Kept flights that give way at a time.
+pub const GIVE_WAY_MAX: usize = 1024;
+/// Keys of parked requests that are taken out of flights, and leases that pass on, before a worker looks at its
+/// connections again.
+pub const LEAVE_PORTION: usize = 1024;
 /// Keys per shard whose saved fills are counted (FILL.TOP).
 pub const TOP_KEYS_PER_SHARD: usize = 16;
 /// Longest key that FILL.TOP shows, bytes: what is remembered of hot keys is bounded.

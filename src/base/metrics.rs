@@ -94,7 +94,10 @@ counters! {
     FillCoalesced, "fill_coalesced", "fill", "answers", "parked callers answered from another caller's fill: fills saved";
     FillWaitExpired, "fill_wait_expired", "fill", "answers", "parked callers whose WAIT ended";
     FillShedWaiters, "fill_shed_waiters", "fill", "answers", "callers not parked because of fill-waiters-per-key";
-    FillShedFlights, "fill_shed_flights", "fill", "answers", "callers answered WAIT because of fill-flights";
+    FillShedFlights, "fill_shed_flights", "fill", "answers", "callers answered PASS because of fill-flights";
+    FillShedLeases, "fill_shed_leases", "fill", "answers", "callers answered PASS because of fill-leases-per-connection";
+    FillShedMemory, "fill_shed_memory", "fill", "answers", "callers answered PASS or WAIT, and messages left out, because of fill-memory";
+    FillKeptDropped, "fill_kept_dropped", "fill", "flights", "ended leases, failures and detached leases without a connection that gave way to fills at work";
     FillShedSlots, "fill_shed_slots", "fill", "answers", "callers answered WAIT because of fill-slots-per-connection or the replies behind a slot";
     FillYields, "fill_yields", "fill", "answers", "parked callers answered WAIT so that a lease could be delivered behind them";
     FillHandoverFail, "fill_handover_fail", "fill", "hand-overs", "leases handed on after FAIL";

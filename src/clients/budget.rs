@@ -31,15 +31,16 @@ impl Client {
         self.base_bytes() + self.post_box.held_bytes() + parts
     }
 
-    /// What it holds, bytes: what is its own, shared values in its replies, and what others keep for the names that it
-    /// watches and subscribes to.
+    /// What it holds, bytes: what is its own, its parked requests, shared values in its replies, and what others keep for
+    /// the names that it watches and subscribes to.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let seen = &self.seen;
         let names = self.subscriptions().iter().sum::<usize>()
             + seen.prefixes.load(Relaxed)
             + seen.watched.load(Relaxed);
-        self.own_bytes() + seen.reply_shared_bytes.load(Relaxed) + names * NAME_BYTES
+        let shared = seen.reply_shared_bytes.load(Relaxed) + self.post_box.parked_bytes();
+        self.own_bytes() + shared + names * NAME_BYTES
     }
 }
 

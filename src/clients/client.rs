@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use crate::base::memory::{arc_bytes, class_bytes, vec_bytes};
+use crate::fill::outcome::ASK_AGAIN_MS;
 use crate::fill::{Answer, Letter, PostBox, ReplySlot};
 use crate::protocol::reply::Proto;
 
@@ -201,7 +202,8 @@ impl Client {
     /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their flights to forget.
     #[must_use]
     pub fn unblock(&self, with_error: bool) -> Vec<(Arc<ReplySlot>, Answer)> {
-        let answer = |slot: &ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(1) };
+        let answer =
+            |slot: &ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(ASK_AGAIN_MS) };
         self.post_box.claim_all().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
+use crate::base::limits::SHARE_BYTES_MIN;
 
 use super::output_limits::OutputLimit;
 
@@ -180,6 +181,8 @@ pub struct Settings {
     pub fill_waiters_per_key: usize,
     /// FILL: flights at a time.
     pub fill_flights: usize,
+    pub fill_leases_per_connection: usize,
+    pub fill_memory: MemoryShare,
     /// FILL: parked replies per connection.
     pub fill_slots_per_connection: usize,
     /// Keys that are noted for client-side caching; 0 = any number.
@@ -237,6 +240,8 @@ impl Default for Settings {
             fill_late_ms: 60_000,
             fill_waiters_per_key: 10_000,
             fill_flights: 100_000,
+            fill_leases_per_connection: 10_000,
+            fill_memory: MemoryShare::Percent(10),
             fill_slots_per_connection: 64,
             tracking_keys_max: 1_000_000,
             notify_events: Classes::NONE,
@@ -247,5 +252,46 @@ impl Default for Settings {
             latency_tracking: true,
             latency_percentiles: vec![50.0, 99.0, 99.9],
         }
+    }
+}
+
+impl Settings {
+    /// What all clients together may hold, bytes; `None` for any amount.
+    #[must_use]
+    pub fn client_bytes_max(&self) -> Option<u64> {
+        self.share(self.maxmemory_clients)
+    }
+
+    /// What fills may hold, bytes; `None` for any amount.
+    #[must_use]
+    pub fn fill_bytes_max(&self) -> Option<u64> {
+        self.share(self.fill_memory)
+    }
+
+    fn share(&self, share: MemoryShare) -> Option<u64> {
+        let bytes = match share {
+            MemoryShare::Bytes(bytes) => bytes,
+            MemoryShare::Percent(percent) => {
+                (u128::from(self.maxmemory_bytes) * u128::from(percent) / 100) as u64
+            }
+        };
+        // With less one could not even say that more is allowed.
+        (bytes > 0).then(|| bytes.max(SHARE_BYTES_MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_needs_a_limit_and_is_not_too_small_to_talk() {
+        let limit = |maxmemory_bytes, maxmemory_clients| {
+            Settings { maxmemory_bytes, maxmemory_clients, ..Settings::default() }.client_bytes_max()
+        };
+        assert_eq!(limit(6 << 20, MemoryShare::Percent(7)), Some((6 << 20) * 7 / 100));
+        assert_eq!(limit(0, MemoryShare::Percent(7)), None);
+        assert_eq!(limit(0, MemoryShare::Bytes(1)), Some(128 * 1024));
+        assert_eq!(limit(6 << 20, MemoryShare::Bytes(0)), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ctx::Handlers;
 use super::live::Current;
+use super::session::Leaving;
 use super::shared::Shared;
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
@@ -20,6 +21,8 @@ pub struct Bench<'a> {
     pub effects: &'a mut Effects,
     /// Messages to send once the locks are released, in order.
     pub deliveries: Vec<Delivery>,
+    /// What a connection that ended leaves in flights.
+    pub leaving: Vec<Leaving>,
     pub meter: &'a mut Meter,
 }
 

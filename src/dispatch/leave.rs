@@ -1,79 +1,104 @@
 //! What follows a batch or the end of a connection: answers to send, waiters to forget, leases to pass on.
 
-use super::shared::Shared;
-use super::subscribed::Kind;
-use crate::keyspace::WatchedKey;
-use crate::pubsub::Channels;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::bench::Bench;
-use super::session::{LeaseHeld, Session};
+use super::session::{LeaseHeld, Leaving, Session};
+use super::shared::Shared;
+use super::subscribed::Kind;
 use crate::base::hash::Key;
+use crate::base::limits::LEAVE_PORTION;
+use crate::fill::outcome::stay_away_ms;
 use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
-use crate::keyspace::Keys;
+use crate::keyspace::{Keys, WatchedKey};
+use crate::pubsub::Channels;
 
 impl Bench<'_> {
-    /// Takes waiters that were answered elsewhere out of their flights. No lock may be held.
-    pub fn forget_waiters(&mut self) {
-        let forget = std::mem::take(&mut self.effects.forget);
-        for slot in forget {
-            self.forget_slot(&slot);
+    /// What is to be taken out of flights since the last call.
+    #[must_use]
+    pub fn take_leaving(&mut self) -> Vec<Leaving> {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.extend(self.effects.forget.drain(..).map(|slot| Leaving::Waiter(slot, 0)));
+        leaving
+    }
+
+    /// Takes a portion out of flights, in order, and leaves the rest in `leaving`. No lock may be held.
+    pub fn leave_portion(&mut self, leaving: &mut VecDeque<Leaving>) {
+        let mut portion = LEAVE_PORTION;
+        while portion > 0
+            && let Some(first) = leaving.front_mut()
+        {
+            if self.take_out(first, &mut portion) {
+                leaving.pop_front();
+            }
         }
     }
 
-    fn forget_slot(&mut self, slot: &Arc<ReplySlot>) {
-        let mut keys = self.keys();
-        for home in slot.homes() {
-            let key = key_of(home);
-            keys.view_in(home.db(), &key).forget_waiter(&key, slot, home.index);
+    /// True once nothing is left of it.
+    fn take_out(&mut self, leaving: &mut Leaving, portion: &mut usize) -> bool {
+        match leaving {
+            Leaving::Waiter(slot, next) => {
+                let homes = slot.homes();
+                let end = homes.len().min(*next + *portion);
+                for home in &homes[*next..end] {
+                    let key = key_of(home);
+                    self.keys().view_in(home.db(), &key).forget_waiter(&key, slot, home.index);
+                }
+                *portion -= end - *next;
+                *next = end;
+                end == homes.len()
+            }
+            Leaving::Leases { client, held } => {
+                let end = held.len().min(*portion);
+                for LeaseHeld { db, hash, serial } in held.drain(..end) {
+                    self.keys().view_at(db, hash).leader_gone(hash, serial, *client);
+                }
+                *portion -= end;
+                held.is_empty()
+            }
         }
     }
 
     /// An answer came back: its connection closed first. A lease in it goes to the next waiter.
     pub fn undelivered(&mut self, slot: &ReplySlot, answer: &Answer) {
-        for grant in grants(answer) {
-            let mut keys = self.keys();
-            for home in slot.homes() {
-                let key = key_of(home);
-                keys.view_in(home.db(), &key).lease_undelivered(&key, grant.token.serial);
-            }
+        for (home, grant) in grants(slot, answer) {
+            let key = key_of(home);
+            self.keys().view_in(home.db(), &key).lease_undelivered(&key, grant.token.serial);
         }
     }
 
     /// An answer joins its connection's replies: the connection leads with the lease in it, whose clock
     /// begins now, and again if the socket turns out to take no more (`start_leases`).
     pub fn handed(&mut self, session: &mut Session, slot: &ReplySlot, answer: &Answer) {
-        for grant in grants(answer) {
-            let serial = grant.token.serial;
-            for home in slot.homes() {
-                let key = key_of(home);
-                let mut keys = self.keys();
-                let mut view = keys.view_in(home.db(), &key);
-                if view.is_leading(&key, serial) {
-                    view.lease_handed(&key, serial, session.client.id);
-                    session.leases.add(LeaseHeld { home: home.clone(), serial });
-                }
+        for (home, grant) in grants(slot, answer) {
+            let held = LeaseHeld { db: home.db(), hash: home.hash, serial: grant.token.serial };
+            if self.start_lease(session.client.id, held) {
+                session.leases.add(held);
             }
         }
     }
 
     /// Replies were handed to the socket of `client` only now: the clocks of the leases in them begin.
     pub fn start_leases(&mut self, client: u64, leases: &[LeaseHeld]) {
-        for LeaseHeld { home, serial } in leases {
-            let key = key_of(home);
-            self.keys().view_in(home.db(), &key).lease_handed(&key, *serial, client);
+        for held in leases {
+            self.start_lease(client, *held);
         }
+    }
+
+    fn start_lease(&mut self, client: u64, held: LeaseHeld) -> bool {
+        let LeaseHeld { db, hash, serial } = held;
+        self.keys().view_at(db, hash).lease_handed(hash, serial, client)
     }
 
     /// Drops ended leases from the session's list once it has grown.
     pub fn prune_leases(&mut self, session: &mut Session) {
         if session.leases.want_pruning() {
             let mut keys = self.keys();
-            session.leases.prune(|LeaseHeld { home, serial }| {
-                let key = key_of(home);
-                keys.view_in(home.db(), &key).is_leading(&key, *serial)
-            });
+            session
+                .leases
+                .prune(|LeaseHeld { db, hash, serial }| keys.view_at(*db, *hash).is_leading(*hash, *serial));
         }
     }
 
@@ -84,9 +109,7 @@ impl Bench<'_> {
         switch_off(self.shared, session);
         self.shared.clients.monitors.remove(&session.client);
         let (letters, unanswered) = session.post_box().abandon();
-        for slot in unanswered {
-            self.forget_slot(&slot);
-        }
+        self.effects.forget.extend(unanswered);
         for letter in letters {
             if let Letter::Answer { seq, answer } = letter
                 && let Some(slot) = slots.iter().find(|slot| slot.seq == seq)
@@ -94,10 +117,9 @@ impl Bench<'_> {
                 self.undelivered(slot, &answer);
             }
         }
-        let client = session.client.id;
-        for LeaseHeld { home, serial } in std::mem::take(&mut session.leases.held) {
-            let key = key_of(&home);
-            self.keys().view_in(home.db(), &key).leader_gone(&key, serial, client);
+        let held = std::mem::take(&mut session.leases.held);
+        if !held.is_empty() {
+            self.leaving.push(Leaving::Leases { client: session.client.id, held });
         }
     }
 
@@ -107,9 +129,17 @@ impl Bench<'_> {
         self.keys().sweep_shard(shard, entries)
     }
 
+    /// Fills hold too much: what is kept as a favour gives way. No lock may be held.
+    pub fn give_way(&mut self) {
+        if std::mem::take(&mut self.effects.is_crowded) {
+            self.keys().give_way(0);
+        }
+    }
+
     /// Answers slots that were claimed because their replies cannot wait any longer.
     pub fn answer_wait(&mut self, slots: Vec<Arc<ReplySlot>>) {
-        let retry_ms = self.current.settings.fill_wait_ms.max(1) as i64;
+        let wait_ms = self.current.settings.fill_wait_ms;
+        let retry_ms = stay_away_ms(wait_ms, wait_ms);
         for slot in slots {
             let answer = slot.expire(retry_ms);
             self.keys().answer(slot, answer);
@@ -167,10 +197,17 @@ fn key_of(home: &Home) -> Key<'_> {
     Key { bytes: &home.key, hash: home.hash }
 }
 
-fn grants(answer: &Answer) -> Vec<Grant> {
+/// The leases in a slot's answer, and whose they are.
+fn grants<'a>(slot: &'a ReplySlot, answer: &Answer) -> Vec<(&'a Home, Grant)> {
+    let homes = slot.homes();
+    let home = |index: usize| homes.binary_search_by_key(&index, |home| home.index as usize).ok();
     match answer {
-        Answer::One(outcome) => outcome.grant().into_iter().collect(),
-        Answer::Many(outcomes) => outcomes.iter().filter_map(|outcome| outcome.grant()).collect(),
+        Answer::One(outcome) => outcome.grant().map(|grant| (&homes[0], grant)).into_iter().collect(),
+        Answer::Many(outcomes) => {
+            let granted =
+                outcomes.iter().enumerate().filter_map(|(at, outcome)| Some((at, outcome.grant()?)));
+            granted.filter_map(|(at, grant)| Some((&homes[home(at)?], grant))).collect()
+        }
         Answer::Unblocked => Vec::new(),
     }
 }

@@ -76,11 +76,12 @@ impl RoomWait {
     pub fn judge(&self, now_ms: u64, used_bytes: u64, own_bytes: u64) -> Verdict {
         let waited_ms = now_ms.saturating_sub(self.since_ms);
         let is_less = used_bytes.saturating_add(own_bytes.saturating_mul(2)) <= self.used_bytes;
-        match waited_ms {
-            ..ROOM_WAIT_MS => Verdict::WaitOn,
-            _ if is_less => Verdict::LetIn,
-            ..ROOM_WAIT_MS_MAX => Verdict::WaitOn,
-            _ => Verdict::Refuse,
+        if is_less && waited_ms >= ROOM_WAIT_MS {
+            Verdict::LetIn
+        } else if waited_ms < ROOM_WAIT_MS_MAX {
+            Verdict::WaitOn
+        } else {
+            Verdict::Refuse
         }
     }
 

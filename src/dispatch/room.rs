@@ -15,11 +15,11 @@ use super::operator::Note;
 use super::session::PutOff;
 use super::shared::Shared;
 use crate::base::hash::Key;
-use crate::base::limits::{CLIENT_BYTES_LIMIT_MIN, EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
+use crate::base::limits::{EVICT_STEP_NS, MEMORY_SAMPLE_BYTES, MEMORY_SAMPLE_MS};
 use crate::base::memory::{self, Memory};
 use crate::base::metrics::{self, Counter, Counters};
 use crate::clients::Client;
-use crate::config::{MemoryShare, Settings};
+use crate::config::Settings;
 use crate::fill::Token;
 use crate::keyspace::{Evicted, Keys, Room, Used};
 use crate::table::{Flag, Role, Row};
@@ -38,25 +38,12 @@ fn evict_ns(tenacity: u32) -> u64 {
     }
 }
 
-/// What all clients together may hold, bytes; `None` for any amount.
-#[must_use]
-pub fn client_bytes_limit(settings: &Settings) -> Option<u64> {
-    let bytes = match settings.maxmemory_clients {
-        MemoryShare::Bytes(bytes) => bytes,
-        MemoryShare::Percent(percent) => {
-            (u128::from(settings.maxmemory_bytes) * u128::from(percent) / 100) as u64
-        }
-    };
-    // With less one could not even say that more is allowed.
-    (bytes > 0).then(|| bytes.max(CLIENT_BYTES_LIMIT_MIN))
-}
-
 impl Shared {
     /// Takes out the largest clients while all of them hold more than `maxmemory-clients` allows, and counts them with
     /// `counters`. The caller must close them. Cost: a look at each client.
     #[must_use]
     pub fn evict_clients(&self, settings: &Settings, counters: &Counters) -> Vec<Arc<Client>> {
-        let Some(limit) = client_bytes_limit(settings) else { return Vec::new() };
+        let Some(limit) = settings.client_bytes_max() else { return Vec::new() };
         let evicted = self.clients.evict(limit, self.shared_client_bytes() as u64);
         counters.add(Counter::EvictedClients, evicted.len() as u64);
         for client in &evicted {
@@ -72,7 +59,7 @@ impl Shared {
     /// Cost: one branch without a limit, two atomic additions with one.
     #[inline]
     pub fn note_client(&self, client: &Client, settings: &Settings, counters: &Counters) -> bool {
-        let Some(limit) = client_bytes_limit(settings) else { return false };
+        let Some(limit) = settings.client_bytes_max() else { return false };
         if self.clients.note_bytes(client) + (self.shared_client_bytes() as u64) < limit {
             return false;
         }
@@ -114,11 +101,11 @@ impl Shared {
         // A second thread has a recent figure, or, before there is any, waits for the first.
         let sampling = if at_ms == 0 { Some(limit.sampling.lock()) } else { limit.sampling.try_lock() };
         let Some(_sampling) = sampling else { return };
-        let client_bytes = self.client_bytes();
+        let uncounted = self.uncounted_bytes();
         // What FLUSHALL cast off is as good as free. Read first: were it freed meanwhile, too little would
         // count for a moment; the other way round writes would be refused for nothing.
         let cast_off = self.keyspace.bytes_to_free() as u64;
-        let counted = (self.memory().allocated as u64).saturating_sub(client_bytes + cast_off);
+        let counted = (self.memory().allocated as u64).saturating_sub(uncounted + cast_off);
         let held = metrics::held(self.figures.counters.iter().map(Arc::as_ref)).held_bytes;
         limit.held_bytes.store(held, Relaxed);
         limit.beside_bytes.store(counted.wrapping_sub(held), Relaxed);
@@ -132,11 +119,17 @@ impl Shared {
         (self.clients.own_bytes() + self.shared_client_bytes()) as u64
     }
 
-    /// Those of it that several may share: values that left the keyspace while replies had them, messages, and what
+    /// Bytes that do not count against the limit: what clients and fills hold, which have limits of their own.
+    #[must_use]
+    pub fn uncounted_bytes(&self) -> u64 {
+        self.client_bytes() + self.keyspace.fills.held.bytes() as u64
+    }
+
+    /// Those of it that several may share: parked requests, which have places in flights, values that left the keyspace while replies had them, messages, and what
     /// channels, prefixes, tracked and watched keys take.
     fn shared_client_bytes(&self) -> usize {
         let Shared { keyspace, pubsub, tracking, clients, .. } = self;
-        let values = keyspace.lent_bytes() + keyspace.watchers_bytes();
+        let values = keyspace.lent_bytes() + keyspace.watchers_bytes() + keyspace.fills.parked.bytes();
         values + pubsub.held_bytes() + tracking.held_bytes() + clients.monitors.held_bytes()
     }
 
@@ -340,16 +333,5 @@ mod tests {
         assert_eq!([0, 5, 10].map(evict_ns), [0, 50_000, 100_000]);
         assert!((114_000..=115_001).contains(&evict_ns(11)) && evict_ns(99) > 20_000_000_000);
         assert_eq!(evict_ns(100), u64::MAX);
-    }
-
-    #[test]
-    fn a_share_for_clients_needs_a_limit_and_is_not_too_small_to_talk() {
-        let limit = |maxmemory_bytes, maxmemory_clients| {
-            client_bytes_limit(&Settings { maxmemory_bytes, maxmemory_clients, ..Settings::default() })
-        };
-        assert_eq!(limit(6 << 20, MemoryShare::Percent(7)), Some((6 << 20) * 7 / 100));
-        assert_eq!(limit(0, MemoryShare::Percent(7)), None);
-        assert_eq!(limit(0, MemoryShare::Bytes(1)), Some(128 * 1024));
-        assert_eq!(limit(6 << 20, MemoryShare::Bytes(0)), None);
     }
 }

@@ -17,6 +17,11 @@ pub fn rules_of(settings: &Settings) -> Rules {
         late_ms: settings.fill_late_ms,
         waiters_per_key: settings.fill_waiters_per_key,
         flights: settings.fill_flights,
+        fill_bytes: settings
+            .fill_bytes_max()
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or(usize::MAX),
+        leases_per_connection: settings.fill_leases_per_connection,
         eviction: eviction(settings),
         events: settings.notify_events.in_effect(),
     }

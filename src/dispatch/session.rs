@@ -7,11 +7,12 @@ use super::args::Args;
 use super::limit::RoomWait;
 use super::subscribed::{Kind, Subscriptions};
 use super::tracked::Tracked;
+use crate::base::hash::Key;
 use crate::base::memory::vec_bytes;
 use crate::base::push::Push;
 use crate::clients::Client;
 use crate::config::Settings;
-use crate::fill::{Home, PostBox, ReplySlot};
+use crate::fill::{Grant, LeaseCount, PostBox, ReplySlot};
 use crate::keyspace::Watch;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::Proto;
@@ -146,15 +147,26 @@ impl Slots {
 }
 
 /// A lease that was granted to this connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct LeaseHeld {
-    pub home: Home,
+    pub db: usize,
+    /// Its key's: with the serial number enough to find it, and the key is its flight's alone.
+    pub hash: u64,
     pub serial: u64,
+}
+
+impl LeaseHeld {
+    #[must_use]
+    pub fn of(key: &Key<'_>, db: usize, grant: Grant) -> LeaseHeld {
+        LeaseHeld { db, hash: key.hash, serial: grant.token.serial }
+    }
 }
 
 /// The leases granted to this connection, for the day it closes.
 #[derive(Debug, Default)]
 pub struct Leases {
+    /// How many are in force.
+    pub count: LeaseCount,
     pub held: Vec<LeaseHeld>,
     /// Those whose reply is not handed to the socket yet.
     pub unsent: Vec<LeaseHeld>,
@@ -162,12 +174,21 @@ pub struct Leases {
     live: usize,
 }
 
+/// What a request or a connection leaves in flights: it is taken out in portions, as it may be much.
+#[derive(Debug)]
+pub enum Leaving {
+    /// A request that was answered elsewhere, from this one of its keys on.
+    Waiter(Arc<ReplySlot>, usize),
+    /// The leases of a connection that is gone.
+    Leases { client: u64, held: Vec<LeaseHeld> },
+}
+
 /// Leases remembered before the first look for ended ones.
 const LEASES_UNPRUNED_MAX: usize = 64;
 
 impl Leases {
     pub fn add(&mut self, lease: LeaseHeld) {
-        self.unsent.push(lease.clone());
+        self.unsent.push(lease);
         self.held.push(lease);
     }
 
@@ -177,10 +198,17 @@ impl Leases {
         self.held.len() >= LEASES_UNPRUNED_MAX.max(self.live * 2)
     }
 
+    /// Bytes that the lists take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        vec_bytes(&self.held) + vec_bytes(&self.unsent)
+    }
+
     /// Drops the leases that have ended.
     pub fn prune(&mut self, is_live: impl FnMut(&LeaseHeld) -> bool) {
         self.held.retain(is_live);
         self.live = self.held.len();
+        self.held.shrink_to(self.live * 2);
     }
 }
 
@@ -222,7 +250,7 @@ impl Session {
 
     /// Bytes that what it watches, subscribes to and caches takes on its own side.
     fn kept_bytes(&self) -> usize {
-        let watched = self.watch.held_bytes();
+        let watched = self.watch.held_bytes() + self.leases.held_bytes();
         if !self.hears_messages {
             return watched;
         }

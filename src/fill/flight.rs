@@ -9,9 +9,10 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
-use super::lease::{Ask, Backoff, Cause, Lease};
+use super::lease::{Ask, Backoff, Cause, Lease, LeaseCount};
 use super::queue::{Queue, Waiter, Waiting};
 use crate::base::limits::{FAILURES_IN_A_ROW_MAX, FAILURES_WINDOW_MS};
+use crate::base::memory::class_bytes;
 
 /// A waiter that was claimed and made leader.
 #[derive(Debug)]
@@ -63,7 +64,11 @@ impl<W> Default for Rest<W> {
     }
 }
 
-impl<W> Rest<W> {
+impl<W: Waiting> Rest<W> {
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.backoff.is_none() && self.failed_at[0].is_none()
+    }
+
     fn forget_old_failures(&mut self, now: u64) {
         for failed_at in &mut self.failed_at {
             *failed_at = failed_at.filter(|at| now.saturating_sub(*at) < FAILURES_WINDOW_MS);
@@ -120,15 +125,19 @@ impl<W: Waiting> Flight<W> {
             lease_ms: ask.lease_ms,
             nonce: ask.nonce,
             detached: ask.detached,
+            is_left: false,
+            counted: ask.leases.one_more(),
             orphaned_from: None,
             overdue: false,
         });
     }
 
     /// The same lease for the same request sent again, now on connection `client`. Returns its ms left.
-    pub fn grant_again(&mut self, client: u64, now: u64) -> u64 {
+    pub fn grant_again(&mut self, client: u64, leases: &LeaseCount, now: u64) -> u64 {
         let Some(lease) = &mut self.lease else { return 0 };
         lease.client = client;
+        lease.counted = leases.one_more();
+        lease.is_left = false;
         lease.ends_at = lease.orphaned_from.take().map_or(lease.ends_at, NonZeroU64::get);
         lease.left_ms(now)
     }
@@ -152,6 +161,7 @@ impl<W: Waiting> Flight<W> {
         if let Some(rest) = &mut self.rest {
             rest.queue.forget_one(slot, index);
         }
+        self.rest.take_if(|rest| rest.is_idle());
     }
 
     /// Prolongs the lease; `None` if the token is not this flight's.
@@ -160,6 +170,7 @@ impl<W: Waiting> Flight<W> {
         lease.lease_ms = lease_ms.unwrap_or(lease.lease_ms);
         lease.ends_at = now.saturating_add(lease.lease_ms.into());
         lease.overdue = false;
+        lease.counted.set(true);
         lease.orphaned_from = None;
         Some(lease.lease_ms.into())
     }
@@ -217,8 +228,11 @@ impl<W: Waiting> Flight<W> {
 
     /// The leader's connection closed: its lease ends after the orphan grace, unless detached.
     pub fn leader_gone(&mut self, serial: u64, client: u64, grace_ms: u64, now: u64) {
-        let orphan = |lease: &&mut Lease| lease.serial == serial && lease.client == client && !lease.detached;
-        if let Some(lease) = self.lease.as_mut().filter(orphan).filter(|lease| !lease.overdue) {
+        let theirs = |lease: &&mut Lease| lease.serial == serial && lease.client == client;
+        let Some(lease) = self.lease.as_mut().filter(theirs) else { return };
+        if lease.detached {
+            lease.is_left = true;
+        } else if !lease.overdue {
             lease.orphaned_from = lease.orphaned_from.or(NonZeroU64::new(lease.ends_at));
             lease.ends_at = lease.ends_at.min(now.saturating_add(grace_ms));
         }
@@ -244,6 +258,7 @@ impl<W: Waiting> Flight<W> {
             rest.backoff.take_if(|backoff| backoff.until <= now);
             rest.forget_old_failures(now);
         }
+        self.rest.take_if(|rest| rest.is_idle());
         let mut elected = None;
         if let Some(lease) = self.lease.as_ref().filter(|lease| lease.ends_at <= now) {
             let (overdue, orphaned) = (lease.overdue, lease.orphaned_from.is_some());
@@ -260,6 +275,7 @@ impl<W: Waiting> Flight<W> {
         match &mut self.lease {
             Some(lease) if !was_overdue && late_ms > 0 => {
                 lease.overdue = true;
+                lease.counted.set(false);
                 lease.ends_at = now.saturating_add(late_ms);
             }
             _ => self.lease = None,
@@ -286,9 +302,20 @@ impl<W: Waiting> Flight<W> {
     /// Nothing left to remember.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        let is_idle =
-            |rest: &Rest<W>| rest.queue.is_empty() && rest.backoff.is_none() && rest.failed_at[0].is_none();
-        self.lease.is_none() && self.rest.as_deref().is_none_or(is_idle)
+        self.lease.is_none() && self.rest.as_deref().is_none_or(Rest::is_idle)
+    }
+
+    /// Somebody connected fills, or somebody waits: what limits on fills are about. A token kept for a late answer, a
+    /// detached lease whose connection is gone and a remembered failure are favours.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.overdue && !lease.is_left) || self.has_waiters()
+    }
+
+    /// Bytes that the allocator gave for what is not in the flight itself. Nonces and messages count by themselves.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| class_bytes(size_of::<Rest<W>>()) + rest.queue.held_bytes())
     }
 
     /// Somebody fills, waits or backs off; an overdue token or a counted failure alone is not an open flight.

@@ -13,7 +13,7 @@ pub mod token;
 pub mod top;
 
 pub use flight::{Elected, Flight};
-pub use lease::{Ask, Lease};
+pub use lease::{Ask, Lease, LeaseCount, Nonce};
 pub use outcome::{Answer, Grant, Outcome};
 pub use queue::{Waiter, Waiting};
 pub use slot::{Home, Letter, PostBox, ReplySlot};

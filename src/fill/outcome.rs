@@ -6,6 +6,17 @@ use bytes::Bytes;
 
 use super::token::Token;
 
+/// WAIT's ms for a caller whose own time was over, or who had to give way: it may ask again at once, and is parked again.
+pub const ASK_AGAIN_MS: i64 = 0;
+/// The least of WAIT's ms for a caller that is not parked: how long it stays away before it asks again.
+const STAY_AWAY_MS_MIN: u64 = 10;
+
+/// WAIT's ms for a caller that did not want to be parked, or could not be: the rest of the lease, at most `wait_ms`.
+#[must_use]
+pub fn stay_away_ms(lease_left_ms: u64, wait_ms: u64) -> i64 {
+    lease_left_ms.min(wait_ms).max(STAY_AWAY_MS_MIN) as i64
+}
+
 /// A lease given to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {

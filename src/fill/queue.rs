@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::lease::Ask;
+use crate::base::memory::class_bytes;
 
 /// What a flight must know of a parked request.
 pub trait Waiting {
@@ -72,6 +73,12 @@ impl<W: Waiting> Queue<W> {
         self.waiters.is_empty()
     }
 
+    /// Bytes that the allocator gave for it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        class_bytes(self.waiters.capacity() * size_of::<Waiter<W>>())
+    }
+
     pub fn park(&mut self, waiter: Waiter<W>) {
         self.waiters.push_back(waiter);
     }
@@ -96,6 +103,9 @@ impl<W: Waiting> Queue<W> {
             }
             open
         });
+        if self.waiters.len() <= self.waiters.capacity() / 4 {
+            self.waiters.shrink_to(self.waiters.len() * 2);
+        }
         self.answered_elsewhere = 0;
     }
 

@@ -13,8 +13,9 @@ use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 
 use super::outcome::{Answer, Outcome};
-use super::queue::Waiting;
-use crate::base::memory::{class_bytes, vec_bytes};
+use super::queue::{Waiter, Waiting};
+use crate::base::gauge::{Gauge, Hold};
+use crate::base::memory::{arc_bytes, class_bytes, vec_bytes};
 use crate::base::push::Push;
 use crate::base::sync::{AtomicBool, Mutex};
 
@@ -69,6 +70,8 @@ pub struct PostBox {
     backlogged: AtomicBool,
     /// Bytes that its lists take.
     held_bytes: AtomicUsize,
+    /// Bytes that the requests parked on its connection take.
+    parked_bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +101,12 @@ impl PostBox {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the requests parked on its connection take, in the flights' queues too.
+    #[must_use]
+    pub fn parked_bytes(&self) -> usize {
+        self.parked_bytes.load(Ordering::Relaxed)
     }
 
     fn note_held(&self, inside: &Inside) {
@@ -219,6 +228,10 @@ pub struct ReplySlot {
     post_box: Arc<PostBox>,
     parts: Parts,
     claimed: AtomicBool,
+    /// Keys of its request.
+    keys: usize,
+    /// What it takes, for as long as anybody has it.
+    _hold: Hold,
 }
 
 /// The flights a request waits for. `queued` says for each whether it is still in that flight's queue; it is
@@ -233,31 +246,81 @@ enum Parts {
 
 #[derive(Debug)]
 struct Many {
+    /// By index, ascending.
     homes: Box<[Home]>,
     queued: Box<[AtomicBool]>,
-    /// What is known of each key of the request so far.
-    known: Mutex<Vec<Option<Outcome<Bytes>>>>,
+    known: Mutex<Known>,
+}
+
+/// What is known of each key of a request so far.
+#[derive(Debug)]
+struct Known {
+    outcomes: Vec<Option<Outcome<Bytes>>>,
+    /// How many are not.
+    missing: usize,
+}
+
+impl Known {
+    fn note(&mut self, index: u32, outcome: Outcome<Bytes>) {
+        // Once they are taken, what comes is of no use any more.
+        if let Some(place) = self.outcomes.get_mut(index as usize)
+            && place.replace(outcome).is_none()
+        {
+            self.missing -= 1;
+        }
+    }
+
+    /// All of them, WAIT for those that are not known.
+    fn take(&mut self, retry_ms: i64) -> Answer {
+        let wait = Outcome::Wait { retry_ms };
+        let outcomes = std::mem::take(&mut self.outcomes).into_iter();
+        Answer::Many(outcomes.map(|outcome| outcome.unwrap_or_else(|| wait.clone())).collect())
+    }
+}
+
+/// Bytes that a slot takes for each key of its request.
+const KEY_BYTES: usize = size_of::<Home>()
+    + size_of::<AtomicBool>()
+    + size_of::<Option<Outcome<Bytes>>>()
+    // Its place in the answer.
+    + size_of::<u32>();
+/// Bytes of its place in a flight's queue.
+const WAITER_BYTES: usize = size_of::<Waiter<Arc<ReplySlot>>>();
+
+/// Bytes that a parked request of this many keys takes.
+#[must_use]
+pub fn parked_bytes(keys: usize) -> usize {
+    arc_bytes(size_of::<ReplySlot>()) + keys * (KEY_BYTES + WAITER_BYTES)
 }
 
 impl ReplySlot {
-    /// A slot for a FILL.GET.
+    /// A slot for a FILL.GET, whose bytes count in `held`.
     #[must_use]
-    pub fn one(seq: u64, home: Home, post_box: Arc<PostBox>) -> Arc<ReplySlot> {
+    pub fn one(seq: u64, home: Home, post_box: Arc<PostBox>, held: &Gauge) -> Arc<ReplySlot> {
         let parts = Parts::One { home, queued: AtomicBool::new(true) };
-        Arc::new(ReplySlot { seq, post_box, parts, claimed: AtomicBool::new(false) })
+        ReplySlot::new(seq, parts, post_box, 1, held)
     }
 
-    /// A slot for a FILL.MGET; `known` has an outcome for each key that does not wait.
+    /// A slot for a FILL.MGET; `known` has an outcome for each key that does not wait, `homes` are by index, ascending.
     #[must_use]
     pub fn many(
         seq: u64,
         homes: Box<[Home]>,
         known: Vec<Option<Outcome<Bytes>>>,
         post_box: Arc<PostBox>,
+        held: &Gauge,
     ) -> Arc<ReplySlot> {
+        let (missing, keys) = (homes.len(), known.len());
         let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
-        let parts = Parts::Many(Box::new(Many { homes, queued, known: Mutex::new(known) }));
-        Arc::new(ReplySlot { seq, post_box, parts, claimed: AtomicBool::new(false) })
+        let known = Mutex::new(Known { outcomes: known, missing });
+        ReplySlot::new(seq, Parts::Many(Box::new(Many { homes, queued, known })), post_box, keys, held)
+    }
+
+    fn new(seq: u64, parts: Parts, post_box: Arc<PostBox>, keys: usize, held: &Gauge) -> Arc<ReplySlot> {
+        // The queues of the flights count by themselves.
+        let hold = held.hold(parked_bytes(keys) - keys * WAITER_BYTES);
+        post_box.parked_bytes.fetch_add(parked_bytes(keys), Ordering::Relaxed);
+        Arc::new(ReplySlot { seq, post_box, parts, claimed: AtomicBool::new(false), keys, _hold: hold })
     }
 
     /// The flights it waits for; one for FILL.GET, one or more for FILL.MGET.
@@ -270,7 +333,7 @@ impl ReplySlot {
     }
 
     /// FILL.MGET only: what is known of each key so far.
-    fn known(&self) -> Option<&Mutex<Vec<Option<Outcome<Bytes>>>>> {
+    fn known(&self) -> Option<&Mutex<Known>> {
         match &self.parts {
             Parts::One { .. } => None,
             Parts::Many(many) => Some(&many.known),
@@ -304,11 +367,8 @@ impl ReplySlot {
             return self.claim().then_some(Answer::One(outcome));
         };
         let mut known = known.lock();
-        known[index as usize] = Some(outcome);
-        if known.iter().any(Option::is_none) || !self.claim() {
-            return None;
-        }
-        Some(Answer::Many(known.iter_mut().filter_map(Option::take).collect()))
+        known.note(index, outcome);
+        (known.missing == 0 && self.claim()).then(|| known.take(0))
     }
 
     /// The answer of a claimed slot in which the key at `index` has this outcome and what is still
@@ -317,22 +377,27 @@ impl ReplySlot {
     pub fn finish(&self, index: u32, outcome: Outcome<Bytes>, retry_ms: i64) -> Answer {
         let Some(known) = self.known() else { return Answer::One(outcome) };
         let mut known = known.lock();
-        known[index as usize] = Some(outcome);
-        Answer::Many(known.iter_mut().map(|key| key.take().unwrap_or(Outcome::Wait { retry_ms })).collect())
+        known.note(index, outcome);
+        known.take(retry_ms)
     }
 
     /// The answer of a claimed slot whose time is over.
     #[must_use]
     pub fn expire(&self, retry_ms: i64) -> Answer {
-        let wait = Outcome::Wait { retry_ms };
-        let Some(known) = self.known() else { return Answer::One(wait) };
-        Answer::Many(known.lock().iter_mut().map(|key| key.take().unwrap_or(wait.clone())).collect())
+        let Some(known) = self.known() else { return Answer::One(Outcome::Wait { retry_ms }) };
+        known.lock().take(retry_ms)
     }
 
     /// Claims the slots that stand ahead of this one on its connection.
     #[must_use]
     pub fn claim_ahead(&self) -> Vec<Arc<ReplySlot>> {
         self.post_box.claim_before(self.seq)
+    }
+}
+
+impl Drop for ReplySlot {
+    fn drop(&mut self) {
+        self.post_box.parked_bytes.fetch_sub(parked_bytes(self.keys), Ordering::Relaxed);
     }
 }
 
@@ -353,8 +418,8 @@ impl Waiting for Arc<ReplySlot> {
         match &self.parts {
             Parts::One { queued, .. } => queued.swap(false, Ordering::Relaxed),
             Parts::Many(many) => {
-                let place = many.homes.iter().position(|home| home.index == index);
-                place.is_some_and(|place| many.queued[place].swap(false, Ordering::Relaxed))
+                let place = many.homes.binary_search_by_key(&index, |home| home.index);
+                place.is_ok_and(|place| many.queued[place].swap(false, Ordering::Relaxed))
             }
         }
     }
@@ -374,7 +439,7 @@ mod tests {
 
     #[test]
     fn slot_is_answered_by_exactly_one() {
-        let slot = ReplySlot::one(1, home(), Arc::default());
+        let slot = ReplySlot::one(1, home(), Arc::default(), &Gauge::default());
         assert_eq!(slot.settle(0, hit(b"a")), Some(Answer::One(hit(b"a"))));
         assert_eq!(slot.settle(0, hit(b"b")), None);
         assert!(!slot.claim());
@@ -382,9 +447,15 @@ mod tests {
 
     #[test]
     fn many_keys_answer_once_the_last_is_known() {
-        let slot = ReplySlot::many(1, Box::new([home()]), vec![Some(hit(b"a")), None, None], Arc::default());
+        let homes = [1, 2].map(|index| Home::new(0, Arc::from(&b"k"[..]), 0, index));
+        let known = vec![Some(hit(b"a")), None, None];
+        let (held, post_box) = (Gauge::default(), Arc::<PostBox>::default());
+        let slot = ReplySlot::many(1, homes.into(), known, post_box.clone(), &held);
+        assert!(held.bytes() > 3 * KEY_BYTES && post_box.parked_bytes() == held.bytes() + 3 * WAITER_BYTES);
         assert_eq!(slot.settle(2, hit(b"c")), None);
         assert_eq!(slot.settle(1, hit(b"b")), Some(Answer::Many(vec![hit(b"a"), hit(b"b"), hit(b"c")])));
+        drop(slot);
+        assert_eq!((held.bytes(), post_box.parked_bytes()), (0, 0));
     }
 
     #[test]
@@ -406,7 +477,7 @@ mod tests {
     #[test]
     fn only_the_first_open_slot_of_a_connection_that_takes_bytes_is_deliverable() {
         let post_box = Arc::new(PostBox::default());
-        let slots = [1, 2].map(|seq| ReplySlot::one(seq, home(), post_box.clone()));
+        let slots = [1, 2].map(|seq| ReplySlot::one(seq, home(), post_box.clone(), &Gauge::default()));
         slots.iter().for_each(|slot| post_box.open_slot(slot.clone()));
         assert!(slots[0].is_deliverable() && !slots[1].is_deliverable());
         assert_eq!(slots[1].claim_ahead().len(), 1);

@@ -31,6 +31,8 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// Large values that nobody has any more, to be dropped outside of the locks.
     pub freed: Vec<Lent>,
+    /// Fills hold too much: what is kept as a favour must give way.
+    pub is_crowded: bool,
 }
 
 impl Effects {
@@ -54,5 +56,6 @@ impl Effects {
             && self.events.is_empty()
             && self.changes.is_empty()
             && self.freed.is_empty()
+            && !self.is_crowded
     }
 }

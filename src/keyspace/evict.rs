@@ -271,6 +271,8 @@ mod tests {
             late_ms: 0,
             waiters_per_key: 1,
             flights: 1,
+            fill_bytes: usize::MAX,
+            leases_per_connection: 1,
             eviction: None,
             events: Classes::default(),
         };

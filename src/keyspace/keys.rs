@@ -49,6 +49,11 @@ impl<'a> Keys<'a> {
         self.view_hash(key.hash, db)
     }
 
+    /// As `view_in`, for a key known by its hash alone.
+    pub fn view_at(&mut self, db: usize, hash: u64) -> View<'_> {
+        self.view_hash(hash, db)
+    }
+
     #[inline]
     fn view_hash(&mut self, hash: u64, db: usize) -> View<'_> {
         let (keyspace, scope) = (self.keyspace, self.scope);
@@ -114,6 +119,12 @@ impl<'a> Keys<'a> {
     pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize>) {
         let keyspace = self.keyspace;
         self.held.extend(shards.map(|shard| (shard, keyspace.lock(shard))));
+    }
+
+    /// Whether shards are held.
+    #[must_use]
+    pub fn holds_any(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Unlocks what is held.

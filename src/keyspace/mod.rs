@@ -8,6 +8,8 @@ mod changed;
 mod effects;
 mod evict;
 mod fill;
+mod fills;
+mod flights;
 mod idle;
 mod keys;
 mod memory;
@@ -31,6 +33,7 @@ use std::time::Duration;
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};
 pub use fill::{Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
+pub use flights::record_bytes;
 pub use idle::{Ends, Expiry};
 pub use keys::Keys;
 pub use memory::SizeCounts;
@@ -47,10 +50,11 @@ use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
 use crate::base::lent::{Lending, Lent};
 use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
-use crate::base::sync::{self, AtomicU64, Mutex, MutexGuard};
+use crate::base::sync::{AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
 use crate::storage::Store;
+use fills::Fills;
 use routes::Routes;
 use shard::Shard;
 
@@ -65,8 +69,8 @@ pub struct Keyspace {
     /// The random number of this start, part of every token.
     boot: u64,
     databases: usize,
-    /// Flights remembered in all shards; bounds memory, see `Rules::flights`.
-    flights: sync::AtomicUsize,
+    /// What all fills together hold.
+    pub fills: Fills,
     /// Connections that keep a cache; while there are none, changes need not be noted for them.
     trackers: AtomicUsize,
     pub fill_times: FillTimes,
@@ -154,7 +158,7 @@ impl Keyspace {
             seed,
             boot: fastrand::u64(..),
             databases,
-            flights: sync::AtomicUsize::new(0),
+            fills: Fills::default(),
             trackers: AtomicUsize::new(0),
             fill_times: FillTimes::default(),
             top_epoch: AtomicU64::new(0),

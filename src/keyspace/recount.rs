@@ -2,6 +2,7 @@
 //!
 //! Cost: a look at everything, one shard at a time; for tests, and for operators who doubt a figure.
 
+use super::flights::Record;
 use super::keys::Keys;
 use crate::base::limits::SHARDS;
 use crate::storage::Recount;
@@ -13,6 +14,8 @@ pub struct Census {
     pub stores: Recount,
     /// Flights remembered, also those that are no longer open.
     pub flights: usize,
+    /// Of them: those that are kept as a favour.
+    pub kept: usize,
     /// Callers that wait in them.
     pub waiters: usize,
     /// Tokens kept so that a resend is recognised.
@@ -34,12 +37,14 @@ impl Keys<'_> {
                     let (counted, now) = (db.counted, db.store.size());
                     stores.faults.push(format!("size: {counted:?} counted, {now:?} now"));
                 }
+                stores.faults.extend(db.flights.iter().filter_map(Record::fault));
                 for fault in &mut stores.faults {
                     *fault = format!("shard {index}, database {number}: {fault}");
                 }
                 census.stores.add(stores);
+                census.kept += db.flights.iter().filter(|record| record.kept.is_some()).count();
                 census.flights += db.flights.len();
-                census.waiters += db.flights.values().map(|flight| flight.waiters()).sum::<usize>();
+                census.waiters += db.flights.iter().map(|record| record.flight.waiters()).sum::<usize>();
             }
         }
         census

@@ -15,7 +15,12 @@ pub struct Rules {
     pub orphan_grace_ms: u64,
     pub late_ms: u64,
     pub waiters_per_key: usize,
+    /// Flights at work, and as many kept ones, at most.
     pub flights: usize,
+    /// Bytes that fills may hold.
+    pub fill_bytes: usize,
+    /// Leases that one connection may hold.
+    pub leases_per_connection: usize,
     /// Which entries make room, while there is a limit on memory and they may.
     pub eviction: Option<Eviction>,
     /// The classes of keyspace events that are published.

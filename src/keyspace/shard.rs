@@ -5,15 +5,16 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::flights::Flights;
 use super::watch::Watchers;
 use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARDS;
-use crate::fill::{Flight, ReplySlot, Top};
+use crate::base::memory::class_bytes;
+use crate::fill::Top;
 use crate::storage::{Size, Store};
 
 /// One lock stripe of all databases.
@@ -29,6 +30,8 @@ pub struct Shard {
     pub top: Top,
     /// Entries are not moved together again before this time, monotonic ms.
     pub compact_at: u64,
+    /// Bytes of deadlines and answered tokens that were counted.
+    pub counted_bytes: usize,
     /// The last serial number given; steps of `SHARDS` keep them unique across shards.
     serial: u64,
     seed: HashSeed,
@@ -42,7 +45,7 @@ pub struct Db {
     pub store: Store,
     /// The store's size as the counters know it.
     pub counted: Size,
-    pub flights: HashMap<Arc<[u8]>, Box<Flight<Arc<ReplySlot>>>>,
+    pub flights: Flights,
     pub watchers: Watchers,
 }
 
@@ -55,7 +58,7 @@ pub struct Deadline {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
-    Flight { db: usize, key: Arc<[u8]> },
+    Flight { db: usize, hash: u64, id: u64 },
     Answered { serial: u64 },
 }
 
@@ -85,6 +88,7 @@ impl Shard {
             answered: HashMap::new(),
             top: Top::default(),
             compact_at: 0,
+            counted_bytes: 0,
             serial: index as u64,
             seed,
             watchers_held,
@@ -106,7 +110,7 @@ impl Shard {
         self.dbs.resize_with(db + 1, || Db {
             store: Store::new(seed),
             counted: Size::default(),
-            flights: HashMap::new(),
+            flights: Flights::default(),
             watchers: Watchers::new(watchers_held),
         });
     }
@@ -123,6 +127,12 @@ impl Shard {
         self.answered.is_empty() && self.dbs.iter().all(is_idle)
     }
 
+    /// Bytes that deadlines and answered tokens take.
+    pub fn beside_bytes(&self) -> usize {
+        let deadlines = class_bytes(self.deadlines.capacity() * size_of::<Reverse<Deadline>>());
+        class_bytes(self.answered.allocation_size()) + deadlines
+    }
+
     pub fn file(&mut self, at: u64, what: Due) {
         self.deadlines.push(Reverse(Deadline { at, what }));
     }
@@ -135,8 +145,14 @@ impl Shard {
         }
         let Shard { dbs, deadlines, answered, .. } = self;
         deadlines.retain(|Reverse(Deadline { at, what })| match what {
-            Due::Flight { db, key } => dbs[*db].flights.get(key).is_some_and(|flight| flight.filed_at == *at),
+            Due::Flight { db, hash, id } => {
+                let record = dbs[*db].flights.find(*hash, |record| record.id == *id);
+                record.is_some_and(|record| record.flight.filed_at == *at)
+            }
             Due::Answered { serial } => answered.contains_key(serial),
         });
+        if deadlines.len() <= deadlines.capacity() / 4 {
+            deadlines.shrink_to(deadlines.len() * 2);
+        }
     }
 }

@@ -11,6 +11,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::flights::Record;
 use super::keys::Keys;
 use super::routes::shards_for;
 use super::shard::{Due, Shard};
@@ -136,10 +137,11 @@ impl Keys<'_> {
         let dbs = view.shard.dbs.iter_mut();
         let parts: Vec<_> = dbs
             .map(|db| {
-                let flights: Vec<_> = db.flights.extract_if(|key, _| is_moving(key)).collect();
+                let flights = db.flights.split_off(|record| slice_of(record.hash) == slice);
                 (flights, db.watchers.split_off(is_moving))
             })
             .collect();
+        view.note_all_tables();
         drop(view);
         let mut view = self.view_shard(to, 0);
         for (serial, answer) in answered {
@@ -149,14 +151,14 @@ impl Keys<'_> {
         }
         view.shard.top.join(top);
         for (number, (flights, watchers)) in parts.into_iter().enumerate() {
-            for (key, flight) in flights {
-                let at = flight.filed_at;
-                view.shard.file(at, Due::Flight { db: number, key: key.clone() });
-                view.alarm(at);
-                view.shard.db(number).flights.insert(key, flight);
+            for Record { id, hash, flight, .. } in flights.iter() {
+                view.shard.file(flight.filed_at, Due::Flight { db: number, hash: *hash, id: *id });
+                view.alarm(flight.filed_at);
             }
+            view.shard.db(number).flights.join(flights);
             view.shard.db(number).watchers.join(watchers);
         }
+        view.note_all_tables();
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 
+use super::flights::Record;
 use super::keys::Keys;
 use super::shard::{Deadline, Due};
 use super::view::View;
@@ -15,6 +16,7 @@ use crate::base::limits::{
     COMPACT_ENTRIES_MAX, COMPACT_EXPIRING_MS, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX,
     SWEEP_LOOK_MS,
 };
+use crate::base::sparse::shrink_map;
 use crate::storage::{Ahead, Entry};
 
 /// Records whose cache lines are fetched together.
@@ -82,16 +84,17 @@ impl View<'_> {
         while self.shard.deadlines.peek().is_some_and(|Reverse(deadline)| deadline.at <= now) {
             let Some(Reverse(Deadline { at, what })) = self.shard.deadlines.pop() else { return };
             match what {
-                Due::Flight { db, key } => {
+                Due::Flight { db, hash, id } => {
                     self.db = db;
-                    let filed = self.db().flights.get(&key).is_some_and(|flight| flight.filed_at == at);
-                    if filed {
-                        let hash = self.keyspace.hash(&key);
-                        self.tick_flight(&Key { bytes: &key, hash });
+                    let is_filed = |record: &Record| record.id == id && record.flight.filed_at == at;
+                    let record = self.db().flights.find(hash, is_filed);
+                    if let Some(bytes) = record.map(|record| record.key.clone()) {
+                        self.tick_flight(&Key { bytes: &bytes, hash });
                     }
                 }
                 Due::Answered { serial } => {
                     self.shard.answered.remove(&serial);
+                    shrink_map(&mut self.shard.answered);
                 }
             }
         }

@@ -8,7 +8,6 @@ use crate::base::metrics::{Counter, Counters};
 use crate::clients::Client;
 use crate::config::{ClientClass, Settings};
 use crate::dispatch::operator::{Note, Operator};
-use crate::dispatch::room::client_bytes_limit;
 use crate::dispatch::session::{Session, Transaction};
 
 /// Why a connection ends.
@@ -91,7 +90,7 @@ pub(super) fn reply_bytes_max(client: &Client, settings: &Settings) -> usize {
     let hard = settings.output_limits[class_of(client) as usize].hard_bytes;
     let own = if hard == 0 { u64::MAX } else { hard };
     let is_exempt = client.seen.no_evict.load(Relaxed);
-    let all = client_bytes_limit(settings).filter(|_| !is_exempt).unwrap_or(u64::MAX);
+    let all = settings.client_bytes_max().filter(|_| !is_exempt).unwrap_or(u64::MAX);
     usize::try_from(own.min(all)).unwrap_or(usize::MAX)
 }
 

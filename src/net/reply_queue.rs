@@ -207,13 +207,14 @@ impl ReplyQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::gauge::Gauge;
     use crate::fill::{Home, Outcome, PostBox};
     use std::io::IoSlice;
 
     fn parked(seq: u64) -> Parked {
         let home = Home::new(0, Arc::from(&b"k"[..]), 0, 0);
         Parked {
-            slot: ReplySlot::one(seq, home, Arc::new(PostBox::default())),
+            slot: ReplySlot::one(seq, home, Arc::new(PostBox::default()), &Gauge::default()),
             order: None,
             tracked: Box::default(),
         }

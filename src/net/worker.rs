@@ -27,7 +27,7 @@ use crate::dispatch::bench::Bench;
 use crate::dispatch::ctx::Handlers;
 use crate::dispatch::limit::RoomWait;
 use crate::dispatch::live::Current;
-use crate::dispatch::session::{PutOff, Session};
+use crate::dispatch::session::{Leaving, PutOff, Session};
 use crate::dispatch::shared::Shared;
 use crate::figures::calls::Meter;
 use crate::fill::{Answer, ReplySlot};
@@ -83,6 +83,9 @@ pub(super) struct Worker {
     /// Answers of large crowds, sent in portions.
     outbox: RefCell<VecDeque<(Arc<ReplySlot>, Answer)>>,
     outbox_filled: Notify,
+    /// What is still to be taken out of flights.
+    leaving: RefCell<VecDeque<Leaving>>,
+    leaving_filled: Notify,
     pub post: Post,
     /// Of its connections' large writes.
     pub turns: Turns,
@@ -124,6 +127,8 @@ impl Worker {
             put_offs: PutOffs::default(),
             outbox: RefCell::default(),
             outbox_filled: Notify::new(),
+            leaving: RefCell::default(),
+            leaving_filled: Notify::new(),
             post: Post::default(),
             turns: Turns::default(),
         }
@@ -133,6 +138,7 @@ impl Worker {
     pub fn begin(self: &Rc<Worker>) {
         self.keep_doing(sweep);
         self.keep_doing(send_outbox);
+        self.keep_doing(leave_flights);
         self.keep_doing(send_post);
         self.keep_doing(call_turns);
     }
@@ -237,6 +243,7 @@ impl Worker {
             now: self.shared.clock.now(),
             effects,
             deliveries: Vec::new(),
+            leaving: Vec::new(),
             meter,
         };
         bench.refresh_settings();
@@ -247,7 +254,7 @@ impl Worker {
 
     /// Sends answers, takes answered waiters out of their flights, wakes sweepers. No lock may be held.
     pub fn carry_out(&self, bench: &mut Bench<'_>) {
-        while !bench.effects.is_empty() {
+        while !bench.effects.is_empty() || !bench.leaving.is_empty() {
             bench.publish_events();
             bench.tell_changes();
             for (shard, at) in bench.effects.alarms.drain(..) {
@@ -261,11 +268,45 @@ impl Worker {
             } else {
                 send(answers, bench);
             }
-            bench.forget_waiters();
+            bench.give_way();
+            self.take_out(bench);
         }
         let deliveries = std::mem::take(&mut bench.deliveries);
         if !deliveries.is_empty() {
             self.post.accept(deliveries, push_bytes_max(&bench.current.settings));
+        }
+    }
+}
+
+impl Worker {
+    /// Takes waiters and leases out of flights, where it is much a first portion of them.
+    fn take_out(&self, bench: &mut Bench<'_>) {
+        let more = bench.take_leaving();
+        if more.is_empty() {
+            return;
+        }
+        let mut leaving = self.leaving.borrow_mut();
+        let is_idle = leaving.is_empty();
+        leaving.extend(more);
+        if is_idle {
+            bench.leave_portion(&mut leaving);
+            if !leaving.is_empty() {
+                self.leaving_filled.notify_one();
+            }
+        }
+    }
+}
+
+/// Takes the rest out in portions, so that other connections get their turn in between.
+async fn leave_flights(worker: Rc<Worker>) {
+    loop {
+        if worker.leaving.borrow().is_empty() {
+            worker.leaving_filled.notified().await;
+        } else {
+            worker.at_bench(&mut Effects::default(), |bench| {
+                bench.leave_portion(&mut worker.leaving.borrow_mut());
+            });
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -111,6 +111,7 @@ impl Step<'_> {
             held.left = if adds { (held.left + left).min(9) } else { left };
             (held.overdue, held.orphan) = (false, None);
         }
+        self.note_kept(place);
         self.reply(Reply::Int(self.ms(left)));
     }
 

@@ -6,7 +6,8 @@ use super::world::*;
 /// What FILL.GET of one key leads to.
 enum Asked {
     Told(Told),
-    Parks,
+    /// Behind a lease with this much left.
+    Parks(Ticks),
 }
 
 impl Step<'_> {
@@ -15,8 +16,8 @@ impl Step<'_> {
         let has_slot = self.has_slot();
         match self.ask(place, &terms) {
             Asked::Told(told) => self.tell(vec![(place, told)]),
-            Asked::Parks if has_slot => self.park(&[(place, None)], terms),
-            Asked::Parks => self.tell(vec![(place, self.default_wait())]),
+            Asked::Parks(_) if has_slot => self.park(&[(place, None)], terms),
+            Asked::Parks(left) => self.tell(vec![(place, self.stay_away(left))]),
         }
     }
 
@@ -24,10 +25,14 @@ impl Step<'_> {
         let has_slot = self.has_slot();
         let places = (0..self.rules.keys).filter(|key| keys & 1 << key != 0);
         let places: Vec<Place> = places.map(|key| key * self.rules.dbs + db).collect();
+        let mut longest = 0;
         let known: Vec<(Place, Option<Told>)> = (places.into_iter())
             .map(|place| match self.ask(place, &terms) {
                 Asked::Told(told) => (place, Some(told)),
-                Asked::Parks => (place, None),
+                Asked::Parks(left) => {
+                    longest = longest.max(left);
+                    (place, None)
+                }
             })
             .collect();
         let leads = known.iter().any(|(_, told)| told.is_some_and(|told| told.token.is_some()));
@@ -35,7 +40,7 @@ impl Step<'_> {
         if waits && (!leads || self.is(Mutant::MGetHoldsAndWaits)) && has_slot {
             return self.park(&known, terms);
         }
-        let wait = self.default_wait();
+        let wait = if leads { self.wait_over() } else { self.stay_away(longest) };
         self.tell(known.into_iter().map(|(place, told)| (place, told.unwrap_or(wait))).collect());
     }
 
@@ -57,6 +62,7 @@ impl Step<'_> {
         let name = self.new_name();
         for (place, _) in known.iter().filter(|(_, told)| told.is_none()) {
             self.spot(*place).flight.get_or_insert_default().waiters.push(name);
+            self.note_kept(*place);
         }
         let slot = Slot { terms, left: terms.wait.into(), wants: known.to_vec(), claimed: false };
         let conn = usize::from(self.conn);
@@ -112,7 +118,8 @@ impl Step<'_> {
         let Some(lease) = flight.live() else {
             return Asked::Told(match self.elect_caller(place, terms) {
                 Some(lease) => self.lead_told(lease),
-                None => self.default_wait(),
+                None if self.is(Mutant::ShedWaits) => self.stay_away(self.rules.fill_wait),
+                None => self.shed(),
             });
         };
         let left = lease.ends_in();
@@ -120,9 +127,9 @@ impl Step<'_> {
             return Asked::Told(self.told(Status::Leading, self.ms(left)));
         }
         if terms.wait == 0 || flight.waiters.len() >= self.rules.waiters_max {
-            return Asked::Told(self.wait_behind(Some(left)));
+            return Asked::Told(self.stay_away(left));
         }
-        Asked::Parks
+        Asked::Parks(left)
     }
 
     fn lead_told(&self, (token, left): (u32, Ticks)) -> Told {
@@ -149,11 +156,14 @@ impl Step<'_> {
     fn elect_caller(&mut self, place: Place, terms: &Terms) -> Option<(u32, Ticks)> {
         let conn = self.conn;
         let is_taken = |flight: &Flight| flight.live().is_some() || flight.backs_off().is_some();
-        let flights = self.world.places.iter().filter(|spot| spot.flight.is_some()).count();
-        let is_full = flights >= self.rules.flights_max;
+        let all_count = self.is(Mutant::FavoursCount);
+        let counts =
+            |spot: &&Spot| spot.flight.as_ref().is_some_and(|flight| all_count || flight.is_at_work());
+        let is_full = self.world.places.iter().filter(counts).count() >= self.rules.flights_max;
         match &self.spot(place).flight {
             Some(flight) if is_taken(flight) => return None,
-            None if is_full => return None,
+            Some(flight) if flight.is_at_work() => {}
+            _ if is_full => return None,
             _ => {}
         }
         Some((self.grant(place, conn, terms, false), terms.lease.into()))

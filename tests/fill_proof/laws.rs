@@ -1,4 +1,4 @@
-//! The nineteen statements of section 7 of docs/fill.md, each looked at in every step of a search.
+//! The twenty-one statements of section 7 of docs/fill.md, each looked at in every step of a search.
 //!
 //! A law knows the world before and after, the event, and the facts of the step; it shares no rule with `step`.
 //! Two statements have a part that a model cannot say. 18: bytes, where here a step makes at most one copy of a value;
@@ -49,6 +49,16 @@ pub static LAWS: &[Law] = &[
     Law { number: 17, text: "no record without a reason, none for ever", holds: no_record_remains },
     Law { number: 18, text: "one copy of a value for all waiters", holds: one_copy },
     Law { number: 19, text: "gets are the sum of the statuses", holds: counters_add_up },
+    Law {
+        number: 20,
+        text: "nobody is told to stay away from a key that nobody fills",
+        holds: waits_for_somebody,
+    },
+    Law {
+        number: 21,
+        text: "what is kept as a favour keeps nobody from leading",
+        holds: favours_keep_nobody,
+    },
 ];
 
 fn one_live_token(case: &Case<'_>) -> bool {
@@ -314,4 +324,26 @@ fn one_copy(case: &Case<'_>) -> bool {
 
 fn counters_add_up(case: &Case<'_>) -> bool {
     case.facts.keys == case.facts.gets && case.facts.gets == case.facts.statuses
+}
+
+/// What the request of this step was told at once, by place.
+fn told_at_once<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a (Place, Told)> {
+    let fresh = case.facts.left.iter().filter(|(_, name, _)| *name > case.before.last_name);
+    fresh.flat_map(|(.., reply)| if let Reply::Fill(keys) = reply { &keys[..] } else { &[] })
+}
+
+fn waits_for_somebody(case: &Case<'_>) -> bool {
+    let stays_away = |told: &Told| told.status == Status::Wait && told.ms > 0;
+    told_at_once(case)
+        .all(|(place, told)| !stays_away(told) || case.after.places[usize::from(*place)].lease().is_some())
+}
+
+fn favours_keep_nobody(case: &Case<'_>) -> bool {
+    let works = |spot: &&Spot| spot.flight.as_ref().is_some_and(Flight::is_at_work);
+    let at_work = case.after.places.iter().filter(works).count();
+    let is_shed = |(place, told): &(Place, Told)| {
+        let entry = case.after.places[usize::from(*place)].entry.as_ref();
+        told.status == Status::Pass && entry.is_none_or(|entry| entry.kind != Kind::Pass)
+    };
+    at_work >= case.rules.flights_max || !told_at_once(case).any(is_shed)
 }

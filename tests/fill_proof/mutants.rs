@@ -49,6 +49,8 @@ const MUTANTS: &[(Mutant, u8, &Scenario)] = &[
     (DupForEver, 17, &CALLERS),
     (CopyPerWaiter, 18, &CALLERS),
     (UncountedWait, 19, &CALLERS),
+    (ShedWaits, 20, &LIMITS),
+    (FavoursCount, 21, &LIMITS),
 ];
 
 fn broken_by(mutant: Mutant, law: u8, scenario: &Scenario) -> Option<String> {

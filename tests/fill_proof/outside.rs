@@ -164,7 +164,7 @@ impl Step<'_> {
     pub fn unblock(&mut self, whom: u8, error: bool) {
         let open = self.world.conns[usize::from(whom)].queue.iter().filter(|request| request.is_open());
         let names: Vec<u32> = open.map(|request| request.name).collect();
-        let wait = self.told(Status::Wait, 1);
+        let wait = self.wait_over();
         let done = i64::from(!names.is_empty());
         for name in names {
             if error { self.answer(name, Reply::Unblocked) } else { self.answer_rest(name, wait) }
@@ -177,15 +177,21 @@ impl Step<'_> {
         let open: Vec<u32> =
             self.world.conns[usize::from(conn)].queue.iter().map(|request| request.name).collect();
         self.world.conns[usize::from(conn)] = Conn::default();
-        open.into_iter().for_each(|name| self.leave_flights(name));
         let (grace, keeps) = (self.rules.orphan_grace, self.is(Mutant::CloseKeepsLease));
-        let flights = self.world.places.iter_mut().filter_map(|spot| spot.flight.as_mut());
-        for lease in flights.flat_map(|flight| &mut flight.leases).filter(|lease| lease.conn == conn) {
-            lease.conn = NOBODY;
-            if !lease.detached && !lease.overdue && !keeps {
-                lease.orphan = Some(grace);
+        let mut held = Vec::new();
+        for (place, spot) in self.world.places.iter_mut().enumerate() {
+            let leases = spot.flight.iter_mut().flat_map(|flight| &mut flight.leases);
+            for lease in leases.filter(|lease| lease.conn == conn) {
+                lease.conn = NOBODY;
+                if !lease.detached && !lease.overdue && !keeps {
+                    lease.orphan = Some(grace);
+                }
+                held.push((lease.token, place as Place));
             }
         }
+        held.sort_unstable();
+        held.into_iter().for_each(|(_, place)| self.note_kept(place));
+        open.into_iter().for_each(|name| self.leave_flights(name));
     }
 
     /// The socket takes no more bytes, or takes them again.
@@ -260,7 +266,7 @@ impl Step<'_> {
                 flight.leases.retain(|lease| lease.left > 0);
             }
         }
-        let wait = self.wait_behind(self.world.places[usize::from(place)].lease().map(Lease::ends_in));
+        let wait = self.wait_over();
         for name in expired {
             self.answer_rest(name, wait);
         }

@@ -170,6 +170,8 @@ pub enum Mutant {
     DupForEver,
     CopyPerWaiter,
     UncountedWait,
+    ShedWaits,
+    FavoursCount,
 }
 
 /// What happened within a step.
@@ -217,6 +219,7 @@ pub struct Step<'a> {
 pub fn step(rules: &Rules, world: &World, event: &Event) -> (World, Facts) {
     let mut step = Step { rules, world: world.clone(), facts: Facts::default(), conn: 0 };
     step.apply(event);
+    step.give_way();
     step.forget_old_tokens();
     (step.world, step.facts)
 }
@@ -334,15 +337,19 @@ impl Step<'_> {
         i64::from(ticks) * self.rules.unit_ms
     }
 
-    /// WAIT's time for a caller that is told nothing of the lease.
-    pub fn default_wait(&self) -> Told {
-        self.told(Status::Wait, self.ms(self.rules.fill_wait).max(1))
+    /// WAIT for a caller whose own time was over, or who had to give way: it may ask again at once.
+    pub fn wait_over(&self) -> Told {
+        self.told(Status::Wait, 0)
     }
 
-    /// WAIT's time while a lease has this much left.
-    pub fn wait_behind(&self, left: Option<Ticks>) -> Told {
-        let left_ms = left.map_or(1, |left| self.ms(left));
-        self.told(Status::Wait, left_ms.clamp(1, self.ms(self.rules.fill_wait).max(1)))
+    /// WAIT for a caller that is not parked, while a lease has this much left.
+    pub fn stay_away(&self, left: Ticks) -> Told {
+        self.told(Status::Wait, self.ms(left).min(self.ms(self.rules.fill_wait)).max(10))
+    }
+
+    /// PASS for a caller that may not lead.
+    pub fn shed(&self) -> Told {
+        self.told(Status::Pass, 100)
     }
 
     pub fn told(&self, status: Status, ms: i64) -> Told {
@@ -447,6 +454,8 @@ impl Step<'_> {
             flight.leases.clear();
         }
         flight.leases.push(lease);
+        self.world.kept.retain(|kept| *kept != place);
+        let spot = self.spot(place);
         let (known, stored, outdated) = (false, false, false);
         spot.tokens.push(Token { name: token, answered: None, known, stored, outdated });
         self.facts.granted.push((place, token, conn, was_parked));
@@ -481,7 +490,7 @@ impl Step<'_> {
         let token = self.grant(place, conn as u8, &slot.terms, true);
         let ms = self.ms(slot.terms.lease.into());
         let lead = Told { token: Some(token), ..self.told(Status::Lead, ms) };
-        let wait = self.default_wait();
+        let wait = self.wait_over();
         let keys = slot
             .wants
             .iter()
@@ -491,7 +500,7 @@ impl Step<'_> {
 
     /// Answers WAIT to what is parked on a connection before a request.
     pub fn yield_slots(&mut self, conn: u8, before: u32) {
-        let wait = self.default_wait();
+        let wait = self.wait_over();
         let open = self.world.conns[usize::from(conn)].queue.iter().filter(|request| request.is_open());
         let ahead: Vec<u32> = open.map(|request| request.name).filter(|name| *name < before).collect();
         for name in ahead {
@@ -526,6 +535,26 @@ impl Step<'_> {
         let spot = self.spot(place);
         if !keeps && spot.flight.as_ref().is_some_and(Flight::is_over) {
             spot.flight = None;
+        }
+        self.note_kept(place);
+    }
+
+    /// A flight that nobody connected works on and nobody waits for is kept, as a favour.
+    pub fn note_kept(&mut self, place: Place) {
+        let is_kept = self.spot(place).flight.as_ref().is_some_and(|flight| !flight.is_at_work());
+        let was_kept = self.world.kept.contains(&place);
+        match (was_kept, is_kept) {
+            (false, true) => self.world.kept.push(place),
+            (true, false) => self.world.kept.retain(|other| *other != place),
+            _ => {}
+        }
+    }
+
+    /// The oldest of them give way.
+    fn give_way(&mut self) {
+        while self.world.kept.len() > self.rules.flights_max {
+            let oldest = self.world.kept.remove(0);
+            self.spot(oldest).flight = None;
         }
     }
 

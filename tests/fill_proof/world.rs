@@ -51,6 +51,8 @@ impl Rules {
 pub struct World {
     pub conns: Vec<Conn>,
     pub places: Vec<Spot>,
+    /// Places whose flights are kept as a favour, oldest first.
+    pub kept: Vec<Place>,
     /// The last name given to a token or a request.
     pub last_name: u32,
 }
@@ -213,11 +215,19 @@ impl Lease {
     pub fn is_live(&self) -> bool {
         !self.overdue && self.ends_in() > 0
     }
+    /// Detached, and its connection is gone.
+    fn is_left(&self) -> bool {
+        self.detached && self.conn == NOBODY
+    }
 }
 
 impl Flight {
     pub fn live(&self) -> Option<&Lease> {
         self.leases.iter().find(|lease| lease.is_live())
+    }
+    /// Somebody connected fills, or somebody waits.
+    pub fn is_at_work(&self) -> bool {
+        self.leases.iter().any(|lease| !lease.overdue && !lease.is_left()) || !self.waiters.is_empty()
     }
     pub fn backs_off(&self) -> Option<Ticks> {
         self.backoff.filter(|left| *left > 0)
@@ -272,6 +282,7 @@ impl World {
         World {
             conns: vec![Conn::default(); usize::from(rules.conns)],
             places: vec![Spot::default(); rules.places()],
+            kept: Vec::new(),
             last_name: 0,
         }
     }
@@ -388,6 +399,11 @@ impl World {
                 look.push(0);
                 continue;
             };
+            // The order in which they give way matters where they may have to.
+            if rules.flights_max < rules.places() {
+                let place = key * rules.dbs + db;
+                look.push(self.kept.iter().position(|kept| *kept == place).map_or(0, |at| at as u8 + 1));
+            }
             look.extend([1 + flight.leases.len() as u8, flight.waiters.len() as u8]);
             look.push(flight.backoff.map_or(127, |left| left as u8));
             look.push(flight.failures.len() as u8);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use onefill::config::Settings;
 use onefill::dispatch::shared::Shared;
 use shuttle::thread::{self, JoinHandle};
 
 use super::explore;
-use super::hand::{Worker, keys, nothing_is_left, server};
+use super::hand::{Worker, keys, nothing_is_left, server, server_with};
 
 /// Runs `work` on a worker of its own.
 fn on_worker<T: Send + 'static>(
@@ -300,6 +301,51 @@ fn resend_on_another_worker_stores_once() {
         let mut said = join(puts);
         said.sort_unstable();
         assert_eq!(said, ["DUP", "OK"]);
+        leader.finish();
+        nothing_is_left(&shared);
+    });
+}
+
+/// A flight that is kept as a favour gives way while it goes back to work, or is answered late: one of them, and all that
+/// is counted of it is right afterwards.
+#[test]
+fn kept_flight_gives_way_or_goes_back_to_work() {
+    explore(|| {
+        let shared = server_with(Settings { fill_flights: 1, ..Settings::default() });
+        let keys = keys::<3>();
+        let mut leader = Worker::new(&shared, 0);
+        let token = leader.get(&format!("{} LEASE 10", keys[0])).token;
+        leader.pass(10);
+        // A second one that is kept is one too many.
+        let crowd = on_worker(&shared, 1, {
+            let key = keys[1].clone();
+            move |mut worker| {
+                let status = worker.get(&format!("{key} LEASE 10")).status;
+                worker.pass(10);
+                worker.finish();
+                status
+            }
+        });
+        let again = on_worker(&shared, 2, {
+            let key = keys[0].clone();
+            move |mut worker| {
+                let status = worker.get(&format!("{key} LEASE 10")).status;
+                worker.finish();
+                status
+            }
+        });
+        let late = on_worker(&shared, 3, {
+            let key = keys[0].clone();
+            move |mut worker| {
+                let said = worker.say(&format!("FILL.PUT {key} {token} late"));
+                worker.finish();
+                said
+            }
+        });
+        let told = join([crowd, again, late]);
+        assert!(["LEAD", "PASS"].contains(&told[0].as_str()), "{told:?}");
+        assert!(["LEAD", "HIT", "PASS"].contains(&told[1].as_str()), "{told:?}");
+        assert!(["OK", "VOID"].contains(&told[2].as_str()), "{told:?}");
         leader.finish();
         nothing_is_left(&shared);
     });

@@ -155,6 +155,12 @@ pub fn nothing_is_left(shared: &Arc<Shared>) {
     }
     assert_eq!(worker.say("FILL.LIST"), "", "no flight is left");
     worker.leave();
+    let fills = &shared.keyspace.fills;
+    assert_eq!(
+        (fills.at_work(), fills.kept.len(), fills.parked.bytes()),
+        (0, 0, 0),
+        "nothing counts any more"
+    );
 }
 
 /// `[status, value, token, ms]`.

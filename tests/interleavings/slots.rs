@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use onefill::base::gauge::Gauge;
 use onefill::fill::{Answer, Home, Letter, Outcome, PostBox, ReplySlot};
 use shuttle::thread::{self, JoinHandle};
 
@@ -41,7 +42,7 @@ fn join<T, const N: usize>(threads: [JoinHandle<T>; N]) -> [T; N] {
 fn slot_is_answered_once_whoever_comes_first() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::one(1, home(0), post_box.clone());
+        let slot = ReplySlot::one(1, home(0), post_box.clone(), &Gauge::default());
         post_box.open_slot(slot.clone());
         let leader = thread::spawn({
             let slot = slot.clone();
@@ -70,7 +71,7 @@ fn slot_is_answered_once_whoever_comes_first() {
 fn parked_connection_hears_of_one_answer() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::one(1, home(0), post_box.clone());
+        let slot = ReplySlot::one(1, home(0), post_box.clone(), &Gauge::default());
         post_box.open_slot(slot.clone());
         let answerers = [b"a", b"b"].map(|value| {
             let slot = slot.clone();
@@ -88,7 +89,13 @@ fn parked_connection_hears_of_one_answer() {
 fn slot_of_two_keys_is_answered_once_and_whole() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::many(1, Box::new([home(0), home(1)]), vec![None, None], post_box.clone());
+        let slot = ReplySlot::many(
+            1,
+            Box::new([home(0), home(1)]),
+            vec![None, None],
+            post_box.clone(),
+            &Gauge::default(),
+        );
         post_box.open_slot(slot.clone());
         let leaders = [0, 1].map(|index| {
             let slot = slot.clone();

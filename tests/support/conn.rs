@@ -322,10 +322,22 @@ impl Answer {
         self
     }
 
-    /// It is WAIT and says when to come back.
+    /// It is WAIT and says for how long to stay away.
     #[track_caller]
-    pub fn expect_wait(self) {
-        assert!(self.status == "WAIT" && self.ms > 0, "{self:?}");
+    pub fn expect_stay_away(self) {
+        assert!(self.status == "WAIT" && self.ms >= 10, "{self:?}");
+    }
+
+    /// It is WAIT after the caller was parked, and says that it may ask again at once.
+    #[track_caller]
+    pub fn expect_wait_over(self) {
+        assert!(self.status == "WAIT" && self.ms == 0, "{self:?}");
+    }
+
+    /// It is PASS because of a limit: the caller computes for itself.
+    #[track_caller]
+    pub fn expect_shed(self) {
+        assert!(self.status == "PASS" && self.ms == 100, "{self:?}");
     }
 
     #[track_caller]

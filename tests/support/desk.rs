@@ -57,6 +57,7 @@ pub fn bench<'a>(
         now: shared.clock.now(),
         effects,
         deliveries: Vec::new(),
+        leaving: Vec::new(),
         meter,
     }
 }
@@ -75,7 +76,7 @@ pub fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>
     let (mut current, mut meter) = watch(shared, number);
     let mut bench = bench(shared, number, &mut current, effects, &mut meter);
     work(&mut bench);
-    while !bench.effects.is_empty() {
+    while !bench.effects.is_empty() || !bench.leaving.is_empty() {
         bench.publish_events();
         bench.tell_changes();
         bench.effects.alarms.clear();
@@ -85,7 +86,10 @@ pub fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>
                 bench.undelivered(&slot, &answer);
             }
         }
-        bench.forget_waiters();
+        bench.give_way();
+        let mut leaving = bench.take_leaving().into();
+        bench.leave_portion(&mut leaving);
+        assert!(leaving.is_empty(), "no test leaves that much behind");
     }
 }
 

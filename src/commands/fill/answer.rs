@@ -1,7 +1,5 @@
 //! FILL.PUT, MPUT, NONE, PASS, FAIL, RENEW: the leaders' side, and FILL.STALE.
 
-use bytes::Bytes;
-
 use super::options::{grace, keep_options, key_count, lease_ms, ms_between, short_text};
 use crate::base::hash::Key;
 use crate::base::limits::FILL_MS_MAX;
@@ -11,9 +9,6 @@ use crate::dispatch::error::CommandError;
 use crate::fill::Token;
 use crate::keyspace::{Put, PutKind};
 use crate::protocol::reply::Reply;
-
-/// The message of a FILL.FAIL without one.
-const FAILED: &[u8] = b"fill failed";
 
 pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
@@ -83,8 +78,8 @@ pub(super) fn fail(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let key = ctx.key(args)?;
     let token = args.take()?;
     let message = match args.left() {
-        1 | 3 => short_text(args.take()?, "message")?,
-        _ => FAILED,
+        1 | 3 => Some(short_text(args.take()?, "message")?),
+        _ => None,
     };
     let retry_ms = if args.is_done() {
         None
@@ -95,7 +90,7 @@ pub(super) fn fail(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     };
     args.finish()?;
     let done = match Token::parse(token) {
-        Some(token) => ctx.keys.view(&key).fill_fail(&key, token, Bytes::copy_from_slice(message), retry_ms),
+        Some(token) => ctx.keys.view(&key).fill_fail(&key, token, message, retry_ms),
         None => {
             ctx.counters().add(crate::base::metrics::Counter::FillPutsVoid, 1);
             Put::Void

@@ -3,18 +3,22 @@
 //! A granted lease must reach its caller at once: slots of the same connection that still wait ahead of
 //! it are answered WAIT. A call that was granted a lease never waits.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::options::{ask_options, key_count};
 use crate::base::hash::Key;
-use crate::base::metrics::Counter;
+use crate::base::metrics::{Counter, Counters};
+use crate::config::Settings;
 use crate::dispatch::answer::{write_hit, write_outcome};
 use crate::dispatch::args::Args;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::session::{LeaseHeld, Parked, ReplyMode, Session};
-use crate::fill::{Grant, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome};
+use crate::fill::outcome::{ASK_AGAIN_MS, stay_away_ms};
+use crate::fill::{Grant, LeaseCount, Outcome, ReplySlot};
+use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome, record_bytes};
 use crate::storage::ValueRef;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -26,44 +30,57 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
+    while !get_once(ctx, &key, &asked) {
+        ctx.keys.give_way(record_bytes(key.bytes.len()));
+        asked.is_last_try = true;
+    }
+    Ok(())
+}
+
+/// Answers or parks a FILL.GET. False where something kept must give way first.
+#[inline]
+fn get_once(ctx: &mut Ctx<'_>, key: &Key<'_>, asked: &FillAsk) -> bool {
     let counters = ctx.counters();
-    let mut view = ctx.keys.view(&key);
-    let mut grant = None;
-    let waits = match view.fill_ask(&key, &asked) {
+    let mut view = ctx.keys.view(key);
+    let asks = match view.fill_ask(key, asked, &ctx.session.leases.count) {
         Asked::Answer(Outcome::Hit { value, ttl_ms }) => {
             count_hit(counters);
             write_hit(&mut ctx.reply, &value, ttl_ms);
-            return Ok(());
+            return true;
         }
         Asked::Answer(outcome) => {
             count_outcome(counters, &outcome);
             write_outcome(&mut ctx.reply, &outcome);
-            grant = outcome.grant();
-            false
+            Asked::Answer(outcome.map(drop))
         }
-        Asked::WouldPark => true,
+        Asked::WouldPark { lease_left_ms } => Asked::WouldPark { lease_left_ms },
+        Asked::Crowded => return false,
     };
-    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
-    if waits && has_slot {
-        let client = ctx.session.client.clone();
-        let home = view.home(&key, 0);
-        let slot = ReplySlot::one(ctx.session.slots.next_seq(), home, client.post_box.clone());
-        client.post_box.open_slot(slot.clone());
-        view.park(&key, WaitTerms { slot: slot.clone(), index: 0, ask: asked });
-        let tracked = tracked(ctx.session, &[key]);
-        ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
-    } else if waits {
-        let outcome = shed(ctx.settings.fill_wait_ms);
-        counters.add(Counter::FillShedSlots, 1);
-        count_outcome(counters, &outcome);
-        write_outcome(&mut ctx.reply, &outcome);
+    match asks {
+        Asked::WouldPark { .. } if has_slot(ctx.session, ctx.settings, counters) && view.may_park(1) => {
+            let client = ctx.session.client.clone();
+            let home = view.home(key, 0);
+            let parked = &ctx.shared.keyspace.fills.parked;
+            let slot = ReplySlot::one(ctx.session.slots.next_seq(), home, client.post_box.clone(), parked);
+            client.post_box.open_slot(slot.clone());
+            view.park(key, wait_terms(&slot, 0, asked, &ctx.session.leases.count));
+            let tracked = tracked(ctx.session, &[*key]);
+            ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
+        }
+        Asked::WouldPark { lease_left_ms } => {
+            let outcome = shed(lease_left_ms, ctx.settings);
+            count_outcome(counters, &outcome);
+            write_outcome(&mut ctx.reply, &outcome);
+        }
+        Asked::Answer(outcome) => {
+            drop(view);
+            if let Some(grant) = outcome.grant() {
+                keep_lease(ctx, LeaseHeld::of(key, ctx.keys.db, grant));
+            }
+        }
+        Asked::Crowded => {}
     }
-    let held = grant.map(|grant| LeaseHeld { home: view.home(&key, 0), serial: grant.token.serial });
-    drop(view);
-    if let Some(held) = held {
-        keep_lease(ctx, held);
-    }
-    Ok(())
+    true
 }
 
 pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -87,44 +104,72 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
-    let mut known = ask_each(ctx, &keys, &asked);
-    let granted: Vec<(usize, Grant)> = (known.iter().enumerate())
+    asked.is_last_try = true;
+    make_room(ctx, &keys);
+    let Known { mut outcomes, lease_left_ms } = ask_each(ctx, &keys, &asked);
+    let granted: Vec<(usize, Grant)> = (outcomes.iter().enumerate())
         .filter_map(|(at, outcome)| Some((at, outcome.as_ref()?.grant()?)))
         .collect();
-    let waits = known.iter().any(Option::is_none);
-    let has_slot = ctx.session.slots.open < ctx.settings.fill_slots_per_connection;
-    if waits && granted.is_empty() && has_slot {
-        park_all(ctx, &keys, known, &asked, order.into());
-        return Ok(());
-    }
+    let waits = outcomes.iter().any(Option::is_none);
     if waits && granted.is_empty() {
-        ctx.counters().add(Counter::FillShedSlots, 1);
+        let has_slot = has_slot(ctx.session, ctx.settings, ctx.counters());
+        if has_slot && ctx.keys.view(&keys[0]).may_park(keys.len()) {
+            park_all(ctx, &keys, outcomes, &asked, order.into());
+            return Ok(());
+        }
     }
-    let wait = shed(ctx.settings.fill_wait_ms);
-    for outcome in known.iter_mut().filter(|outcome| outcome.is_none()) {
+    // Who leads now may ask again at once, when it has answered.
+    let wait = match granted.is_empty() {
+        true => shed(lease_left_ms, ctx.settings),
+        false => Outcome::Wait { retry_ms: ASK_AGAIN_MS },
+    };
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
         *outcome = Some(wait.clone());
     }
-    known.iter().flatten().for_each(|outcome| count_outcome(ctx.counters(), outcome));
+    outcomes.iter().flatten().for_each(|outcome| count_outcome(ctx.counters(), outcome));
     ctx.reply.array(order.len());
     for place in order {
-        if let Some(outcome) = &known[place as usize] {
+        if let Some(outcome) = &outcomes[place as usize] {
             write_outcome(&mut ctx.reply, outcome);
         }
     }
     for (at, grant) in granted {
-        let home = ctx.keys.view(&keys[at]).home(&keys[at], 0);
-        keep_lease(ctx, LeaseHeld { home, serial: grant.token.serial });
+        keep_lease(ctx, LeaseHeld::of(&keys[at], ctx.keys.db, grant));
     }
     Ok(())
 }
 
-/// Asks for each key; `None` where the caller would have to wait.
-fn ask_each(ctx: &mut Ctx<'_>, keys: &[Key<'_>], asked: &FillAsk) -> Vec<Option<Outcome<Bytes>>> {
-    let ask = |key: &Key<'_>| match ctx.keys.view(key).fill_ask(key, asked) {
-        Asked::Answer(outcome) => Some(outcome.map(ValueRef::to_bytes)),
-        Asked::WouldPark => None,
-    };
-    keys.iter().map(ask).collect()
+/// Lets what is kept give way before so many leases are granted, as long as no other shard must be held for that.
+fn make_room(ctx: &mut Ctx<'_>, keys: &[Key<'_>]) {
+    let bytes = keys.iter().map(|key| record_bytes(key.bytes.len())).sum();
+    let keyspace = ctx.keys.keyspace;
+    if !ctx.in_transaction && keyspace.fills.is_crowded(bytes, ctx.keys.scope.rules) {
+        ctx.keys.release();
+        ctx.keys.give_way(bytes);
+        ctx.keys.hold(keys.iter().map(|key| key.hash));
+    }
+}
+
+/// What is known of each key, `None` where the caller would have to wait, and how long the longest of those leases lasts.
+struct Known {
+    outcomes: Vec<Option<Outcome<Bytes>>>,
+    lease_left_ms: u64,
+}
+
+fn ask_each(ctx: &mut Ctx<'_>, keys: &[Key<'_>], asked: &FillAsk) -> Known {
+    let mut known = Known { outcomes: Vec::with_capacity(keys.len()), lease_left_ms: 0 };
+    for key in keys {
+        let outcome = match ctx.keys.view(key).fill_ask(key, asked, &ctx.session.leases.count) {
+            Asked::Answer(outcome) => Some(outcome.map(ValueRef::to_bytes)),
+            Asked::WouldPark { lease_left_ms } => {
+                known.lease_left_ms = known.lease_left_ms.max(lease_left_ms);
+                None
+            }
+            Asked::Crowded => None,
+        };
+        known.outcomes.push(outcome);
+    }
+    known
 }
 
 fn park_all(
@@ -138,14 +183,26 @@ fn park_all(
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
     let homes = waiting.iter().map(|at| ctx.keys.view(&keys[*at]).home(&keys[*at], *at)).collect();
     let seq = ctx.session.slots.next_seq();
-    let slot = ReplySlot::many(seq, homes, known, client.post_box.clone());
+    let parked = &ctx.shared.keyspace.fills.parked;
+    let slot = ReplySlot::many(seq, homes, known, client.post_box.clone(), parked);
     client.post_box.open_slot(slot.clone());
     for at in waiting {
-        let terms = WaitTerms { slot: slot.clone(), index: at, ask: asked.clone() };
-        ctx.keys.view(&keys[at]).park(&keys[at], terms);
+        ctx.keys.view(&keys[at]).park(&keys[at], wait_terms(&slot, at, asked, &ctx.session.leases.count));
     }
     let tracked = tracked(ctx.session, keys);
     ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked });
+}
+
+fn wait_terms(slot: &Arc<ReplySlot>, index: usize, asked: &FillAsk, leases: &LeaseCount) -> WaitTerms {
+    let FillAsk { wait_ms, stale_ms, .. } = *asked;
+    WaitTerms { slot: slot.clone(), index, ask: asked.to_ask(leases), wait_ms, stale_ms }
+}
+
+/// Whether the connection may have one more parked request.
+fn has_slot(session: &Session, settings: &Settings, counters: &Counters) -> bool {
+    let has_slot = session.slots.open < settings.fill_slots_per_connection;
+    counters.add(Counter::FillShedSlots, u64::from(!has_slot));
+    has_slot
 }
 
 /// The keys that an invalidation must follow the answer for.
@@ -158,10 +215,9 @@ fn tracked(session: &Session, keys: &[Key<'_>]) -> Box<[Box<[u8]>]> {
 fn keep_lease(ctx: &mut Ctx<'_>, held: LeaseHeld) {
     ctx.session.leases.add(held);
     if ctx.session.slots.open > 0 {
-        let retry_ms = ctx.settings.fill_wait_ms.max(1) as i64;
         for slot in ctx.session.post_box().claim_all() {
             ctx.counters().add(Counter::FillYields, 1);
-            let answer = slot.expire(retry_ms);
+            let answer = slot.expire(ASK_AGAIN_MS);
             ctx.keys.answer(slot, answer);
         }
     }
@@ -172,6 +228,7 @@ fn is_heard(ctx: &Ctx<'_>) -> bool {
     ctx.session.reply_mode == ReplyMode::On
 }
 
-fn shed(wait_ms: u64) -> Outcome<Bytes> {
-    Outcome::Wait { retry_ms: wait_ms.max(1) as i64 }
+/// The answer to a caller that cannot be parked.
+fn shed(lease_left_ms: u64, settings: &Settings) -> Outcome<Bytes> {
+    Outcome::Wait { retry_ms: stay_away_ms(lease_left_ms, settings.fill_wait_ms) }
 }

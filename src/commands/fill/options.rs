@@ -10,19 +10,18 @@ use crate::commands::strings::lifetime::idle_ms;
 use crate::dispatch::args::Args;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::fill::Ask;
+use crate::fill::Nonce;
 use crate::keyspace::FillAsk;
 
 /// Reads the options of FILL.GET and FILL.MGET up to the end of the request.
 pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, CommandError> {
     let settings = ctx.settings;
     let mut asked = FillAsk {
-        ask: Ask {
-            client: ctx.session.client.id,
-            nonce: None,
-            lease_ms: u32::try_from(settings.fill_lease_ms).unwrap_or(u32::MAX),
-            detached: false,
-        },
+        client: ctx.session.client.id,
+        nonce: None,
+        lease_ms: u32::try_from(settings.fill_lease_ms).unwrap_or(u32::MAX),
+        detached: false,
+        is_last_try: false,
         wait_ms: settings.fill_wait_ms,
         stale_ms: None,
         beta: settings.fill_beta,
@@ -36,15 +35,16 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
             asked.wait_ms = 0;
             says_wait = true;
         } else if args.skip("LEASE") {
-            asked.ask.lease_ms = lease_ms(args)?;
+            asked.lease_ms = lease_ms(args)?;
         } else if args.skip("STALE") {
             asked.stale_ms = Some(ms_between(args, "STALE", 0, FILL_MS_MAX)?);
         } else if args.skip("BETA") {
             asked.beta = beta(args.take()?)?;
         } else if args.skip("AS") {
-            asked.ask.nonce = Some(short_text(args.take()?, "nonce")?.into());
+            let text = short_text(args.take()?, "nonce")?;
+            asked.nonce = Some(Nonce::new(text, &ctx.keys.keyspace.fills.held));
         } else if args.skip("DETACHED") {
-            asked.ask.detached = true;
+            asked.detached = true;
         } else {
             return Err(CommandError::Syntax);
         }

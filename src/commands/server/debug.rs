@@ -212,6 +212,7 @@ fn recount(ctx: &mut Ctx<'_>) {
         ("hidden", census.stores.hidden),
         ("bytes", census.stores.bytes),
         ("flights", census.flights),
+        ("kept", census.kept),
         ("waiters", census.waiters),
         ("answered", census.answered),
         ("shards", census.shards),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{AnswerKind, Known, Put, PutKind, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
+use crate::base::lent::Lending;
 use crate::base::metrics::Counter;
 use crate::fill::flight::Failed;
 use crate::fill::lease::Backoff;
@@ -16,6 +17,11 @@ use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
 use crate::keyspace::view::visible;
 use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
+
+/// The message of a FILL.FAIL without one.
+const FAILED: &[u8] = b"fill failed";
+/// Bytes that it takes to remember how a token was answered, about.
+const ANSWERED_BYTES: usize = 128;
 
 impl View<'_> {
     /// PUT, NONE, PASS: checks the token, stores, ends the flight and answers everybody who waits.
@@ -34,8 +40,8 @@ impl View<'_> {
         let Some(fill_ms) = self.accept(key, token, answer_kind) else {
             return self.refuse(key, token, answer_kind);
         };
-        let flight = self.db().flights.get_mut(key.bytes);
-        let waiters = flight.map(|flight| flight.fulfil()).unwrap_or_default();
+        let record = self.db().flights.get_mut(key);
+        let waiters = record.map(|record| record.flight.fulfil()).unwrap_or_default();
         self.drop_if_over(key);
         let idle_ms = match &kind {
             PutKind::Value { idle_ms, .. } => *idle_ms,
@@ -70,7 +76,13 @@ impl View<'_> {
     }
 
     /// FAIL: hands the lease on, or shares the failure.
-    pub fn fill_fail(&mut self, key: &Key<'_>, token: Token, message: Bytes, retry_ms: Option<u64>) -> Put {
+    pub fn fill_fail(
+        &mut self,
+        key: &Key<'_>,
+        token: Token,
+        message: Option<&[u8]>,
+        retry_ms: Option<u64>,
+    ) -> Put {
         let Some(fill_ms) = self.accept(key, token, AnswerKind::Fail) else {
             return self.refuse(key, token, AnswerKind::Fail);
         };
@@ -78,13 +90,30 @@ impl View<'_> {
         let now = self.scope.now.mono_ms;
         self.notify(Classes::FILL, "fail", key.bytes);
         let serial = self.shard.next_serial();
-        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return Put::Stored };
-        match flight.fail(message, retry_ms, serial, now) {
+        let message = self.keep_message(message);
+        let Some(record) = self.db().flights.get_mut(key) else { return Put::Stored };
+        match record.flight.fail(message, retry_ms, serial, now) {
             Failed::HandedOver(elected) => self.announce(key, elected),
             Failed::Shared(waiters, backoff) => self.share_failure(key, waiters, &backoff),
         }
         self.refile_or_drop(key);
         Put::Stored
+    }
+
+    /// The message of a failure, to share: it counts among what fills hold, and is left out where that is too much.
+    fn keep_message(&mut self, message: Option<&[u8]>) -> Bytes {
+        let (fills, rules) = (&self.keyspace.fills, self.scope.rules);
+        match message {
+            Some(message) if fills.has_room(message.len(), rules) => {
+                Lending::within(&fills.held).copy(message, 0)
+            }
+            Some(message) => {
+                self.effects.is_crowded |= fills.is_crowded(message.len(), rules);
+                self.scope.counters.add(Counter::FillShedMemory, 1);
+                Bytes::from_static(FAILED)
+            }
+            None => Bytes::from_static(FAILED),
+        }
     }
 
     fn share_failure(&mut self, key: &Key<'_>, waiters: Vec<Waiter<Arc<ReplySlot>>>, backoff: &Backoff) {
@@ -109,11 +138,12 @@ impl View<'_> {
         self.tick_due_flight(key);
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
-        let flight = self.db().flights.get_mut(key.bytes).filter(|_| ours);
-        let Some(left_ms) = flight.and_then(|flight| flight.renew(token.serial, lease_ms, now)) else {
+        let record = self.db().flights.get_mut(key).filter(|_| ours);
+        let Some(left_ms) = record.and_then(|record| record.flight.renew(token.serial, lease_ms, now)) else {
             return 0;
         };
         self.file_flight(key, now.saturating_add(left_ms));
+        self.note_flight(key);
         left_ms
     }
 
@@ -165,14 +195,16 @@ impl View<'_> {
         self.tick_due_flight(key);
         let now = self.scope.now.mono_ms;
         let ours = token.boot == self.keyspace.boot;
-        let flight =
-            self.db().flights.get(key.bytes).filter(|flight| ours && flight.accepts(token.serial))?;
-        let lease = flight.lease()?;
+        let record =
+            self.db().flights.get(key).filter(|record| ours && record.flight.accepts(token.serial))?;
+        let lease = record.flight.lease()?;
         let (started_at, lease_ms, late) = (lease.started_at, lease.lease_ms, !lease.is_live(now));
         self.scope.counters.add(Counter::FillPutsOk, 1);
         self.scope.counters.add(Counter::FillPutsLate, u64::from(late));
         // Remembering answers is a courtesy to resends; its memory is bounded like that of the flights.
-        if self.shard.answered.len() < self.scope.rules.flights / self.keyspace.shards_in_use() * 2 + 64 {
+        let rules = self.scope.rules;
+        let is_few = self.shard.answered.len() < rules.flights / self.keyspace.shards_in_use() * 2 + 64;
+        if is_few && self.keyspace.fills.has_room(ANSWERED_BYTES, rules) {
             let until = now.saturating_add(u64::from(lease_ms) * 2);
             let answered = Answered { kind, key_hash: key.hash, db: self.db, until };
             self.shard.answered.insert(token.serial, answered);

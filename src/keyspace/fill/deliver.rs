@@ -10,7 +10,10 @@ use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::lease::Cause;
+use crate::fill::outcome::ASK_AGAIN_MS;
 use crate::fill::{Answer, Elected, Grant, Outcome, ReplySlot, Token, Waiter};
+use crate::keyspace::fills::Place;
+use crate::keyspace::flights::Record;
 use crate::keyspace::shard::Due;
 use crate::keyspace::view::View;
 
@@ -42,10 +45,9 @@ impl View<'_> {
     /// Tells an elected waiter; what stands ahead of it on its connection is answered WAIT.
     pub(super) fn announce(&mut self, key: &Key<'_>, elected: Option<Elected<Arc<ReplySlot>>>) {
         let Some(Elected { waiter, serial, cause }) = elected else { return };
-        let retry_ms = self.scope.rules.wait_ms.max(1) as i64;
         for ahead in waiter.slot.claim_ahead() {
             self.scope.counters.add(Counter::FillYields, 1);
-            let answer = ahead.expire(retry_ms);
+            let answer = ahead.expire(ASK_AGAIN_MS);
             self.answer(ahead, answer, true);
         }
         self.record_wait(&waiter);
@@ -58,7 +60,7 @@ impl View<'_> {
         handed_over.into_iter().for_each(|counter| self.scope.counters.add(counter, 1));
         let grant =
             Grant { token: Token { boot: self.keyspace.boot, serial }, lease_ms: waiter.ask.lease_ms.into() };
-        let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), retry_ms);
+        let answer = waiter.slot.finish(waiter.index, Outcome::Lead(grant), ASK_AGAIN_MS);
         self.notify(Classes::FILL, "lead", key.bytes);
         let several = waiter.slot.homes().len() > 1;
         self.answer(waiter.slot, answer, several);
@@ -81,7 +83,7 @@ impl View<'_> {
     /// Files the flight's next deadline, or forgets a flight with nothing left to remember.
     pub(super) fn refile_or_drop(&mut self, key: &Key<'_>) {
         let now = self.scope.now.mono_ms;
-        let flight = self.db().flights.get(key.bytes);
+        let flight = self.db().flights.get(key).map(|record| &record.flight);
         let next = flight.and_then(|flight| flight.next_deadline());
         if flight.is_some_and(|flight| flight.live_lease(now).is_none()) {
             self.settled(key);
@@ -92,22 +94,75 @@ impl View<'_> {
         self.drop_if_over(key);
     }
 
+    /// Ends what changes a flight: forgets it where nothing is left to remember, else counts what became of it.
     pub(super) fn drop_if_over(&mut self, key: &Key<'_>) {
-        if self.db().flights.get(key.bytes).is_some_and(|flight| flight.is_over()) {
-            self.db().flights.remove(key.bytes);
-            self.keyspace.flights.fetch_sub(1, Relaxed);
-            self.shard.trim_deadlines();
+        if self.db().flights.get(key).is_some_and(|record| record.flight.is_over()) {
+            self.drop_flight(key);
+        } else {
+            self.note_flight(key);
+        }
+    }
+
+    pub(super) fn drop_flight(&mut self, key: &Key<'_>) {
+        let Some(record) = self.db().flights.remove(key) else { return };
+        let fills = &self.keyspace.fills;
+        match record.kept {
+            Some(number) => fills.kept.remove(number),
+            None => fills.end(),
+        }
+        fills.held.change(record.counted_bytes, 0);
+        self.shard.trim_deadlines();
+        self.note_tables();
+    }
+
+    /// Counts a flight that changed: what it takes, and whether it is at work or kept.
+    pub(super) fn note_flight(&mut self, key: &Key<'_>) {
+        let (db, fills) = (self.db, &self.keyspace.fills);
+        let Some(record) = self.shard.db(db).flights.get_mut(key) else { return };
+        let bytes = record.held_bytes();
+        fills.held.change(std::mem::replace(&mut record.counted_bytes, bytes), bytes);
+        match (record.flight.is_at_work(), record.kept) {
+            (true, Some(number)) => {
+                fills.kept.remove(number);
+                fills.resume();
+                record.kept = None;
+            }
+            (false, None) => {
+                record.kept = Some(fills.kept.add(Place { db, hash: key.hash, id: record.id }));
+                fills.end();
+                self.effects.is_crowded |= fills.is_crowded(0, self.scope.rules);
+            }
+            _ => {}
+        }
+        self.note_tables();
+    }
+
+    /// Counts the tables that flights lie in.
+    pub(super) fn note_tables(&mut self) {
+        let (db, held) = (self.db, &self.keyspace.fills.held);
+        let flights = &mut self.shard.db(db).flights;
+        let bytes = flights.table_bytes();
+        held.change(std::mem::replace(&mut flights.counted_bytes, bytes), bytes);
+        let bytes = self.shard.beside_bytes();
+        held.change(std::mem::replace(&mut self.shard.counted_bytes, bytes), bytes);
+    }
+
+    /// As `note_tables`, for all databases.
+    pub(in crate::keyspace) fn note_all_tables(&mut self) {
+        for db in 0..self.shard.dbs.len() {
+            self.db = db;
+            self.note_tables();
         }
     }
 
     /// Files a deadline of a flight unless an earlier one is filed already.
     pub(super) fn file_flight(&mut self, key: &Key<'_>, at: u64) {
         let db = self.db;
-        let Some((stored, flight)) = self.shard.db(db).flights.get_key_value_mut(key.bytes) else { return };
+        let Some(Record { id, hash, flight, .. }) = self.shard.db(db).flights.get_mut(key) else { return };
         if at < flight.filed_at {
             flight.filed_at = at;
-            let key = stored.clone();
-            self.shard.file(at, Due::Flight { db, key });
+            let (hash, id) = (*hash, *id);
+            self.shard.file(at, Due::Flight { db, hash, id });
             self.alarm(at);
         }
     }

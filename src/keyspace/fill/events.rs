@@ -6,43 +6,38 @@ use super::Known;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::{Outcome, ReplySlot, Token};
+use crate::fill::outcome::ASK_AGAIN_MS;
+use crate::fill::{Flight, Outcome, ReplySlot, Token};
 use crate::keyspace::view::View;
 
 impl View<'_> {
-    /// Lets a lease's clock begin when its reply is handed to the socket of `client`.
-    pub fn lease_handed(&mut self, key: &Key<'_>, serial: u64, client: u64) {
+    /// Lets a lease's clock begin when its reply is handed to the socket of `client`. False if the lease has ended.
+    pub fn lease_handed(&mut self, hash: u64, serial: u64, client: u64) -> bool {
         let now = self.scope.now.mono_ms;
-        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.lease_handed(serial, client, now);
-            self.refile_or_drop(key);
-        }
+        self.change_led(hash, serial, |flight| flight.lease_handed(serial, client, now))
     }
 
     /// The answer of this lease has arrived and is put off: until then nobody succeeds to it.
     pub fn fill_answer_arrived(&mut self, key: &Key<'_>, token: Token, until_ms: u64) {
         self.tick_due_flight(key);
         let (now, ours) = (self.scope.now.mono_ms, token.boot == self.keyspace.boot);
-        if let Some(flight) = self.db().flights.get_mut(key.bytes).filter(|_| ours) {
-            flight.answer_arrived(token.serial, until_ms, now);
+        if let Some(record) = self.db().flights.get_mut(key).filter(|_| ours) {
+            record.flight.answer_arrived(token.serial, until_ms, now);
         }
     }
 
     /// The connection that leads with this lease closed.
-    pub fn leader_gone(&mut self, key: &Key<'_>, serial: u64, client: u64) {
+    pub fn leader_gone(&mut self, hash: u64, serial: u64, client: u64) {
         let (now, grace_ms) = (self.scope.now.mono_ms, self.scope.rules.orphan_grace_ms);
-        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.leader_gone(serial, client, grace_ms, now);
-            self.refile_or_drop(key);
-        }
+        self.change_led(hash, serial, |flight| flight.leader_gone(serial, client, grace_ms, now));
     }
 
     /// A hand-over's answer could not be written any more: its connection closed.
     pub fn lease_undelivered(&mut self, key: &Key<'_>, granted: u64) {
         let now = self.scope.now.mono_ms;
         let serial = self.shard.next_serial();
-        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            let elected = flight.abandon(granted, serial, now);
+        if let Some(record) = self.db().flights.get_mut(key) {
+            let elected = record.flight.abandon(granted, serial, now);
             self.announce(key, elected);
             self.refile_or_drop(key);
         }
@@ -50,22 +45,44 @@ impl View<'_> {
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
     pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: u32) {
-        if let Some(flight) = self.db().flights.get_mut(key.bytes) {
-            flight.forget_one(slot, index);
+        if let Some(record) = self.db().flights.get_mut(key) {
+            record.flight.forget_one(slot, index);
             self.drop_if_over(key);
         }
     }
 
-    /// Whether the lease with this serial is still in force.
-    pub fn is_leading(&mut self, key: &Key<'_>, serial: u64) -> bool {
-        self.db().flights.get(key.bytes).is_some_and(|flight| flight.accepts(serial))
+    /// Whether the lease with this serial is still in force, or its late answer welcome.
+    pub fn is_leading(&mut self, hash: u64, serial: u64) -> bool {
+        self.led(hash, serial).is_some()
+    }
+
+    /// The key of the flight with this lease.
+    fn led(&mut self, hash: u64, serial: u64) -> Option<Arc<[u8]>> {
+        let record = self.db().flights.find(hash, |record| record.flight.accepts(serial));
+        record.map(|record| record.key.clone())
+    }
+
+    /// Changes the flight with this lease; false if there is none.
+    fn change_led(
+        &mut self,
+        hash: u64,
+        serial: u64,
+        change: impl FnOnce(&mut Flight<Arc<ReplySlot>>),
+    ) -> bool {
+        let Some(key) = self.led(hash, serial) else { return false };
+        let key = Key { bytes: &key, hash };
+        if let Some(record) = self.db().flights.get_mut(&key) {
+            change(&mut record.flight);
+            self.refile_or_drop(&key);
+        }
+        true
     }
 
     /// A write left a value: the lease is void, everybody waiting gets the value.
     pub(in crate::keyspace) fn void_by_write(&mut self, key: &Key<'_>) {
-        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
-        let had_lease = flight.lease().is_some();
-        let waiters = flight.fulfil();
+        let Some(record) = self.db().flights.get_mut(key) else { return };
+        let had_lease = record.flight.lease().is_some();
+        let waiters = record.flight.fulfil();
         self.count_void(key, had_lease, Counter::FillVoidWrite);
         self.drop_if_over(key);
         let ttl_ms = match self.known(key) {
@@ -84,9 +101,9 @@ impl View<'_> {
         }
         let now = self.scope.now.mono_ms;
         let serial = self.shard.next_serial();
-        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
-        let had_lease = flight.lease().is_some();
-        let elected = flight.void(serial, now);
+        let Some(record) = self.db().flights.get_mut(key) else { return };
+        let had_lease = record.flight.lease().is_some();
+        let elected = record.flight.void(serial, now);
         self.count_void(key, had_lease, cause);
         self.announce(key, elected);
         self.refile_or_drop(key);
@@ -94,9 +111,9 @@ impl View<'_> {
 
     /// FLUSHALL, FLUSHDB, SWAPDB: as a deletion of every key with a flight in this database.
     pub(in crate::keyspace) fn void_all(&mut self) {
-        let keys: Vec<Arc<[u8]>> = self.db().flights.keys().cloned().collect();
-        for bytes in keys {
-            let hash = self.keyspace.hash(&bytes);
+        let keys: Vec<(Arc<[u8]>, u64)> =
+            self.db().flights.iter().map(|record| (record.key.clone(), record.hash)).collect();
+        for (bytes, hash) in keys {
             self.void_by_delete(&Key { bytes: &bytes, hash }, Counter::FillVoidFlush);
         }
     }
@@ -104,7 +121,7 @@ impl View<'_> {
     /// Applies the time to a flight whose next deadline has come.
     pub(in crate::keyspace) fn tick_due_flight(&mut self, key: &Key<'_>) {
         let now = self.scope.now.mono_ms;
-        if self.db().flights.get(key.bytes).is_some_and(|flight| flight.filed_at <= now) {
+        if self.db().flights.get(key).is_some_and(|record| record.flight.filed_at <= now) {
             self.tick_flight(key);
         }
     }
@@ -112,15 +129,13 @@ impl View<'_> {
     pub(in crate::keyspace) fn tick_flight(&mut self, key: &Key<'_>) {
         let (now, late_ms) = (self.scope.now.mono_ms, self.scope.rules.late_ms);
         let serial = self.shard.next_serial();
-        let Some(flight) = self.db().flights.get_mut(key.bytes) else { return };
-        flight.filed_at = u64::MAX;
-        let ticked = flight.tick(serial, late_ms, now);
-        let left_ms = flight.live_lease(now).map_or(1, |lease| lease.left_ms(now));
-        let retry_ms = left_ms.clamp(1, self.scope.rules.wait_ms.max(1)) as i64;
+        let Some(record) = self.db().flights.get_mut(key) else { return };
+        record.flight.filed_at = u64::MAX;
+        let ticked = record.flight.tick(serial, late_ms, now);
         self.scope.counters.add(Counter::FillWaitExpired, ticked.expired.len() as u64);
         for waiter in ticked.expired {
             self.record_wait(&waiter);
-            self.answer(waiter.slot.clone(), waiter.slot.expire(retry_ms), waiter.slot.homes().len() > 1);
+            self.answer(waiter.slot.clone(), waiter.slot.expire(ASK_AGAIN_MS), waiter.slot.homes().len() > 1);
         }
         self.announce(key, ticked.elected);
         self.refile_or_drop(key);

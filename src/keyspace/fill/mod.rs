@@ -8,35 +8,55 @@ mod answer;
 mod ask;
 mod deliver;
 mod events;
+mod give_way;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::flights::Record;
 use super::shard::AnswerKind;
 use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
-use crate::fill::{Answer, Ask, Flight, Home, Outcome, ReplySlot, Saved};
-use crate::storage::{Found, Kind, NewValue, ValueRef};
+use crate::fill::{Answer, Ask, Home, LeaseCount, Nonce, Outcome, ReplySlot, Saved};
+use crate::storage::{Found, Kind, NewValue};
 
 /// A FILL.GET caller's terms.
 #[derive(Clone, Debug)]
 pub struct FillAsk {
-    pub ask: Ask,
+    pub client: u64,
+    pub nonce: Option<Nonce>,
+    pub lease_ms: u32,
+    pub detached: bool,
     /// How long the caller may be parked; 0 = not at all.
     pub wait_ms: u64,
     /// The oldest stale value it takes, ms past the TTL; `None` = whatever grace the entry has.
     pub stale_ms: Option<u64>,
     pub beta: f64,
+    /// What is kept as a favour has given way: it is told what there is to tell.
+    pub is_last_try: bool,
+}
+
+impl FillAsk {
+    /// Its request for a lease, to keep.
+    #[must_use]
+    pub fn to_ask(&self, leases: &LeaseCount) -> Ask {
+        let FillAsk { client, lease_ms, detached, .. } = *self;
+        Ask { client, leases: leases.clone(), nonce: self.nonce.clone(), lease_ms, detached }
+    }
 }
 
 /// The answer to a FILL.GET, or the wish to park it.
 #[derive(Debug)]
-pub enum Asked<'v> {
-    Answer(Outcome<ValueRef<'v>>),
+pub enum Asked<V> {
+    Answer(Outcome<V>),
     /// Somebody else fills; call `park` under the same view.
-    WouldPark,
+    WouldPark {
+        lease_left_ms: u64,
+    },
+    /// There is no room for another fill, but something kept may give way: call `Keys::give_way` and ask once more.
+    Crowded,
 }
 
 /// Where and how long a parked caller waits.
@@ -45,7 +65,9 @@ pub struct WaitTerms {
     pub slot: Arc<ReplySlot>,
     /// Which of the slot's keys this is.
     pub index: usize,
-    pub ask: FillAsk,
+    pub ask: Ask,
+    pub wait_ms: u64,
+    pub stale_ms: Option<u64>,
 }
 
 /// What a leader answers.
@@ -89,7 +111,8 @@ enum Known {
 /// An outcome whose value is still to be looked up.
 enum Decision {
     Told(Outcome<()>),
-    Park,
+    Park { lease_left_ms: u64 },
+    Crowded,
 }
 
 impl View<'_> {
@@ -97,16 +120,16 @@ impl View<'_> {
     pub fn fill_info(&mut self, key: &Key<'_>) -> Option<FlightInfo> {
         self.tick_due_flight(key);
         let (db, now) = (self.db, self.scope.now.mono_ms);
-        let (key, flight) = self.db().flights.get_key_value(key.bytes)?;
-        flight.is_open(now).then(|| info(db, key, flight, now))
+        let record = self.db().flights.get(key)?;
+        record.flight.is_open(now).then(|| info(db, record, now))
     }
 
     /// All open flights of this shard, in every database.
     pub fn fill_list(&mut self, into: &mut Vec<FlightInfo>) {
         let now = self.scope.now.mono_ms;
         for (db, content) in self.shard.dbs.iter().enumerate() {
-            let open = content.flights.iter().filter(|(_, flight)| flight.is_open(now));
-            into.extend(open.map(|(key, flight)| info(db, key, flight, now)));
+            let open = content.flights.iter().filter(|record| record.flight.is_open(now));
+            into.extend(open.map(|record| info(db, record, now)));
         }
     }
 
@@ -116,11 +139,10 @@ impl View<'_> {
         into.extend_from_slice(self.shard.top.saved(epoch));
     }
 
-    /// Where a caller's slot waits for its key number `index`, or where a lease belongs. The flight's own copy
-    /// of the key is shared.
+    /// Where a caller's slot waits for its key number `index`. The flight's own copy of the key is shared.
     pub fn home(&mut self, key: &Key<'_>, index: usize) -> Home {
-        let flight = self.db().flights.get_key_value(key.bytes);
-        let shared = flight.map_or_else(|| Arc::from(key.bytes), |(shared, _)| shared.clone());
+        let record = self.db().flights.get(key);
+        let shared = record.map_or_else(|| Arc::from(key.bytes), |record| record.key.clone());
         Home::new(self.db, shared, key.hash, index)
     }
 
@@ -188,7 +210,8 @@ pub fn count_outcome<V>(counters: &Counters, outcome: &Outcome<V>) {
     counters.add(status, 1);
 }
 
-fn info(db: usize, key: &Arc<[u8]>, flight: &Flight<Arc<ReplySlot>>, now: u64) -> FlightInfo {
+fn info(db: usize, record: &Record, now: u64) -> FlightInfo {
+    let Record { key, flight, .. } = record;
     let lease = flight.live_lease(now);
     FlightInfo {
         key: key.clone(),

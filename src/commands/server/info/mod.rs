@@ -173,7 +173,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.overhead("mem_fragmentation", rss, used);
     page.fields(&[("mem_clients_slaves", "0"), ("mem_cluster_links", "0"), ("mem_aof_buffer", "0")]);
     page.field("mem_clients_normal", split.clients);
-    page.field("mem_not_counted_for_evict", split.clients);
+    page.field("mem_not_counted_for_evict", shared.uncounted_bytes());
     page.fields(&[("mem_replication_backlog", "0"), ("mem_total_replication_buffers", "0")]);
     page.field("mem_allocator", allocator());
     page.field("active_defrag_running", 0);
@@ -332,6 +332,8 @@ fn fill(ctx: &mut Ctx<'_>, page: &mut Page) {
     ctx.keys.each_shard(0, |view| view.fill_list(&mut flights));
     page.field("fill_flights", flights.len());
     page.field("fill_waiters", flights.iter().map(|flight| flight.waiters).sum::<usize>());
+    page.field("fill_kept", ctx.shared.keyspace.fills.kept.len());
+    page.field("fill_memory", ctx.shared.keyspace.fills.held_bytes());
     page.field("fill_oldest_flight_ms", flights.iter().map(|flight| flight.age_ms).max().unwrap_or(0));
     counters(ctx, page, "fill");
     let times = &ctx.shared.keyspace.fill_times;
