@@ -26,6 +26,10 @@ const SCENES: &[Scene] = &[
     ("one computes, the others get its value", one_computes, |_| true),
     ("what does not exist is nobody's work twice", absence_is_shared, |_| true),
     ("a failure is shared", failure_is_shared, |_| true),
+    ("a slow computation is waited for, however often a WAIT ends", slow_one_is_waited_for, |_| true),
+    ("what must not be cached is computed by each", uncacheable_is_computed, |_| true),
+    ("who is told to stay away stays away", stays_away, |_| true),
+    ("callers of one process wait for one FILL.GET", one_process_asks_once, |language| language.joins),
     ("a killed leader is succeeded", killed_leader_is_succeeded, |_| true),
     ("a PUT overtakes a parked read on its socket", put_beside_parked_read, |language| language.shares),
     ("a lost LEAD and a lost OK are asked for again", lost_replies, |language| language.resends),
@@ -75,6 +79,83 @@ fn failure_is_shared(language: &Language, server: &Peer) {
     for caller in &mut callers {
         caller.hear("got 1 error origin down");
     }
+}
+
+fn slow_one_is_waited_for(language: &Language, server: &Peer) {
+    let mut callers: Vec<Caller> = (0..2).map(|_| language.caller(server.address)).collect();
+    server.call(&["CONFIG", "SET", "fill-wait", "20", "fill-lease", "120000"]);
+    lead_and_let_others_wait(&mut callers, server);
+    until_figure(server, "fill_wait_expired", 5);
+    callers[0].say("value 1 at last");
+    for caller in &mut callers {
+        caller.hear("got 1 value at last");
+    }
+}
+
+fn uncacheable_is_computed(language: &Language, server: &Peer) {
+    let lead = server.call(&["FILL.GET", "page"]);
+    let token = lead.elements()[2].text().map(|token| String::from_utf8_lossy(token).into_owned());
+    server.call(&["FILL.PASS", "page", &token.expect("a token")]);
+    for text in ["value 1 mine", "none 1 -", "fail 1 gone"] {
+        let mut caller = language.caller(server.address);
+        caller.say("get 1 page");
+        caller.hear("computing 1");
+        caller.say(text);
+        let what = text.replace("value 1", "got 1 value").replace("none 1 -", "got 1 none");
+        caller.hear(&what.replace("fail 1", "got 1 error"));
+    }
+    assert!(server.call(&["GET", "page"]).text().is_none(), "nothing is stored");
+}
+
+/// Nobody may be parked: the second caller asks again when the server says, and no more often.
+fn stays_away(language: &Language, server: &Peer) {
+    let mut callers: Vec<Caller> = (0..2).map(|_| language.caller(server.address)).collect();
+    server.call(&["CONFIG", "SET", "fill-waiters-per-key", "0", "fill-wait", "100", "fill-lease", "120000"]);
+    callers[0].say("get 1 page");
+    callers[0].hear("computing 1");
+    let began = Instant::now();
+    callers[1].say("get 1 page");
+    until_figure(server, "fill_shed_waiters", 4);
+    assert!(began.elapsed() >= Duration::from_millis(300), "four asks within {:?}", began.elapsed());
+    callers[0].say("value 1 made");
+    for caller in &mut callers {
+        caller.hear("got 1 value made");
+    }
+}
+
+fn one_process_asks_once(language: &Language, server: &Peer) {
+    server.call(&["CONFIG", "SET", "fill-lease", "120000"]);
+    for (page, (answer, told)) in
+        [("value 1 x", "value x"), ("none 1 -", "none"), ("fail 1 down", "error down")].iter().enumerate()
+    {
+        let mut caller = language.caller(server.address);
+        let before = figure(server, "fill_gets");
+        caller.say(&format!("get 1 page{page}"));
+        caller.hear("computing 1");
+        caller.say(&format!("get 2 page{page}"));
+        // A third one, of another key, comes after the second.
+        caller.say(&format!("get 3 other{page}"));
+        caller.hear("computing 3");
+        caller.say(answer);
+        caller.hear_both(&format!("got 1 {told}"), &format!("got 2 {told}"));
+        assert_eq!(figure(server, "fill_gets") - before, 2, "FILL.GETs for two keys");
+    }
+}
+
+/// Waits until a figure of INFO has come to this.
+fn until_figure(server: &Peer, name: &str, least: i64) {
+    let started = Instant::now();
+    while figure(server, name) < least {
+        assert!(started.elapsed() < LIMIT, "{name} is {} and not {least}", figure(server, name));
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn figure(server: &Peer, name: &str) -> i64 {
+    let info = server.call(&["INFO", "fill"]);
+    let info = String::from_utf8_lossy(info.text().expect("INFO is a text")).into_owned();
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|figure| figure.trim().parse().ok()).unwrap_or_else(|| panic!("INFO has no {name}"))
 }
 
 fn killed_leader_is_succeeded(language: &Language, server: &Peer) {
@@ -186,6 +267,24 @@ fn recipe_for_ruby_keeps_its_promises() {
 #[test]
 fn recipe_for_rust_keeps_its_promises() {
     play("redis-rs");
+}
+
+/// What the first page shows is what is run here.
+#[test]
+fn first_page_shows_the_recipes_as_they_are_run() {
+    let readme = include_str!("../README.md");
+    for language in
+        LANGUAGES.iter().filter(|language| ["python", "ioredis", "redis-rs"].contains(&language.name))
+    {
+        let (kind, code) = language.code();
+        let shown = format!("```{kind}\n{code}```\n");
+        assert!(
+            readme.contains(&shown),
+            "README.md shows other code than the page for {}:\n{code}",
+            language.name
+        );
+        assert_eq!(readme.matches(&format!("```{kind}\n")).count(), 1, "one recipe for {kind}");
+    }
 }
 
 #[test]

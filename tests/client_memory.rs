@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 /// How far the report may be from the truth, of what was allocated.
 const OFF_SHARE: u64 = 25;
 /// And what else may come and go in the process meanwhile: lists that are resized, blocks in the threads' caches.
-const OFF_BYTES: u64 = 256 * 1024;
+const OFF_BYTES: u64 = 512 * 1024;
 
 /// The allocator's figure, and what the report says that clients hold of it.
 fn figures(program: &Program) -> [u64; 2] {

@@ -58,7 +58,7 @@ fn slow_log_hides_passwords_and_leaves_the_time_of_parked_callers_out() {
     conn.say("CONFIG SET slowlog-log-slower-than 20000");
     conn.say("SLOWLOG RESET");
     server.advance_ms(30_000);
-    waiter.answer().expect_stay_away();
+    waiter.answer().expect_wait_over();
     assert_eq!(conn.say("SLOWLOG LEN"), "0");
 }
 
@@ -71,7 +71,7 @@ fn pause_ends_at_its_time_and_parked_callers_are_answered_within() {
     assert_eq!(conn.say("CLIENT PAUSE 5000"), "OK");
     paused.pipeline(&["PING", "INCR n"]);
     server.advance_ms(1_000);
-    waiter.answer().expect_stay_away();
+    waiter.answer().expect_wait_over();
     paused.expect_silence();
     server.advance_ms(4_000);
     assert_eq!((paused.reply().text(), paused.reply().text()), ("PONG".to_owned(), "1".to_owned()));

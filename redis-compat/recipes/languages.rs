@@ -29,6 +29,8 @@ pub struct Language {
     more: &'static [&'static str],
     /// Whether the callers of a process share one connection.
     pub shares: bool,
+    /// Whether callers of a process that want the same key wait for one of them.
+    pub joins: bool,
     /// Whether the library has no reply time-out.
     pub waits_for_ever: bool,
     /// Whether the library sends a command again by itself after its connection was lost.
@@ -43,6 +45,7 @@ const PYTHON: Language = Language {
     player: (VENV, &["-B"], "python.py"),
     more: &[],
     shares: false,
+    joins: false,
     waits_for_ever: false,
     resends: true,
 };
@@ -55,6 +58,7 @@ const NODE: Language = Language {
     player: ("node", &[], "node.mjs"),
     more: &["target/compat/node", "ioredis"],
     shares: true,
+    joins: true,
     waits_for_ever: true,
     resends: true,
 };
@@ -66,6 +70,7 @@ pub const LANGUAGES: &[Language] = &[
         name: "python-asyncio",
         page: ("python-asyncio", "python"),
         player: (VENV, &["-B"], "python_asyncio.py"),
+        joins: true,
         ..PYTHON
     },
     NODE,
@@ -98,6 +103,7 @@ pub const LANGUAGES: &[Language] = &[
         player: ("", PLAYER_IN_RUST, ""),
         more: &[],
         shares: true,
+        joins: true,
         waits_for_ever: false,
         resends: false,
     },
@@ -121,15 +127,24 @@ impl Language {
         if !probed.is_ok_and(|finished| finished.status.success()) {
             return Err(format!("not installed ({remedy})"));
         }
-        let (page, kind) = self.page;
-        let text =
-            fs::read_to_string(root().join("docs/clients").join(format!("{page}.md"))).expect("the page");
-        let code =
-            block(&text, kind).unwrap_or_else(|| panic!("docs/clients/{page}.md has no block of {kind}"));
+        let (kind, code) = self.code();
         fs::create_dir_all(self.folder()).expect("a folder for the recipe");
         let opening = if kind == "php" { "<?php\n" } else { "" };
         fs::write(self.folder().join(self.file), format!("{opening}{code}")).expect("the recipe's file");
         Ok(())
+    }
+
+    /// The kind of the recipe's block, and its code.
+    ///
+    /// # Panics
+    /// When the page has no block of its kind.
+    pub fn code(&self) -> (&'static str, String) {
+        let (page, kind) = self.page;
+        let path = root().join("docs/clients").join(format!("{page}.md"));
+        let text = fs::read_to_string(path).expect("the page");
+        let code =
+            block(&text, kind).unwrap_or_else(|| panic!("docs/clients/{page}.md has no block of {kind}"));
+        (kind, code.to_owned())
     }
 
     /// Starts a process that plays callers against a server.

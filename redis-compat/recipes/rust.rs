@@ -6,8 +6,8 @@
 #[path = "recipe.rs"]
 mod recipe;
 
-use recipe::cached;
-use redis::{Client, aio::ConnectionManager};
+use recipe::Fills;
+use redis::Client;
 use std::collections::HashMap;
 use std::io::{Write, stdin, stdout};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn player() {
 
 async fn play() {
     let client = Client::open(std::env::var("REDIS_URL").expect("REDIS_URL")).expect("a client");
-    let cache = client.get_connection_manager().await.expect("a connection");
+    let fills = Fills::new(client.get_connection_manager().await.expect("a connection"));
     let mut answers: HashMap<String, UnboundedSender<String>> = HashMap::new();
     let mut lines = input();
     while let Some(line) = lines.recv().await {
@@ -35,14 +35,14 @@ async fn play() {
         if words[0] == "get" {
             let (sender, receiver) = unbounded_channel();
             answers.insert(words[1].to_owned(), sender);
-            tokio::task::spawn_local(call(cache.clone(), words[1].to_owned(), words[2].to_owned(), receiver));
+            tokio::task::spawn_local(call(fills.clone(), words[1].to_owned(), words[2].to_owned(), receiver));
         } else {
             answers[words[1]].send(line.clone()).expect("a caller");
         }
     }
 }
 
-async fn call(cache: ConnectionManager, number: String, key: String, answers: UnboundedReceiver<String>) {
+async fn call(fills: Fills, number: String, key: String, answers: UnboundedReceiver<String>) {
     let answers = Arc::new(Mutex::new(answers));
     let compute = async || {
         print(&format!("computing {number}"));
@@ -50,10 +50,13 @@ async fn call(cache: ConnectionManager, number: String, key: String, answers: Un
         match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
             ["value", _, text] => Ok(Some(text.to_owned())),
             ["none", ..] => Ok(None),
-            _ => Err(line.splitn(3, ' ').last().unwrap_or_default().into()),
+            _ => {
+                let message = line.splitn(3, ' ').last().unwrap_or_default();
+                Err(Box::<dyn std::error::Error + Send + Sync>::from(message).into())
+            }
         }
     };
-    match cached(&cache, &key, compute).await {
+    match fills.cached(&key, compute).await {
         Ok(Some(value)) => print(&format!("got {number} value {value}")),
         Ok(None) => print(&format!("got {number} none")),
         Err(error) => print(&format!("got {number} error {error}")),

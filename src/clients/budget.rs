@@ -72,8 +72,20 @@ impl Clients {
         self.bytes.fetch_add(more, Relaxed).wrapping_add(more)
     }
 
+    /// Bytes that clients which were taken out share with others, and have not let go yet.
+    #[must_use]
+    pub fn leaving_bytes(&self) -> usize {
+        self.leaving.bytes()
+    }
+
+    /// A client that was taken out has let go of everything.
+    pub fn left(&self, client: &Client) {
+        self.leaving.change(client.seen.leaving_bytes.swap(0, Relaxed), 0);
+    }
+
     /// Takes the clients out that hold the most, until the others' own bytes and the `shared` ones are less than `limit`.
-    /// The caller must close those that are returned; nobody sees them any more. Cost: a look at each client.
+    /// The caller must close those that are returned, and say when they have `left`; nobody sees them any more. Cost: a
+    /// look at each client.
     #[must_use]
     pub fn evict(&self, limit: u64, mut shared: u64) -> Vec<Arc<Client>> {
         let mut by_id = self.by_id.lock();
@@ -96,7 +108,9 @@ impl Clients {
                 break;
             }
             // What it shares is free once its connection has ended, if nobody else has it.
-            shared = shared.saturating_sub(bytes.saturating_sub(client.own_bytes()) as u64);
+            let share = bytes.saturating_sub(client.own_bytes());
+            shared = shared.saturating_sub(share as u64);
+            self.leaving.change(client.seen.leaving_bytes.swap(share, Relaxed), share);
             client.seen.close_asap.store(true, Relaxed);
             self.forget_bytes(&client);
             by_id.remove(&client.id);
@@ -141,8 +155,11 @@ mod tests {
             client.seen.reply_shared_bytes.store(shared_bytes, Relaxed);
             clients.add(client);
         }
-        assert_eq!(ids(&clients.evict(250_000, 300_000)), [3]);
+        let evicted = clients.evict(250_000, 300_000);
+        assert_eq!((ids(&evicted), clients.leaving_bytes()), (vec![3], 300_000));
         assert_eq!(ids(&clients.list()), [1, 2]);
+        clients.left(&evicted[0]);
+        assert_eq!(clients.leaving_bytes(), 0);
     }
 
     #[test]

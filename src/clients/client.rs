@@ -90,6 +90,8 @@ pub struct Seen {
     pub prefixes: AtomicUsize,
     /// What it held when that was last counted, bytes; 0 where it does not count.
     pub noted_bytes: AtomicUsize,
+    /// What it shared with others when it was taken out, bytes, until it has let go of that.
+    pub(super) leaving_bytes: AtomicUsize,
     /// Monotonic ms since which the waiting replies exceed the soft limit; 0 while they do not.
     pub soft_limit_since: AtomicU64,
 }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
+use crate::base::gauge::Gauge;
+
 pub use client::{Client, Names, Peer, Seen};
 pub use monitors::Monitors;
 
@@ -25,6 +27,8 @@ pub struct Clients {
     last_id: AtomicU64,
     /// What they held when that was last counted, all together.
     bytes: AtomicU64,
+    /// What those that were taken out share with others and have not let go yet.
+    leaving: Gauge,
 }
 
 impl Clients {

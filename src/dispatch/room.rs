@@ -44,7 +44,7 @@ impl Shared {
     #[must_use]
     pub fn evict_clients(&self, settings: &Settings, counters: &Counters) -> Vec<Arc<Client>> {
         let Some(limit) = settings.client_bytes_max() else { return Vec::new() };
-        let evicted = self.clients.evict(limit, self.shared_client_bytes() as u64);
+        let evicted = self.clients.evict(limit, self.shared_to_stay());
         counters.add(Counter::EvictedClients, evicted.len() as u64);
         for client in &evicted {
             if let Some(left_out) = self.operator.may_note(Note::Evicted, self.clock.now().mono_ms) {
@@ -60,7 +60,7 @@ impl Shared {
     #[inline]
     pub fn note_client(&self, client: &Client, settings: &Settings, counters: &Counters) -> bool {
         let Some(limit) = settings.client_bytes_max() else { return false };
-        if self.clients.note_bytes(client) + (self.shared_client_bytes() as u64) < limit {
+        if self.clients.note_bytes(client) + self.shared_to_stay() < limit {
             return false;
         }
         let evicted = self.evict_clients(settings, counters);
@@ -123,6 +123,11 @@ impl Shared {
     #[must_use]
     pub fn uncounted_bytes(&self) -> u64 {
         self.client_bytes() + self.keyspace.fills.held.bytes() as u64
+    }
+
+    /// Shared bytes without those of clients that were told to go.
+    fn shared_to_stay(&self) -> u64 {
+        self.shared_client_bytes().saturating_sub(self.clients.leaving_bytes()) as u64
     }
 
     /// Those of it that several may share: parked requests, which have places in flights, values that left the keyspace while replies had them, messages, and what

@@ -69,6 +69,10 @@ impl Flights {
 
     #[inline]
     pub fn get(&self, key: &Key<'_>) -> Option<&Record> {
+        // Mostly there is none at all.
+        if self.records.is_empty() {
+            return None;
+        }
         self.records.find(key.hash, |record| record.is_of(key)).map(|record| &**record)
     }
 

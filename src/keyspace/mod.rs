@@ -32,7 +32,7 @@ use std::time::Duration;
 
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};
-pub use fill::{Asked, FillAsk, FlightInfo, Put, PutKind, WaitTerms, count_hit, count_outcome};
+pub use fill::{Asked, FillAsk, FlightInfo, Looked, Put, PutKind, WaitTerms, count_hit, count_outcome};
 pub use flights::record_bytes;
 pub use idle::{Ends, Expiry};
 pub use keys::Keys;

@@ -131,13 +131,16 @@ impl View<'_> {
         match find_visible(store, key) {
             Some(found) => {
                 scope.note_use(store, found);
-                let before = store.entry(found).value().len();
-                let (found, left) =
-                    store.edit(found, len, |bytes| is_changed = change(bytes) || before != len);
+                let old = store.entry(found).value();
+                let (before, is_large) = (old.len(), matches!(old, ValueRef::Shared(_)));
+                let change = |bytes: &mut [u8]| is_changed = change(bytes) || before != len;
+                let found = match is_large {
+                    false => store.edit(found, len, change),
+                    true => self.edit_large(found, len, change),
+                };
                 if is_changed {
-                    store.set_edited(found, true);
+                    self.store().set_edited(found, true);
                 }
-                self.let_go(left);
                 self.note_size();
             }
             None => {
@@ -167,11 +170,16 @@ impl View<'_> {
         match find_visible(store, key) {
             Some(found) => {
                 scope.note_use(store, found);
-                let value = compute(Some(store.entry(found).value().as_slice()))?;
+                let old = store.entry(found).value();
+                let is_large = matches!(old, ValueRef::Shared(_));
+                let value = compute(Some(old.as_slice()))?;
                 let value = value.as_ref();
-                let (found, left) = store.edit(found, value.len(), |bytes| bytes.copy_from_slice(value));
-                store.set_edited(found, false);
-                self.let_go(left);
+                let change = |bytes: &mut [u8]| bytes.copy_from_slice(value);
+                let found = match is_large {
+                    false => store.edit(found, value.len(), change),
+                    true => self.edit_large(found, value.len(), change),
+                };
+                self.store().set_edited(found, false);
                 self.note_size();
             }
             None => {
@@ -466,6 +474,14 @@ impl View<'_> {
     /// Keeps a large value that nobody has any more until the lock is released.
     fn keep_freed(&mut self, removed: Option<Removed>) {
         self.let_go(removed.and_then(|removed| removed.shared?.into_last()));
+    }
+
+    /// Changes a value that lies outside of its entry. Returns where its entry is.
+    #[cold]
+    fn edit_large(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Found {
+        let left = self.store().edit_large(found, len, change);
+        self.let_go(left);
+        found
     }
 
     fn let_go(&mut self, value: Option<bytes::Bytes>) {

@@ -70,6 +70,15 @@ pub struct View<'a> {
     pub(super) effects: &'a mut Effects,
 }
 
+impl<'a> View<'a> {
+    /// Where this worker counts.
+    #[inline]
+    #[must_use]
+    pub fn counters(&self) -> &'a Counters {
+        self.scope.counters
+    }
+}
+
 impl View<'_> {
     #[inline]
     pub(super) fn db(&mut self) -> &mut Db {

@@ -567,6 +567,7 @@ impl Connection {
         worker.forget_waiting(self.session.client.id);
         let slots = self.outflow.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
+        worker.shared.clients.left(&self.session.client);
     }
 
     /// The end: ends the stream too, unless the client did.

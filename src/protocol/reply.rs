@@ -31,6 +31,10 @@ impl<'a> Reply<'a> {
         self.out.extend(b"+OK\r\n");
     }
 
+    pub fn pong(&mut self) {
+        self.out.extend(b"+PONG\r\n");
+    }
+
     /// A simple string; must not contain line ends.
     pub fn simple(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());

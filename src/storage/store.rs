@@ -185,39 +185,35 @@ impl Store {
         removed
     }
 
-    /// Changes a value in place: `change` sees it with its length set to `len`, new bytes zero.
-    /// Cost: nothing but the change where the entry keeps its size; else one copy of entry and value.
-    /// A shared value is copied only if somebody else still reads it, and the old one is returned, with where the entry
-    /// is now.
-    pub fn edit(
-        &mut self,
-        found: Found,
-        len: usize,
-        change: impl FnOnce(&mut [u8]),
-    ) -> (Found, Option<Bytes>) {
+    /// Changes a value that lies in its entry: `change` sees it with its length set to `len`, new bytes zero. Returns where
+    /// the entry is now. Cost: nothing but the change where the entry keeps its size; else one copy of entry and value.
+    pub fn edit(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Found {
         let entry = self.read(found.block);
-        match entry.content() {
-            Content::Shared(number) => return (found, self.shared.edit(number, len, change)),
-            Content::Inline(old) => {
-                let old_len = old.len();
-                let place = self.arena.bytes_mut(found.block);
-                let resized =
-                    if len < SHARED_VALUE_BYTES_MIN { entry::resize_in_place(place, len) } else { None };
-                if let Some(value) = resized {
-                    if let Some(new) = value.get_mut(old_len..) {
-                        new.fill(0);
-                    }
-                    change(value);
-                } else {
-                    let found = self.rewrite(found, |value| {
-                        value.resize(len, 0);
-                        change(value);
-                    });
-                    return (found, None);
-                }
+        let Content::Inline(old) = entry.content() else { return found };
+        let old_len = old.len();
+        let place = self.arena.bytes_mut(found.block);
+        if len < SHARED_VALUE_BYTES_MIN
+            && let Some(value) = entry::resize_in_place(place, len)
+        {
+            if let Some(new) = value.get_mut(old_len..) {
+                new.fill(0);
             }
+            change(value);
+            return found;
         }
-        (found, None)
+        self.rewrite(found, |value| {
+            value.resize(len, 0);
+            change(value);
+        })
+    }
+
+    /// As `edit`, for a value that lies outside of its entry, which stays where it is. The value is copied only if somebody
+    /// else still reads it, and the old one is returned.
+    pub fn edit_large(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Option<Bytes> {
+        match self.read(found.block).content() {
+            Content::Shared(number) => self.shared.edit(number, len, change),
+            Content::Inline(_) => None,
+        }
     }
 
     /// Marks a value as changed in place, or as set.

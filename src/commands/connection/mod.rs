@@ -168,7 +168,7 @@ fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             ctx.reply.bulk(b"pong");
             ctx.reply.bulk(message.unwrap_or_default());
         }
-        None => ctx.reply.simple("PONG"),
+        None => ctx.reply.pong(),
         Some(message) if args.is_done() => ctx.reply.bulk(message),
         Some(_) => return Err(CommandError::WrongArity("ping".to_owned())),
     }

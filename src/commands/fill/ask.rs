@@ -16,9 +16,11 @@ use crate::dispatch::args::Args;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::session::{LeaseHeld, Parked, ReplyMode, Session};
+use crate::dispatch::shared::Shared;
 use crate::fill::outcome::{ASK_AGAIN_MS, stay_away_ms};
 use crate::fill::{Grant, LeaseCount, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, WaitTerms, count_hit, count_outcome, record_bytes};
+use crate::keyspace::{Asked, FillAsk, Looked, View, WaitTerms, count_hit, count_outcome, record_bytes};
+use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -40,47 +42,73 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
 /// Answers or parks a FILL.GET. False where something kept must give way first.
 #[inline]
 fn get_once(ctx: &mut Ctx<'_>, key: &Key<'_>, asked: &FillAsk) -> bool {
-    let counters = ctx.counters();
     let mut view = ctx.keys.view(key);
-    let asks = match view.fill_ask(key, asked, &ctx.session.leases.count) {
-        Asked::Answer(Outcome::Hit { value, ttl_ms }) => {
-            count_hit(counters);
-            write_hit(&mut ctx.reply, &value, ttl_ms);
-            return true;
-        }
-        Asked::Answer(outcome) => {
-            count_outcome(counters, &outcome);
-            write_outcome(&mut ctx.reply, &outcome);
-            Asked::Answer(outcome.map(drop))
-        }
-        Asked::WouldPark { lease_left_ms } => Asked::WouldPark { lease_left_ms },
-        Asked::Crowded => return false,
-    };
-    match asks {
-        Asked::WouldPark { .. } if has_slot(ctx.session, ctx.settings, counters) && view.may_park(1) => {
-            let client = ctx.session.client.clone();
-            let home = view.home(key, 0);
-            let parked = &ctx.shared.keyspace.fills.parked;
-            let slot = ReplySlot::one(ctx.session.slots.next_seq(), home, client.post_box.clone(), parked);
-            client.post_box.open_slot(slot.clone());
-            view.park(key, wait_terms(&slot, 0, asked, &ctx.session.leases.count));
-            let tracked = tracked(ctx.session, &[*key]);
-            ctx.session.slots.parked = Some(Parked { slot, order: None, tracked });
-        }
-        Asked::WouldPark { lease_left_ms } => {
-            let outcome = shed(lease_left_ms, ctx.settings);
-            count_outcome(counters, &outcome);
-            write_outcome(&mut ctx.reply, &outcome);
-        }
-        Asked::Answer(outcome) => {
-            drop(view);
-            if let Some(grant) = outcome.grant() {
-                keep_lease(ctx, LeaseHeld::of(key, ctx.keys.db, grant));
-            }
-        }
-        Asked::Crowded => {}
+    let looked = view.fill_look(key, asked);
+    if let Some(ttl_ms) = looked.hit_ms {
+        count_hit(view.counters());
+        write_hit(&mut ctx.reply, &view.used_value(looked.found), ttl_ms);
+        return true;
     }
-    true
+    let Ctx { shared, settings, session, reply, .. } = ctx;
+    match answer_or_park(view, key, asked, looked, &mut Caller { shared, settings, session, reply }) {
+        Ended::Told(None) => true,
+        Ended::Told(Some(grant)) => {
+            keep_lease(ctx, LeaseHeld::of(key, ctx.keys.db, grant));
+            true
+        }
+        Ended::Crowded => false,
+    }
+}
+
+/// What a caller is told by, or parked with.
+struct Caller<'c, 'a> {
+    shared: &'c Shared,
+    settings: &'c Settings,
+    session: &'c mut Session,
+    reply: &'c mut Reply<'a>,
+}
+
+enum Ended {
+    /// Answered, with a lease or without, or parked.
+    Told(Option<Grant>),
+    Crowded,
+}
+
+/// All but the ordinary hit. Kept out of its way.
+#[inline(never)]
+fn answer_or_park(
+    mut view: View<'_>,
+    key: &Key<'_>,
+    asked: &FillAsk,
+    looked: Looked,
+    caller: &mut Caller<'_, '_>,
+) -> Ended {
+    let counters = view.counters();
+    let Caller { shared, settings, session, reply } = caller;
+    let lease_left_ms = match view.fill_decide(key, asked, &session.leases.count, looked) {
+        Asked::Answer(outcome) => {
+            count_outcome(counters, &outcome);
+            write_outcome(reply, &outcome);
+            return Ended::Told(outcome.grant());
+        }
+        Asked::Crowded => return Ended::Crowded,
+        Asked::WouldPark { lease_left_ms } => lease_left_ms,
+    };
+    if has_slot(session, settings, counters) && view.may_park(1) {
+        let client = session.client.clone();
+        let home = view.home(key, 0);
+        let parked = &shared.keyspace.fills.parked;
+        let slot = ReplySlot::one(session.slots.next_seq(), home, client.post_box.clone(), parked);
+        client.post_box.open_slot(slot.clone());
+        view.park(key, wait_terms(&slot, 0, asked, &session.leases.count));
+        let tracked = tracked(session, &[*key]);
+        session.slots.parked = Some(Parked { slot, order: None, tracked });
+    } else {
+        let outcome = shed(lease_left_ms, settings);
+        count_outcome(counters, &outcome);
+        write_outcome(reply, &outcome);
+    }
+    Ended::Told(None)
 }
 
 pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Asked, Decision, FillAsk, Known, WaitTerms, is_early, takes_stale};
+use super::{Asked, Decision, FillAsk, Known, Looked, WaitTerms, is_early, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::limits::SHED_PASS_MS;
@@ -18,20 +18,38 @@ use crate::storage::{Found, ValueRef};
 impl View<'_> {
     /// FILL.GET of one key, from a connection that holds as many leases as `leases` says.
     pub fn fill_ask(&mut self, key: &Key<'_>, asked: &FillAsk, leases: &LeaseCount) -> Asked<ValueRef<'_>> {
+        let looked = self.fill_look(key, asked);
+        match looked.hit_ms {
+            Some(ttl_ms) => Asked::Answer(Outcome::Hit { value: self.used_value(looked.found), ttl_ms }),
+            None => self.fill_decide(key, asked, leases, looked),
+        }
+    }
+
+    /// Its first half: what there is, and whether it is an ordinary hit, which almost every caller meets.
+    #[inline]
+    pub fn fill_look(&mut self, key: &Key<'_>, asked: &FillAsk) -> Looked {
         let (known, found) = self.look_up(key);
         self.tick_due_flight(key);
-        let mut is_early_now = false;
+        let (mut is_early_now, mut hit_ms) = (false, None);
         if let Known::Fresh { ttl_ms, delta_ms } = known {
             // Drawn once, whichever way is taken.
             is_early_now = is_early(ttl_ms, delta_ms, asked.beta);
-            if !is_early_now && asked.nonce.is_none() {
-                // What almost every caller meets, in as few steps as it takes.
-                return Asked::Answer(Outcome::Hit { value: self.used_value(found), ttl_ms });
-            }
+            hit_ms = (!is_early_now && asked.nonce.is_none()).then_some(ttl_ms);
         }
-        match self.decide(key, asked, leases, known, is_early_now) {
+        Looked { hit_ms, found, known, is_early: is_early_now }
+    }
+
+    /// Its second half, for what is no ordinary hit.
+    pub fn fill_decide(
+        &mut self,
+        key: &Key<'_>,
+        asked: &FillAsk,
+        leases: &LeaseCount,
+        looked: Looked,
+    ) -> Asked<ValueRef<'_>> {
+        match self.decide(key, asked, leases, looked.known, looked.is_early) {
             Decision::Told(outcome) => {
-                let value = self.used_value(found);
+                let value = self.used_value(looked.found);
                 Asked::Answer(outcome.map(|()| value))
             }
             Decision::Park { lease_left_ms } => Asked::WouldPark { lease_left_ms },
@@ -41,7 +59,7 @@ impl View<'_> {
 
     /// The value of an entry, whose use is noted. Empty without an entry: then nothing promises one.
     #[inline]
-    fn used_value(&mut self, found: Option<Found>) -> ValueRef<'_> {
+    pub fn used_value(&mut self, found: Option<Found>) -> ValueRef<'_> {
         let Some(found) = found else { return ValueRef::Inline(b"") };
         let scope = self.scope;
         let store = self.store();

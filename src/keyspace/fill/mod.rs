@@ -108,6 +108,16 @@ enum Known {
     Pass { ttl_ms: i64 },
 }
 
+/// A look at a key for FILL.GET.
+pub struct Looked {
+    /// An ordinary hit: its TTL, ms, -1 without one.
+    pub hit_ms: Option<i64>,
+    /// The entry that it is known from, good while the view is.
+    pub found: Option<Found>,
+    known: Known,
+    is_early: bool,
+}
+
 /// An outcome whose value is still to be looked up.
 enum Decision {
     Told(Outcome<()>),
