@@ -2,6 +2,7 @@
 
 mod support;
 
+use onefill::base::metrics::{GAUGES, METRICS};
 use support::{FlightFacts, TestServer, Value};
 
 /// Field names of FILL.INFO in their order.
@@ -229,4 +230,18 @@ fn age_of_the_oldest_flight_and_the_histograms_are_shown() {
     for line in ["fill_wait_ms:count=1,", "fill_fill_ms:count=1,", "fill_waiters_per_flight:count=1,"] {
         assert!(info.contains(line), "{line} in {info}");
     }
+}
+
+/// Every line of the section is described in one of the tables, and every described figure is a line of it.
+#[test]
+fn section_fill_is_what_the_tables_say() {
+    let server = TestServer::start();
+    let info = server.control().say("INFO fill");
+    let shown: Vec<&str> = info.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+    let counters = METRICS.iter().filter(|metric| metric.section == "fill");
+    let mut described: Vec<&str> = GAUGES.iter().chain(counters).map(|metric| metric.name).collect();
+    let mut shown_sorted = shown.clone();
+    shown_sorted.sort_unstable();
+    described.sort_unstable();
+    assert_eq!(shown_sorted, described);
 }

@@ -112,6 +112,46 @@ counters! {
     FillPutsLate, "fill_puts_late", "fill", "answers", "of those accepted: after the lease's end";
 }
 
+/// What INFO fill works out when it is asked, in its order: gauges, and summaries of times since the start.
+pub static GAUGES: &[Metric] = &[
+    gauge(
+        "fill_flights",
+        "flights",
+        "open flights: somebody fills, waits, or shares a failure; those of FILL.LIST",
+    ),
+    gauge("fill_waiters", "callers", "parked callers, one for each key that they wait for"),
+    gauge(
+        "fill_kept",
+        "flights",
+        "kept as a favour: ended leases whose late answer is welcome, failures that are remembered, detached leases whose connection is gone; they count against no limit on fills",
+    ),
+    gauge(
+        "fill_memory",
+        "bytes",
+        "what fills hold: flights with their keys, nonces, messages, parked requests; bounded by fill-memory",
+    ),
+    gauge("fill_oldest_flight_ms", "milliseconds", "age of the oldest open flight"),
+    gauge(
+        "fill_wait_ms",
+        "milliseconds",
+        "how long parked callers waited for their answer: count, p50, p99, max",
+    ),
+    gauge(
+        "fill_fill_ms",
+        "milliseconds",
+        "from a lease to its answer, what a computation takes: count, p50, p99, max",
+    ),
+    gauge(
+        "fill_waiters_per_flight",
+        "callers",
+        "callers that waited when a flight was answered: count, p50, p99, max",
+    ),
+];
+
+const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Metric {
+    Metric { name, section: "fill", unit, help }
+}
+
 /// One worker's counters.
 #[derive(Debug)]
 pub struct Counters {

@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod latency;
+pub mod page;
 pub mod rates;
 pub mod slowlog;
 

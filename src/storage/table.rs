@@ -6,7 +6,7 @@
 //! Linear hashing: Litwin, VLDB 1980. Scan order: reverse binary counting, as in Redis's dict.
 //!
 //! ```text
-//! hash     shard 8 | ... | tag 8 | home 24           (from the highest bit to the lowest)
+//! hash     slice 8 | ... | tag 8 | home 24           (from the highest bit to the lowest)
 //! ```
 //! Counts, the bits "young" and the stamps (`stamp_all`) belong to eviction; nothing here reads them.
 
