@@ -306,7 +306,8 @@ fn parked_requests_have_room_only_within_the_limit_and_count_as_their_clients() 
     assert!(total > (held - before) / 4 * 3, "{line}");
     waiter.close();
     server.until_gone(id);
-    wait_until("nothing is left of them", || server.figure("fill_memory") <= before + 4096);
+    // Deadlines that nothing waits for any more stay until their time, or until they are many.
+    wait_until("little is left of them", || server.figure("fill_memory") <= before + 100_000);
 }
 
 /// Constant work for each key: with a look at all keys for each, this would take minutes.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use onefill::base::hash::{HashSeed, Key};
-use onefill::storage::{Kind, Meta, NewValue, Refill, Store};
+use onefill::storage::{Kind, Meta, NewValue, Refill, Store, ValueRef};
 
 const SEED: HashSeed = HashSeed(3, 4);
 
@@ -63,7 +63,11 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
         }
         3 => {
             let Some(found) = found else { return };
-            store.edit(found, len, |bytes| bytes.iter_mut().take(3).for_each(|byte| *byte = what));
+            let change = |bytes: &mut [u8]| bytes.iter_mut().take(3).for_each(|byte| *byte = what);
+            match store.entry(found).value() {
+                ValueRef::Inline(_) => drop(store.edit(found, len, change)),
+                ValueRef::Shared(_) => drop(store.edit_large(found, len, change)),
+            }
             model.entry(bytes).and_modify(|(value, _)| {
                 value.resize(len, 0);
                 value.iter_mut().take(3).for_each(|byte| *byte = what);

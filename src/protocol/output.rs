@@ -87,8 +87,8 @@ pub struct Mark {
 }
 
 impl Output {
-    /// An output that adds to `account` what it is going to take, a chunk at a time; whoever reads `held_bytes` says
-    /// there how much it is in the end. So a thread that asks the allocator meanwhile knows whose it is.
+    /// An output that adds to `account` what it is going to take, a chunk at a time; its owner says there how much
+    /// it is in the end (`held_bytes`). So a thread that asks the allocator meanwhile knows whose it is.
     #[must_use]
     pub fn with_account(account: Option<Arc<AtomicUsize>>) -> Output {
         Output { account, ..Output::default() }

@@ -1,6 +1,6 @@
 //! Fetching ahead what look-ups will touch, in steps: each step's addresses are in what the last one fetched.
 //!
-//! All lines of a step are asked for at once, so that the waits for memory overlap. Knows no locks: who looks
+//! All lines of a step are asked for at once, so that the waits for memory overlap. Knows no locks: the caller
 //! takes them.
 
 use super::{Line, LineAddress};

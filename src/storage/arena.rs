@@ -404,7 +404,7 @@ impl Arena {
             self.segments.push(Segment::default());
         }
         let next = self.vacant.last().map_or(self.segments.len(), |at| *at as usize);
-        // Said before anything is changed: whoever asked still has what it had.
+        // Said before anything is changed: the caller still has what it had.
         assert!(next < self.segments_max(), "a shard's arena is full");
         if self.vacant.pop().is_none() {
             self.segments.push(Segment::default());

@@ -146,7 +146,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
             return Ok(());
         }
     }
-    // Who leads now may ask again at once, when it has answered.
+    // A caller that leads now may ask again at once, when it has answered.
     let wait = match granted.is_empty() {
         true => shed(lease_left_ms, ctx.settings),
         false => Outcome::Wait { retry_ms: ASK_AGAIN_MS },
