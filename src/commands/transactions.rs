@@ -147,7 +147,7 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     };
     if transaction.is_broken {
         forget_watched(&mut ctx.keys, ctx.session);
-        return Err(CommandError::Text("EXECABORT Transaction discarded because of previous errors.".into()));
+        return Err(CommandError::text("EXECABORT Transaction discarded because of previous errors."));
     }
     hold_everything(ctx, &transaction);
     let touched = is_watch_touched(ctx);

@@ -88,6 +88,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next word, or a syntax error.
+    #[inline]
     pub fn take(&mut self) -> Result<&'a [u8], CommandError> {
         self.try_take().ok_or(CommandError::Syntax)
     }
@@ -105,6 +106,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next word, if there is one.
+    #[inline]
     pub fn try_take(&mut self) -> Option<&'a [u8]> {
         let word = self.words.get(self.next)?;
         self.next += 1;
@@ -130,6 +132,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next word as a key.
+    #[inline]
     pub fn key(&mut self, keyspace: &Keyspace) -> Result<Key<'a>, CommandError> {
         let known = match self.all_hashed.get(self.keys_read) {
             Some((position, hash)) if *position == self.next => Some(*hash),

@@ -186,32 +186,34 @@ impl Batch {
             session.reply_mode = ReplyMode::Skipping;
         }
         let mark = out.mark();
-        let by = session.client.id;
-        let rules = &bench.current.rules;
-        let scope = Scope { now: bench.now, rules, counters: bench.counters, by, touches: false };
-        let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
-        let mut ctx = Ctx {
-            shared: bench.shared,
-            handlers: bench.handlers,
-            settings: &bench.current.settings,
-            keys,
-            deliveries: &mut bench.deliveries,
-            reply: Reply::new(out, session.proto),
-            session,
-            in_transaction: false,
-            meter: bench.meter,
-            alike_follows: self.alike_follows(index),
-        };
-        if request.row.is_none() && is_foreign_protocol(args.word(0)) {
-            note_foreign(&ctx);
-            ctx.session.closes = true;
-            return;
+        // A block: `drop(ctx)` would move all of it first.
+        {
+            let by = session.client.id;
+            let rules = &bench.current.rules;
+            let scope = Scope { now: bench.now, rules, counters: bench.counters, by, touches: false };
+            let keys = Keys::new(&bench.shared.keyspace, session.db, scope, bench.effects);
+            let mut ctx = Ctx {
+                shared: bench.shared,
+                handlers: bench.handlers,
+                settings: &bench.current.settings,
+                keys,
+                deliveries: &mut bench.deliveries,
+                reply: Reply::new(out, session.proto),
+                session,
+                in_transaction: false,
+                meter: bench.meter,
+                alike_follows: self.alike_follows(index),
+            };
+            if request.row.is_none() && is_foreign_protocol(args.word(0)) {
+                note_foreign(&ctx);
+                ctx.session.closes = true;
+                return;
+            }
+            if let Err(error) = ctx.begin(request.row, &mut args) {
+                ctx.reply.out.truncate(mark);
+                ctx.write_error(&error);
+            }
         }
-        if let Err(error) = ctx.begin(request.row, &mut args) {
-            ctx.reply.out.truncate(mark);
-            ctx.write_error(&error);
-        }
-        drop(ctx);
         if session.put_off.is_some() && is_skipped {
             session.reply_mode = ReplyMode::SkipNext;
             return;

@@ -100,10 +100,10 @@ impl<'a> Ctx<'a> {
     pub fn database(&self, word: &[u8]) -> Result<usize, CommandError> {
         let number = parse_i64(word).ok_or(CommandError::NotAnInteger)?;
         let number = i32::try_from(number).map_err(|_| {
-            CommandError::OutOfRange("value is out of range, value must between -2147483648 and 2147483647")
+            CommandError::err("value is out of range, value must between -2147483648 and 2147483647")
         })?;
         let known = usize::try_from(number).ok().filter(|db| *db < self.keys.keyspace.databases());
-        known.ok_or(CommandError::OutOfRange("DB index is out of range"))
+        known.ok_or_else(|| CommandError::err("DB index is out of range"))
     }
 
     /// The length a string may reach, bytes (`proto-max-bulk-len`).

@@ -23,6 +23,7 @@ enum Admitted {
 
 impl Ctx<'_> {
     /// Passes a request through all checks, and runs it if it may run now.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         row: Option<&'static Row>,
@@ -129,8 +130,8 @@ impl Ctx<'_> {
         }
         let why = why.wire();
         // Redis names the reason without its generic code.
-        let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
-        CommandError::Bytes([b"EXECABORT Transaction discarded because of: ", why].concat())
+        let why = why.strip_prefix(b"ERR ").unwrap_or(why);
+        CommandError::text([b"EXECABORT Transaction discarded because of: ", why].concat())
     }
 
     /// Whether a command's look at a key counts as an access.
@@ -182,8 +183,8 @@ impl Ctx<'_> {
     pub fn write_error(&mut self, error: &CommandError) {
         let line = error.wire();
         self.counters().add(Counter::ErrorReplies, 1);
-        self.meter.calls().note_error(&line);
-        self.reply.error(&line);
+        self.meter.calls().note_error(line);
+        self.reply.error(line);
     }
 
     /// Counts a request that was refused before it ran, if its command is known.
@@ -204,11 +205,7 @@ pub fn resolve(row: Option<&'static Row>, args: &Args<'_>) -> Result<&'static Ro
     if !row.subcommands.is_empty() && args.words() > 1 {
         row = row.subcommand(args.word(1)).ok_or_else(|| unknown_subcommand(row, args.word(1)))?;
     }
-    if row.admits_words(args.words()) {
-        Ok(row)
-    } else {
-        Err(CommandError::WrongArity(row.full_name.clone()))
-    }
+    if row.admits_words(args.words()) { Ok(row) } else { Err(CommandError::wrong_arity(&row.full_name)) }
 }
 
 /// Words of HTTP: a page in a browser may be made to talk to this port. Redis closes without a reply.
@@ -229,13 +226,13 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
         quoted.extend_from_slice(b"' ");
     }
     let name = as_c_string(args.word(0), 128);
-    CommandError::Bytes([b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat())
+    CommandError::text([b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat())
 }
 
 fn unknown_subcommand(row: &Row, name: &[u8]) -> CommandError {
     let parent = row.spec.name.to_ascii_uppercase();
     let tail = format!("'. Try {parent} HELP.");
-    CommandError::Bytes([b"ERR unknown subcommand '", as_c_string(name, 128), tail.as_bytes()].concat())
+    CommandError::text([b"ERR unknown subcommand '", as_c_string(name, 128), tail.as_bytes()].concat())
 }
 
 /// At most `len` bytes, and none from the first NUL on: as C's `%.*s` prints them.

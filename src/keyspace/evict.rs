@@ -72,7 +72,10 @@ impl Keys<'_> {
     /// Begins with the shard of the key that wants room, unless it is smaller than others. No shard may be held.
     pub fn make_room(&mut self, room: Room, used: impl Fn() -> Used, is_late: impl Fn() -> bool) -> MadeRoom {
         let mut freed_bytes = 0;
+        // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
+        let by = std::mem::take(&mut self.scope.by);
         let ended = self.evict_for(room, used, is_late, &mut freed_bytes);
+        self.scope.by = by;
         MadeRoom { ended, freed_bytes }
     }
 
@@ -101,8 +104,6 @@ impl Keys<'_> {
                 None => self.keyspace.next_large(&mut hand, if fruitless == 0 { mean } else { 0 }),
             };
             let mut view = self.view_shard(shard, 0);
-            // No client's doing: one that asked not to hear of its own changes hears of what makes room for them.
-            view.scope.by = 0;
             let (given, freed) =
                 view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize);
             drop(view);

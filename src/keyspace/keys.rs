@@ -56,18 +56,18 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn view_hash(&mut self, hash: u64, db: usize) -> View<'_> {
-        let (keyspace, scope) = (self.keyspace, self.scope);
+        let keyspace = self.keyspace;
         if !self.held.is_empty() {
             return self.view_shard(keyspace.shard_of(hash), db);
         }
         let (index, shard) = keyspace.lock_of(hash);
-        View { shard: Guard::Own(shard), index, db, keyspace, scope, effects: self.effects }
+        View { shard: Guard::Own(shard), index, db, keyspace, scope: &self.scope, effects: self.effects }
     }
 
     /// A view of a shard by number.
     #[inline]
     pub(super) fn view_shard(&mut self, index: usize, db: usize) -> View<'_> {
-        let (keyspace, scope) = (self.keyspace, self.scope);
+        let (keyspace, scope) = (self.keyspace, &self.scope);
         let held = if self.held.is_empty() { None } else { self.held_position(index) };
         let shard = match held {
             Some(at) => Guard::Held(&mut self.held[at].1),

@@ -391,7 +391,7 @@ impl View<'_> {
     }
 
     fn tend_expiring(&mut self, key: &Key<'_>) {
-        let Scope { now: Now { wall_ms, .. }, touches, .. } = self.scope;
+        let Scope { now: Now { wall_ms, .. }, touches, .. } = *self.scope;
         let store = self.store();
         let Some(found) = store.find(key) else { return };
         let entry = store.entry(found);

@@ -12,7 +12,7 @@ use crate::base::sync::MutexGuard;
 use crate::storage::{Entry, Found, Store};
 
 /// What a verb needs besides data: the time, the rules, and where to count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Scope<'a> {
     pub now: Now,
     pub rules: &'a Rules,
@@ -66,7 +66,7 @@ pub struct View<'a> {
     pub(super) index: usize,
     pub(super) db: usize,
     pub(super) keyspace: &'a Keyspace,
-    pub(super) scope: Scope<'a>,
+    pub(super) scope: &'a Scope<'a>,
     pub(super) effects: &'a mut Effects,
 }
 

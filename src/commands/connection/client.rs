@@ -436,7 +436,7 @@ fn client_setinfo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     } else if option.eq_ignore_ascii_case(b"LIB-VER") {
         (|names| &mut names.lib_ver, "lib-ver")
     } else {
-        return Err(CommandError::Bytes([b"ERR Unrecognized option '", option, b"'"].concat()));
+        return Err(CommandError::text([b"ERR Unrecognized option '", option, b"'"].concat()));
     };
     if !is_plain(value) {
         return Err(CommandError::err(format!(
@@ -532,7 +532,7 @@ fn client_unblock(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         let name = args.word(1);
         let text =
             [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try CLIENT HELP."];
-        return Err(CommandError::Bytes(text.concat()));
+        return Err(CommandError::text(text.concat()));
     }
     let word = args.take()?;
     let with_error = match args.try_take() {

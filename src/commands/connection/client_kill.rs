@@ -78,11 +78,11 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
             filter.laddr = Some(value);
         } else if is("USER") {
             if value != b"default" {
-                return Err(CommandError::Bytes([b"ERR No such user '", value, b"'"].concat()));
+                return Err(CommandError::text([b"ERR No such user '", value, b"'"].concat()));
             }
         } else if is("MAXAGE") {
             let age_s = parse_i64(value)
-                .ok_or(CommandError::OutOfRange("maxage is not an integer or out of range"))?;
+                .ok_or_else(|| CommandError::err("maxage is not an integer or out of range"))?;
             let positive = u64::try_from(age_s).ok().filter(|age_s| *age_s > 0);
             filter.age_s_min =
                 positive.ok_or_else(|| CommandError::err("maxage should be greater than 0"))?;

@@ -81,6 +81,6 @@ pub fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
     } else if known(&[b"master", b"slave", b"replica"]) {
         Ok(None)
     } else {
-        Err(CommandError::Bytes([b"ERR Unknown client type '", word, b"'"].concat()))
+        Err(CommandError::text([b"ERR Unknown client type '", word, b"'"].concat()))
     }
 }

@@ -170,7 +170,7 @@ fn ping(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         }
         None => ctx.reply.pong(),
         Some(message) if args.is_done() => ctx.reply.bulk(message),
-        Some(_) => return Err(CommandError::WrongArity("ping".to_owned())),
+        Some(_) => return Err(CommandError::wrong_arity("ping")),
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ fn authenticate(
     let matches = settings.requirepass.as_deref().is_none_or(|expected| is_same_secret(expected, password));
     if user != b"default" || !matches {
         let text = "WRONGPASS invalid username-password pair or user is disabled.";
-        return Err(CommandError::Text(text.into()));
+        return Err(CommandError::text(text));
     }
     session.set_authenticated(true);
     Ok(())
@@ -224,7 +224,7 @@ fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         Some(word) => Some(match parse_i64(word) {
             Some(2) => Proto::Resp2,
             Some(3) => Proto::Resp3,
-            Some(_) => return Err(CommandError::Text("NOPROTO unsupported protocol version".into())),
+            Some(_) => return Err(CommandError::text("NOPROTO unsupported protocol version")),
             None => return Err(CommandError::err("Protocol version is not an integer or out of range")),
         }),
     };
@@ -237,15 +237,14 @@ fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             name = Some(args.take()?);
         } else {
             let text = [b"ERR Syntax error in HELLO option '", option, b"'"].concat();
-            return Err(CommandError::Bytes(text));
+            return Err(CommandError::text(text));
         }
     }
     if !ctx.session.is_admitted(ctx.settings) {
-        return Err(CommandError::Text(
+        return Err(CommandError::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
-             at the same time"
-                .into(),
+             at the same time",
         ));
     }
     if let Some(name) = name {

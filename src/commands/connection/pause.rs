@@ -22,9 +22,9 @@ pub fn client_pause(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comman
         let name = args.word(1);
         let text =
             [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try CLIENT HELP."];
-        return Err(CommandError::Bytes(text.concat()));
+        return Err(CommandError::text(text.concat()));
     }
-    let ms = parse_i64(word).ok_or(CommandError::OutOfRange("timeout is not an integer or out of range"))?;
+    let ms = parse_i64(word).ok_or_else(|| CommandError::err("timeout is not an integer or out of range"))?;
     let ms = u64::try_from(ms).map_err(|_| CommandError::err("timeout is negative"))?;
     let now = ctx.now().mono_ms;
     let until = now.checked_add(ms).filter(|until| i64::try_from(*until).is_ok());

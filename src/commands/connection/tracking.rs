@@ -174,7 +174,7 @@ fn check_prefixes(present: &[Box<[u8]>], wanted: &[&[u8]]) -> Result<(), Command
     let clash = |one: &[u8], which: &[u8], other: &[u8]| {
         let end = b"'. Prefixes for a single client must not overlap.";
         let parts: [&[u8]; 7] = [b"ERR Prefix '", one, b"' overlaps with ", which, b" prefix '", other, end];
-        Err(CommandError::Bytes(parts.concat()))
+        Err(CommandError::text(parts.concat()))
     };
     for (at, prefix) in wanted.iter().enumerate() {
         if let Some(other) = present.iter().find(|other| collide(other, prefix)) {

@@ -103,7 +103,7 @@ fn expire_time(value: i64, unit_ms: i64, base_ms: i64, command: &'static str) ->
     let at = Some(value)
         .filter(|value| *value > 0)
         .and_then(|value| value.checked_mul(unit_ms)?.checked_add(base_ms));
-    at.ok_or(CommandError::InvalidExpire(command))
+    at.ok_or_else(|| CommandError::invalid_expire(command))
 }
 
 /// Shortens a TTL by a random share of up to `percent` of it.
@@ -179,7 +179,10 @@ mod tests {
     fn expire_times_beyond_the_clock_are_refused() {
         assert_eq!(expire_time(10, 1000, 5, "fill.put"), Ok(10_005));
         for (value, unit) in [(0, 1), (-1, 1), (i64::MAX, 1000), (i64::MAX, 1)] {
-            assert_eq!(expire_time(value, unit, 5, "fill.put"), Err(CommandError::InvalidExpire("fill.put")));
+            assert_eq!(
+                expire_time(value, unit, 5, "fill.put"),
+                Err(CommandError::invalid_expire("fill.put"))
+            );
         }
     }
 }

@@ -259,7 +259,7 @@ impl Terms {
         let time = crate::base::int::parse_i64(time).ok_or(CommandError::NotAnInteger)?;
         let start_ms = if self.from_now { now_ms } else { 0 };
         let deadline = time.checked_mul(self.unit_ms).and_then(|time_ms| time_ms.checked_add(start_ms));
-        deadline.ok_or(CommandError::InvalidExpire(self.name))
+        deadline.ok_or_else(|| CommandError::invalid_expire(self.name))
     }
 }
 
@@ -299,7 +299,7 @@ impl Conditions {
 fn unsupported(option: &[u8]) -> CommandError {
     // Redis prints it as a C string.
     let end = memchr::memchr(0, option).unwrap_or(option.len());
-    CommandError::Bytes([b"ERR Unsupported option ", &option[..end]].concat())
+    CommandError::text([b"ERR Unsupported option ", &option[..end]].concat())
 }
 
 fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -384,10 +384,10 @@ mod tests {
         };
         assert_eq!(at("expire", 1000, true, "2"), Ok(3_000));
         assert_eq!(at("expire", 1000, true, "-2"), Ok(-1_000));
-        assert_eq!(at("expire", 1000, true, "9223372036854776"), Err(CommandError::InvalidExpire("expire")));
+        assert_eq!(at("expire", 1000, true, "9223372036854776"), Err(CommandError::invalid_expire("expire")));
         assert_eq!(
             at("pexpire", 1, true, "9223372036854775807"),
-            Err(CommandError::InvalidExpire("pexpire"))
+            Err(CommandError::invalid_expire("pexpire"))
         );
         assert_eq!(at("pexpireat", 1, false, "9223372036854775807"), Ok(i64::MAX));
         assert_eq!(at("expire", 1000, true, "1.5"), Err(CommandError::NotAnInteger));

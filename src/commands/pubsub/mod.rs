@@ -363,7 +363,7 @@ fn list(ctx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Result<(), Comman
     let pattern = args.try_take();
     if !args.is_done() {
         let why = b"ERR unknown subcommand or wrong number of arguments for '";
-        return Err(CommandError::Bytes([why, args.word(1), b"'. Try PUBSUB HELP."].concat()));
+        return Err(CommandError::text([why, args.word(1), b"'. Try PUBSUB HELP."].concat()));
     }
     let names = channels(ctx.shared, kind).map_or_else(Vec::new, |channels| channels.names(pattern));
     ctx.reply.array(names.len());

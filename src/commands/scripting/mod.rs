@@ -46,7 +46,7 @@ fn flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             args.word(1),
             b"'. Try FUNCTION HELP.",
         ];
-        return Err(CommandError::Bytes(text.concat()));
+        return Err(CommandError::text(text.concat()));
     }
     if !args.skip("ASYNC") {
         args.skip("SYNC");

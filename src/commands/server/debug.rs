@@ -105,7 +105,7 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             tracing::warn!("DEBUG LOG: {}", args.take()?.escape_ascii());
             ctx.reply.ok();
         }
-        (b"error", 1) => return Err(CommandError::Bytes(args.take()?.to_vec())),
+        (b"error", 1) => return Err(CommandError::text(args.take()?.to_vec())),
         (b"populate", 1..=3) => populate(ctx, args)?,
         (b"protocol", 1) => write_sample(&mut ctx.reply, args.take()?)?,
         (b"reload" | b"loadaof" | b"digest" | b"jmap", _) => {
@@ -143,7 +143,7 @@ fn unknown_subcommand(name: &[u8]) -> CommandError {
     let end = memchr::memchr(0, name).unwrap_or(name.len()).min(128);
     let text =
         [b"ERR unknown subcommand or wrong number of arguments for '", &name[..end], b"'. Try DEBUG HELP."];
-    CommandError::Bytes(text.concat())
+    CommandError::text(text.concat())
 }
 
 /// Blocks this worker on purpose: the tests that ask for it want a server that does not answer.
@@ -229,7 +229,7 @@ fn recount(ctx: &mut Ctx<'_>) {
 
 fn size(args: &mut Args<'_>) -> Result<usize, CommandError> {
     let size = parse_i64(args.take()?).and_then(|size| usize::try_from(size).ok());
-    size.ok_or(CommandError::OutOfRange("value is out of range, must be positive"))
+    size.ok_or_else(|| CommandError::err("value is out of range, must be positive"))
 }
 
 /// One reply of each type, for tests of clients.

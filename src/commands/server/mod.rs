@@ -194,7 +194,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let two = index(args.take()?, "invalid second DB index")?;
     let known = |number: i32| usize::try_from(number).ok().filter(|db| *db < ctx.keys.keyspace.databases());
     let (Some(one), Some(two)) = (known(one), known(two)) else {
-        return Err(CommandError::OutOfRange("DB index is out of range"));
+        return Err(CommandError::err("DB index is out of range"));
     };
     if one != two {
         ctx.keys.hold_all();
@@ -207,7 +207,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn index(word: &[u8], invalid: &'static str) -> Result<i32, CommandError> {
     let number = parse_i64(word).and_then(|number| i32::try_from(number).ok());
-    number.ok_or(CommandError::OutOfRange(invalid))
+    number.ok_or_else(|| CommandError::err(invalid))
 }
 
 fn time(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
@@ -272,7 +272,7 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
 fn wait(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     args.integer()?;
     let timeout = parse_i64(args.take()?)
-        .ok_or(CommandError::OutOfRange("timeout is not an integer or out of range"))?;
+        .ok_or_else(|| CommandError::err("timeout is not an integer or out of range"))?;
     if timeout < 0 {
         return Err(CommandError::err("timeout is negative"));
     }

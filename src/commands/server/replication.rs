@@ -107,12 +107,12 @@ fn waitaof(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let in_range = |range: std::ops::RangeInclusive<i64>, word: &[u8]| {
         parse_i64(word).filter(|number| range.contains(number))
     };
-    let out_of_range = CommandError::OutOfRange("value is out of range, must be between 0 and 1");
+    let out_of_range = CommandError::err("value is out of range, must be between 0 and 1");
     let local = in_range(0..=1, args.take()?).ok_or(out_of_range)?;
     in_range(0..=i64::MAX, args.take()?)
-        .ok_or(CommandError::OutOfRange("value is out of range, must be positive"))?;
+        .ok_or_else(|| CommandError::err("value is out of range, must be positive"))?;
     let timeout = parse_i64(args.take()?)
-        .ok_or(CommandError::OutOfRange("timeout is not an integer or out of range"))?;
+        .ok_or_else(|| CommandError::err("timeout is not an integer or out of range"))?;
     if timeout < 0 {
         return Err(CommandError::err("timeout is negative"));
     }

@@ -111,7 +111,7 @@ fn slowlog_get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
             Some(-1) => usize::MAX,
             count => count
                 .and_then(|count| usize::try_from(count).ok())
-                .ok_or(CommandError::OutOfRange("count should be greater than or equal to -1"))?,
+                .ok_or_else(|| CommandError::err("count should be greater than or equal to -1"))?,
         },
     };
     if !args.is_done() {

@@ -49,7 +49,7 @@ impl Unit {
             .filter(|number| *number > 0)
             .and_then(|number| number.checked_mul(if in_seconds { 1000 } else { 1 }))
             .and_then(|ms| ms.checked_add(if is_relative { now_ms } else { 0 }))
-            .ok_or(CommandError::InvalidExpire(command))
+            .ok_or_else(|| CommandError::invalid_expire(command))
     }
 }
 
@@ -87,7 +87,7 @@ impl<'a> Lifetime<'a> {
 pub fn idle_ms(number: &[u8], now_ms: i64, command: &'static str) -> Result<NonZeroU64, CommandError> {
     let ends_at = Unit::Milliseconds.deadline(number, now_ms, command)?;
     let ms = ends_at.checked_sub(now_ms).and_then(|ms| NonZeroU64::new(ms.unsigned_abs()));
-    ms.ok_or(CommandError::InvalidExpire(command))
+    ms.ok_or_else(|| CommandError::invalid_expire(command))
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
             (Unit::UnixSeconds, "9223372036854776"),
             (Unit::UnixMilliseconds, "-9223372036854775808"),
         ] {
-            assert_eq!(deadline(unit, number), Err(CommandError::InvalidExpire("set")), "{unit:?} {number}");
+            assert_eq!(deadline(unit, number), Err(CommandError::invalid_expire("set")), "{unit:?} {number}");
         }
         assert_eq!(deadline(Unit::Seconds, "1.5"), Err(CommandError::NotAnInteger));
     }

@@ -65,7 +65,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Com
     let key = ctx.key(args)?;
     let offset = args.integer()?;
     let part = args.take()?;
-    let offset = u64::try_from(offset).map_err(|_| CommandError::OutOfRange("offset is out of range"))?;
+    let offset = u64::try_from(offset).map_err(|_| CommandError::err("offset is out of range"))?;
     let end = offset.saturating_add(part.len() as u64);
     let len_max = ctx.settings.bulk_bytes_max as u64;
     let mut view = ctx.keys.view(&key);

@@ -156,7 +156,7 @@ fn pairs<'a>(
     command: &str,
 ) -> Result<Vec<(Key<'a>, NewValue<'a>)>, CommandError> {
     if !args.left().is_multiple_of(2) {
-        return Err(CommandError::WrongArity(command.to_owned()));
+        return Err(CommandError::wrong_arity(command));
     }
     let mut pairs = Vec::with_capacity(args.left() / 2);
     while !args.is_done() {

@@ -200,9 +200,10 @@ fn reset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn graph(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let event = args.take()?;
-    let series = ctx.shared.figures.latency.series(event).ok_or_else(|| {
-        CommandError::Bytes([b"ERR No samples available for event '", event, b"'"].concat())
-    })?;
+    let series =
+        ctx.shared.figures.latency.series(event).ok_or_else(|| {
+            CommandError::text([b"ERR No samples available for event '", event, b"'"].concat())
+        })?;
     let event = String::from_utf8_lossy(event);
     ctx.reply.verbatim(&report::graph(&event, &series, ctx.now().wall_ms / 1000));
     Ok(())

@@ -183,7 +183,7 @@ fn read_place(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<(Field, u64), Comman
         .and_then(|number| number.checked_mul(i64::from(field.bits())))
         .and_then(|offset| checked_offset(ctx, offset))
         .map(|offset| (field, offset))
-        .ok_or(CommandError::OutOfRange("bit offset is not an integer or out of range"))
+        .ok_or_else(|| CommandError::err("bit offset is not an integer or out of range"))
 }
 
 fn bitfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -178,7 +178,7 @@ impl SpanUnit {
 pub(super) fn bit_offset(ctx: &Ctx<'_>, word: &[u8]) -> Result<u64, CommandError> {
     parse_i64(word)
         .and_then(|offset| checked_offset(ctx, offset))
-        .ok_or(CommandError::OutOfRange("bit offset is not an integer or out of range"))
+        .ok_or_else(|| CommandError::err("bit offset is not an integer or out of range"))
 }
 
 /// The offset, if it is not negative and not beyond the longest string.
@@ -191,7 +191,7 @@ fn setbit(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let offset = bit_offset(ctx, args.take()?)?;
     let on = match args.integer() {
         Ok(bit @ (0 | 1)) => bit == 1,
-        _ => return Err(CommandError::OutOfRange("bit is not an integer or out of range")),
+        _ => return Err(CommandError::err("bit is not an integer or out of range")),
     };
     let (at, mask) = place(offset);
     let mut view = ctx.keys.view(&key);
@@ -254,7 +254,7 @@ fn bitpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let wanted = match args.integer()? {
         0 => false,
         1 => true,
-        _ => return Err(CommandError::OutOfRange("The bit argument must be 1 or 0.")),
+        _ => return Err(CommandError::err("The bit argument must be 1 or 0.")),
     };
     let is_open_ended = args.left() < 2;
     let searched = read_position_span(args);

@@ -114,7 +114,7 @@ fn incrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 fn decrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let increment = args.integer()?.checked_neg();
-    add(ctx, &key, increment.ok_or(CommandError::OutOfRange("decrement would overflow"))?)
+    add(ctx, &key, increment.ok_or_else(|| CommandError::err("decrement would overflow"))?)
 }
 
 /// Adds to the integer at a key and answers with the sum.
@@ -144,7 +144,7 @@ fn incrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
             return Err(CommandError::NotAFloat);
         };
         let sum = before.add(increment);
-        text = sum.ok_or(CommandError::OutOfRange("increment would produce NaN or Infinity"))?.to_text();
+        text = sum.ok_or_else(|| CommandError::err("increment would produce NaN or Infinity"))?.to_text();
         Ok(text.as_bytes())
     })?;
     view.notify(Classes::STRING, "incrbyfloat", key.bytes);
