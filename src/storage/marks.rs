@@ -3,7 +3,8 @@
 
 use super::arena::Block;
 use super::bucket::{BLOCK_MASK, IS_OVERFLOW, SLOTS};
-use super::table::{COUNT_MAX, PAGE, Slot, Table};
+use super::regions::PAGE;
+use super::table::{COUNT_MAX, Slot, Table};
 
 /// Where a hand stands between two slots.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +77,7 @@ impl Table {
         for bucket in [&mut self.homes, &mut self.overflow]
             .into_iter()
             .flat_map(|pages| &mut pages.pages)
-            .flat_map(|page| &mut page[..])
+            .flat_map(|page| page.iter_mut())
         {
             bucket.slots.iter_mut().for_each(|slot| *slot &= BLOCK_MASK);
             (0..SLOTS).for_each(|slot| bucket.set_young(slot, false));

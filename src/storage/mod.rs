@@ -1,8 +1,8 @@
 //! L1: entries, the table that finds them, the memory they lie in and the order in which they expire.
 //!
 //! Knows nothing of locks, databases, requests or clocks. `Store` is the one door; docs/storage.md draws
-//! what is behind it. The only layer in which `unsafe` is allowed: it has two blocks,
-//! the prefetch and the comparison of tags.
+//! what is behind it. The only layer in which `unsafe` is allowed: the prefetch, the comparison of tags, and
+//! `regions`, which is an allocator.
 
 mod ahead;
 pub mod arena;
@@ -11,6 +11,7 @@ pub mod entry;
 pub mod eviction;
 mod marks;
 pub mod meta;
+mod regions;
 pub mod shared;
 mod size;
 pub mod store;

@@ -13,9 +13,8 @@
 use super::LineAddress;
 use super::arena::Block;
 use super::bucket::{BLOCK_MASK, Bucket, IS_OVERFLOW, SLOTS};
+use super::regions::{PAGE, Page};
 
-/// Buckets of a page: the table grows by a page, so that growing copies nothing.
-pub(super) const PAGE: usize = 16;
 /// Twice the mean entries per bucket above which one bucket is split at each insertion. In the middle of
 /// a doubling the buckets not yet split hold half as much again; at 8.5 half of those overflow, one in six of all.
 const TWICE_LOAD_MAX: usize = 17;
@@ -53,13 +52,12 @@ struct Moved {
 /// Buckets in pages of `PAGE`.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
+    pub(super) pages: Vec<Page>,
+    /// The stamps of each page, while some are kept.
     #[expect(
         clippy::vec_box,
-        reason = "a page stays where it is when another is added: growing copies no bucket"
+        reason = "a page stays where it is when another is added: growing copies nothing"
     )]
-    pub(super) pages: Vec<Box<[Bucket; PAGE]>>,
-    /// The stamps of each page, while some are kept.
-    #[expect(clippy::vec_box, reason = "as for the pages")]
     pub(super) stamps: Option<Vec<Box<[Stamps; PAGE]>>>,
     pub(super) len: usize,
 }
@@ -101,7 +99,7 @@ impl Pages {
 
     fn push(&mut self) {
         if self.len == self.pages.len() * PAGE {
-            self.pages.push(Box::default());
+            self.pages.push(Page::new());
             if let Some(stamps) = &mut self.stamps {
                 stamps.push(Box::default());
             }
