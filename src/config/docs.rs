@@ -14,7 +14,7 @@ const HEAD: &str = "\
 # Settings
 
 This page is generated from the table in `src/config/table.rs`; a test fails when it is stale. Write it again with
-`UPDATE_DOCS=1 cargo test --test config_docs`.
+`UPDATE_DOCS=1 cargo test --test config`.
 
 Settings come from a file in the syntax of redis.conf, from standard input (`-`) and from flags, in this order; the last
 one wins:

@@ -1,7 +1,7 @@
 //! The table of settings: one row each, sorted by name. Adding a setting is a field in `settings` and a row here.
 //!
 //! Everything else follows from the row: file, flags, CONFIG GET/SET/REWRITE, ranges, `--help`, docs/config.md.
-//! Tests over the table are in tests/config_table.rs.
+//! Tests over the table are in tests/config/table.rs.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -79,7 +79,7 @@ fn violations(source: &Source) -> Vec<String> {
             }
         }
         None if TOP.contains(&module) => {}
-        None => note(0, format!("module {module} has no layer: give it a row in tests/layers.rs")),
+        None => note(0, format!("module {module} has no layer: give it a row in tests/layers")),
     }
     // The program may name the options of its allocator, a symbol that the allocator looks for.
     if module != "storage" && module != "main" {

@@ -2,15 +2,13 @@
 //!
 //! A session's lines: `A> command` sends on connection A; `A: reply` is the next reply of A; `A: (waits)` means that A
 //! is parked; `(250 ms)` lets time pass; `(A closes)` closes a connection. Tokens are `<token 1>` … in the order in
-//! which they appear. The diagram behind a session is made from it: `UPDATE_DOCS=1 cargo test --test fill_stories`.
-
-mod support;
+//! which they appear. The diagram behind a session is made from it: `UPDATE_DOCS=1 cargo test --test fill`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use support::{Conn, TestServer, Value, wait_until};
+use crate::support::{Conn, TestServer, Value, wait_until};
 
 const STORIES: usize = 8;
 const SESSION: &str = "```text\n";
@@ -190,7 +188,7 @@ fn diagrams_show_their_sessions() {
         std::fs::write(page_path(), &rendered).expect("the page can be written");
     }
     let committed = std::fs::read_to_string(page_path()).expect("the page is there");
-    assert!(committed == rendered, "stale diagrams: run UPDATE_DOCS=1 cargo test --test fill_stories");
+    assert!(committed == rendered, "stale diagrams: run UPDATE_DOCS=1 cargo test --test fill");
 }
 
 #[test]

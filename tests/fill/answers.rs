@@ -1,9 +1,7 @@
 //! The leader's answers: PUT, NONE, PASS and RENEW, their TTLs, and which tokens are good (docs/fill.md, 2 to 4).
 
-mod support;
-
+use crate::support::{Answer, EPOCH_MS, TestServer, Value};
 use onefill::base::hash::HashSeed;
-use support::{Answer, EPOCH_MS, TestServer, Value};
 
 #[test]
 fn put_stores_and_answers_every_waiter_once() {

@@ -1,8 +1,6 @@
 //! FILL.FAIL: hand-over, shared failures, and the end of a storm of failures (docs/fill.md, section 4).
 
-mod support;
-
-use support::{Answer, TestServer};
+use crate::support::{Answer, TestServer};
 
 #[test]
 fn fail_hands_the_lease_to_the_oldest_waiter_and_the_rest_stay() {

@@ -3,12 +3,10 @@
 //! Eight keys lie in several shards whatever the seed, so a command that let go of one lock too early would
 //! show sooner or later. Writers name the keys in both orders: locks taken out of order would never return.
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use support::{Conn, TestServer, Value};
+use crate::support::{Conn, TestServer, Value};
 
 const KEYS: &str = "k0 k1 k2 k3 k4 k5 k6 k7";
 const KEYS_BACKWARDS: &str = "k7 k6 k5 k4 k3 k2 k1 k0";

@@ -1,8 +1,6 @@
 //! How a lease passes on: its end, a leader that dies, UNBLOCK and KILL, and the order of waiters (docs/fill.md, 4).
 
-mod support;
-
-use support::{Answer, Conn, TestServer, wait_until};
+use crate::support::{Answer, Conn, TestServer, wait_until};
 
 /// Parks the callers one after the other, for a minute.
 fn park_all(server: &TestServer, waiters: &mut [&mut Conn]) {

@@ -1,8 +1,6 @@
 //! Rule 16: ordinary commands never see a flight, a stale value, a NONE or a PASS (docs/fill.md, section 4).
 
-mod support;
-
-use support::{Answer, Conn, TestServer, Value};
+use crate::support::{Answer, Conn, TestServer, Value};
 
 /// The four keys that only FILL sees; each is made anew by `hide`.
 const HIDDEN: [&str; 4] = ["stale", "none", "pass", "flight"];

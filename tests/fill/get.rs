@@ -1,8 +1,6 @@
 //! FILL.GET of one key: statuses, options and shapes (docs/fill.md, sections 2 and 3).
 
-mod support;
-
-use support::{Answer, TestServer, Value};
+use crate::support::{Answer, TestServer, Value};
 
 #[test]
 fn miss_leads_with_the_default_lease() {

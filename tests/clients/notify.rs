@@ -2,13 +2,11 @@
 //!
 //! The events of ordinary commands are compared with a real redis-server in redis-compat/cases/notify.toml.
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::support::{Conn, TestServer, Value};
 use onefill::config::DebugAccess;
-use support::{Conn, TestServer, Value};
 
 /// A server that publishes these classes, and who listens to all of it.
 fn start(classes: &str) -> (TestServer, Conn) {

@@ -1,10 +1,7 @@
 //! The request parser against its promises: cuts make no difference, no bytes break it, and its
 //! cost is linear. Redis's own reading of the same bytes is `protocol_reference`'s business.
 
-#[path = "../fuzz/src/request.rs"]
-mod checks;
-
-use checks::{BULK_BYTES_MAX, Reading, check_request_case, pieces, read, write_request};
+use crate::checks::{BULK_BYTES_MAX, Reading, check_request_case, pieces, read, write_request};
 use onefill::protocol::range::ArgRange;
 use onefill::protocol::request::{Next, Parser, ProtocolError, RequestLimits};
 use proptest::prelude::*;

@@ -3,11 +3,9 @@
 //! What each command answers is compared with a real redis-server in redis-compat; here is what a script of
 //! requests and replies cannot show.
 
-mod support;
-
 use std::thread;
 
-use support::{Conn, TestServer, Value, wait_until};
+use crate::support::{Conn, TestServer, Value, wait_until};
 
 /// As in the program: INFO's used_memory is this allocator's figure.
 #[global_allocator]

@@ -2,13 +2,11 @@
 //!
 //! What each command answers is compared with a real redis-server in redis-compat/cases/tracking.toml.
 
-mod support;
-
 use std::collections::HashMap;
 use std::thread;
 
+use crate::support::{Conn, TestServer, Value, wait_until};
 use onefill::config::DebugAccess;
-use support::{Conn, TestServer, Value, wait_until};
 
 fn tracking(server: &TestServer, options: &str) -> Conn {
     let mut conn = server.connect_resp3();

@@ -1,9 +1,7 @@
 //! FILL.INFO, FILL.LIST and the section `fill` of INFO (docs/fill.md, sections 2 and 6).
 
-mod support;
-
+use crate::support::{FlightFacts, TestServer, Value};
 use onefill::base::metrics::{GAUGES, METRICS};
-use support::{FlightFacts, TestServer, Value};
 
 /// Field names of FILL.INFO in their order.
 const FIELDS: [&str; 8] =

@@ -1,8 +1,6 @@
 //! Large replies are written in turns: nobody's small request waits for all of them, everybody gets them whole.
 
-mod support;
-
-use support::{Answer, Conn, TestServer, Value, wait_until};
+use crate::support::{Answer, Conn, TestServer, Value, wait_until};
 
 /// As many bytes as a worker writes in one turn, and some.
 const LARGE_BYTES: usize = 640 * 1024;

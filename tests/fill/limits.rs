@@ -1,10 +1,8 @@
 //! Limits: beyond them a caller is answered PASS or WAIT, and a figure says so (docs/fill.md, section 5), and what is
 //! remembered ends by itself (section 7, rule 17).
 
-mod support;
-
+use crate::support::{Answer, TestServer, wait_until};
 use onefill::config::MemoryShare;
-use support::{Answer, TestServer, wait_until};
 
 #[test]
 fn waiters_per_key_beyond_the_limit_are_shed() {

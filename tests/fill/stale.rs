@@ -1,8 +1,6 @@
 //! Values past or close to their TTL: GRACE, STALE, early refresh, JITTER, and FILL.STALE (docs/fill.md, 2 to 4).
 
-mod support;
-
-use support::{Answer, Conn, TestServer};
+use crate::support::{Answer, Conn, TestServer};
 
 /// Fills `k` with `old`, TTL 100 ms, grace 1,000 ms, and lets 150 ms pass: stale by 50 ms.
 fn stale_key(server: &TestServer, conn: &mut Conn) {

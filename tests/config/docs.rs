@@ -30,7 +30,7 @@ fn is_up_to_date(name: &str, rendered: &str) {
         std::fs::write(&path, rendered).unwrap_or_else(|error| panic!("{name} must be writable: {error}"));
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == rendered, "{name} is stale: run UPDATE_DOCS=1 cargo test --test config_docs");
+    assert!(committed == rendered, "{name} is stale: run UPDATE_DOCS=1 cargo test --test config");
 }
 
 #[test]

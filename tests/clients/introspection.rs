@@ -1,10 +1,8 @@
 //! What an operator sees over the wire, where a real redis-server can not be the judge: several workers, parked
 //! callers, and a clock that the test holds.
 
-mod support;
-
+use crate::support::{Conn, TestServer, wait_until};
 use onefill::config::DebugAccess;
-use support::{Conn, TestServer, wait_until};
 
 fn info(conn: &mut Conn, section: &str) -> String {
     conn.run(&format!("INFO {section}")).text()

@@ -1,8 +1,6 @@
 //! Which events void a lease, what its waiters get, and which events leave it alone (docs/fill.md, section 4).
 
-mod support;
-
-use support::{Answer, Conn, EPOCH_MS, TestServer};
+use crate::support::{Answer, Conn, EPOCH_MS, TestServer};
 
 /// A fresh value under `key` that `conn` refreshes: the only flight of a key that ordinary commands see.
 fn refresh_lease(server: &TestServer, conn: &mut Conn, key: &str) -> String {
@@ -204,8 +202,8 @@ fn move_answers_waiters_in_the_other_database() {
 
 /// Waits until `k` of this connection's database has so many waiters.
 fn wait_for_waiters(conn: &mut Conn, count: u64) {
-    support::wait_until("k has waiters", || {
-        support::FlightFacts::of(&conn.run("FILL.INFO k")).number("waiters") == count
+    crate::support::wait_until("k has waiters", || {
+        crate::support::FlightFacts::of(&conn.run("FILL.INFO k")).number("waiters") == count
     });
 }
 

@@ -1,13 +1,11 @@
 //! Many connections at once, the clock held: whatever the interleaving, rules 1 to 4, 6 and 9 of docs/fill.md, 7.
 
-mod support;
-
 use std::collections::{HashSet, VecDeque};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
-use support::{Conn, TestServer};
+use crate::support::{Conn, TestServer};
 
 /// An origin whose value changes again and again, each change followed by a DEL, as a cached table's would. A reader
 /// that began after a DEL was acknowledged must never see an older version: nothing a leader read before may be

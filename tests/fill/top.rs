@@ -1,8 +1,6 @@
 //! FILL.TOP: which keys save the most fills (docs/fill.md, sections 2 and 6).
 
-mod support;
-
-use support::{FlightFacts, TestServer, Value};
+use crate::support::{FlightFacts, TestServer, Value};
 
 const FIELDS: [&str; 6] = ["key", "database", "saved", "overcount", "crowds", "largest-crowd"];
 

@@ -1,8 +1,6 @@
 //! Misuse of the FILL commands: errors as Redis words them, and no trace left behind (docs/fill.md, sections 1 and 2).
 
-mod support;
-
-use support::{TestServer, Value};
+use crate::support::{TestServer, Value};
 
 #[test]
 fn wrong_arity_is_redis_error() {

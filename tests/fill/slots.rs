@@ -1,8 +1,6 @@
 //! Reply slots: a parked request holds its place among the replies, not its connection (docs/fill.md, 4 and 5).
 
-mod support;
-
-use support::{Answer, Conn, TestServer, Value, wait_until};
+use crate::support::{Answer, Conn, TestServer, Value, wait_until};
 
 /// Sends `line` and waits until its effect, `key` holding `value`, is seen on another connection.
 fn run_behind_slot(server: &TestServer, conn: &mut Conn, line: &str, key: &str, value: &str) {

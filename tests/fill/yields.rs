@@ -1,9 +1,7 @@
 //! Leases go only into replies that can be written now (docs/fill.md, section 4): what stands ahead yields,
 //! whoever can be reached goes first, and the lease's clock starts when its reply is handed to the socket.
 
-mod support;
-
-use support::{Answer, Conn, TestServer, Value, wait_until};
+use crate::support::{Answer, Conn, TestServer, Value, wait_until};
 
 /// Parks `conn` for `busy`, which somebody else leads.
 fn park_behind(server: &TestServer, leader: &mut Conn, conn: &mut Conn) -> String {

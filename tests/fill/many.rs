@@ -1,8 +1,6 @@
 //! FILL.MGET and FILL.MPUT: several keys in one request, and no waiting while holding a lease (docs/fill.md, 2 and 4).
 
-mod support;
-
-use support::{Answer, TestServer};
+use crate::support::{Answer, TestServer};
 
 fn statuses(answers: &[Answer]) -> Vec<&str> {
     answers.iter().map(|answer| answer.status.as_str()).collect()

@@ -1,12 +1,10 @@
 //! Connections and what bounds them: limits, passwords, slow readers, panics, endings. From outside, over sockets.
 
-mod support;
-
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 
+use crate::support::{Conn, TestServer, Value, wait_until};
 use onefill::config::{DebugAccess, Settings};
-use support::{Conn, TestServer, Value, wait_until};
 
 const MIB: usize = 1 << 20;
 
@@ -150,7 +148,8 @@ fn request_beyond_the_query_buffer_limit_closes_its_connection() {
     let mut queue = server.connect();
     queue.say("MULTI");
     for _ in 0..30 {
-        let _ = queue.try_send_raw(&support::conn::request(&[b"SET".as_slice(), b"k", &pattern(50_000)]));
+        let _ =
+            queue.try_send_raw(&crate::support::conn::request(&[b"SET".as_slice(), b"k", &pattern(50_000)]));
     }
     while queue.next_reply().is_ok() {}
     let mut conn = server.connect();
@@ -208,9 +207,9 @@ fn before_auth_only_small_requests_are_taken() {
     // AUTH lifts the limits for what stands behind it in the same packet.
     let mut conn = server.connect();
     let value = pattern(100_000);
-    let auth = support::conn::request(&["AUTH", "secret"]);
-    let set = support::conn::request(&[b"SET".as_slice(), b"k", &value]);
-    conn.send_raw(&[auth, set, support::conn::request(&["GET", "k"])].concat());
+    let auth = crate::support::conn::request(&["AUTH", "secret"]);
+    let set = crate::support::conn::request(&[b"SET".as_slice(), b"k", &value]);
+    conn.send_raw(&[auth, set, crate::support::conn::request(&["GET", "k"])].concat());
     assert_eq!((conn.reply().text(), conn.reply().text()), ("OK".to_owned(), "OK".to_owned()));
     expect_bulk(&mut conn, &value);
     conn.send(&["CONFIG", "SET", "requirepass", ""]);
@@ -512,7 +511,9 @@ fn client_kill_ends_the_stream_before_it_answers() {
         let id = victim.id();
         assert_eq!(me.say("CLIENT PAUSE 100000 WRITE"), "OK");
         victim.send(&["SET", "k", "v"]);
-        support::wait_until("it is put off", || me.say("INFO clients").contains("blocked_clients:1\r\n"));
+        crate::support::wait_until("it is put off", || {
+            me.say("INFO clients").contains("blocked_clients:1\r\n")
+        });
         victim.send(&["GET", "k"]);
         assert_eq!(me.say(&format!("CLIENT KILL ID {id}")), "1");
         assert!(client_line(&mut me, id).is_none(), "round {round}: it is listed after its end");
@@ -665,7 +666,7 @@ fn pipeline_that_is_written_before_anything_is_read_is_answered() {
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         let mut conn = server.connect();
-        conn.send_raw(&support::conn::request(&words).repeat(count));
+        conn.send_raw(&crate::support::conn::request(&words).repeat(count));
         let mut left = count * reply_bytes;
         while left > 0 {
             left -= conn.raw(left.min(1 << 20)).len();
@@ -686,8 +687,8 @@ fn client_that_reads_late_is_answered_in_order_to_the_last_request() {
     conn.say("SUBSCRIBE c");
     let mut requests = Vec::new();
     for number in 0..3_000 {
-        requests.extend(support::conn::request(&["ECHO", &number.to_string()]));
-        requests.extend(support::conn::request(&["GET", "k"]));
+        requests.extend(crate::support::conn::request(&["ECHO", &number.to_string()]));
+        requests.extend(crate::support::conn::request(&["GET", "k"]));
     }
     for (at, piece) in requests.chunks(7_919).enumerate() {
         conn.send_raw(piece);
@@ -718,10 +719,10 @@ fn client_that_reads_late_is_answered_in_order_to_the_last_request() {
 fn client_that_never_reads_is_closed_at_the_limit_of_its_requests() {
     let server = TestServer::start_with(|settings| settings.query_buffer_bytes_max = 8 << 20);
     let mut conn = server.connect();
-    let requests = support::conn::request(&["ECHO", &"x".repeat(100_000)]).repeat(10);
+    let requests = crate::support::conn::request(&["ECHO", &"x".repeat(100_000)]).repeat(10);
     let begin = std::time::Instant::now();
     while conn.try_send_raw(&requests).is_ok() {
-        assert!(begin.elapsed() < support::PATIENCE);
+        assert!(begin.elapsed() < crate::support::PATIENCE);
     }
     let mut control = server.control();
     assert_eq!(stat(&mut control, "client_query_buffer_limit_disconnections"), 1);

@@ -1,0 +1,7 @@
+//! The table of settings, its files and flags, and the pages made from it.
+
+mod docs;
+mod file;
+mod reference;
+mod rewrite;
+mod table;
