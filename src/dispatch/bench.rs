@@ -36,7 +36,7 @@ impl Bench<'_> {
     }
 
     /// The keyspace, for work that is not a client's request.
-    pub(super) fn keys(&mut self) -> Keys<'_> {
+    pub fn keys(&mut self) -> Keys<'_> {
         let rules = &self.current.rules;
         let scope = Scope { now: self.now, rules, counters: self.counters, by: 0, touches: false };
         Keys::new(&self.shared.keyspace, 0, scope, self.effects)

@@ -1,12 +1,14 @@
 //! A command's way to the keys: opens views, and holds several shards where a command must be atomic.
 //!
-//! Shards are locked in ascending order, so two commands can never wait for each other.
+//! Shards are locked in ascending order, so two commands can never wait for each other; who locks them in another order
+//! has passed the gate (`gate` says why that is no circle either).
 
 use std::sync::Arc;
 
 use super::Keyspace;
 use super::effects::Effects;
 use super::fill::count_answer;
+use super::gate::Passed;
 use super::shard::Shard;
 use super::view::{Guard, Scope, View};
 use crate::base::hash::Key;
@@ -24,12 +26,19 @@ pub struct Keys<'a> {
     pub effects: &'a mut Effects,
     /// Shards held, ascending.
     pub(super) held: Vec<(usize, MutexGuard<'a, Shard>)>,
+    /// Shards may be taken in any order, until `release`.
+    gate: Option<Passed<'a>>,
 }
+
+/// How long a `hold` that has some shards waits for the next before it looks whether it must let go, ms.
+const LOOK_MS: u64 = 1;
+/// A `hold` that let go this often passes the gate itself: a stream of scripts shall not keep it out.
+const LET_GO_MAX: usize = 8;
 
 impl<'a> Keys<'a> {
     #[must_use]
     pub fn new(keyspace: &'a Keyspace, db: usize, scope: Scope<'a>, effects: &'a mut Effects) -> Keys<'a> {
-        Keys { keyspace, db, scope, effects, held: Vec::new() }
+        Keys { keyspace, db, scope, effects, held: Vec::new(), gate: None }
     }
 
     /// A key that is not a word of the request, hashed; `Args::key` reads those that are.
@@ -116,9 +125,96 @@ impl<'a> Keys<'a> {
         }
     }
 
-    pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize>) {
+    /// Locks these shards, ascending. Lets all go and begins again where the gate's holder wants one of them.
+    pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize> + Clone) {
+        let gate = &self.keyspace.gate;
+        if self.gate.is_some() {
+            return shards.for_each(|shard| self.take_shard(shard));
+        }
+        for _ in 0..LET_GO_MAX {
+            gate.wait_while_wanted();
+            if self.try_hold_shards(shards.clone()) {
+                return;
+            }
+        }
+        // Nobody wants anything of us now.
+        let _passed = gate.pass();
+        self.held.extend(shards.map(|shard| (shard, self.keyspace.lock(shard))));
+    }
+
+    /// False, and nothing held, where the gate's holder wants a shard.
+    fn try_hold_shards(&mut self, shards: impl Iterator<Item = usize>) -> bool {
         let keyspace = self.keyspace;
-        self.held.extend(shards.map(|shard| (shard, keyspace.lock(shard))));
+        for shard in shards {
+            let locked = loop {
+                match keyspace.try_lock_for(shard, LOOK_MS) {
+                    Some(locked) => break locked,
+                    None if !self.held.is_empty() && keyspace.gate.is_wanted() => {
+                        self.held.clear();
+                        return false;
+                    }
+                    None => {}
+                }
+            };
+            self.held.push((shard, locked));
+        }
+        true
+    }
+
+    /// Passes the gate: until `release`, `take` may lock shards in any order. No shard may be held.
+    pub fn pass_gate(&mut self) {
+        debug_assert!(self.held.is_empty(), "who passes the gate holds nothing yet");
+        if self.gate.is_none() {
+            self.gate = Some(self.keyspace.gate.pass());
+        }
+    }
+
+    /// Whether `take` may be called.
+    #[must_use]
+    pub fn has_passed_gate(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    /// Locks the shard of a hash until `release`, if it is not held. The gate must be passed.
+    pub fn take(&mut self, hash: u64) {
+        loop {
+            let shard = self.keyspace.shard_of(hash);
+            self.take_shard(shard);
+            // Its slice may have moved before the lock was ours.
+            if self.keyspace.shard_of(hash) == shard {
+                return;
+            }
+        }
+    }
+
+    /// As `take`, all of them.
+    pub fn take_all(&mut self) {
+        (0..SHARDS).for_each(|shard| self.take_shard(shard));
+    }
+
+    fn take_shard(&mut self, shard: usize) {
+        assert!(self.gate.is_some(), "shards are taken in any order behind the gate alone");
+        let keyspace = self.keyspace;
+        if let Err(at) = self.held.binary_search_by_key(&shard, |(held, _)| *held) {
+            let locked = keyspace.try_lock(shard).unwrap_or_else(|| {
+                let _want = keyspace.gate.want();
+                keyspace.lock(shard)
+            });
+            self.held.insert(at, (shard, locked));
+        }
+    }
+
+    /// Whether all shards are held.
+    #[must_use]
+    pub fn holds_all(&self) -> bool {
+        self.held.len() == SHARDS
+    }
+
+    /// Whether the shard of a hash is held.
+    #[must_use]
+    pub fn holds(&self, hash: u64) -> bool {
+        let shard = self.keyspace.shard_of(hash);
+        self.held.binary_search_by_key(&shard, |(held, _)| *held).is_ok()
     }
 
     /// Whether shards are held.
@@ -127,9 +223,10 @@ impl<'a> Keys<'a> {
         !self.held.is_empty()
     }
 
-    /// Unlocks what is held.
+    /// Unlocks what is held, the gate last.
     pub fn release(&mut self) {
         self.held.clear();
+        self.gate = None;
     }
 
     /// Answers a slot that was claimed outside its flight (CLIENT UNBLOCK, a reply that cannot wait).

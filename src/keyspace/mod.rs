@@ -10,6 +10,7 @@ mod evict;
 mod fill;
 mod fills;
 mod flights;
+mod gate;
 mod idle;
 mod keys;
 mod memory;
@@ -55,6 +56,7 @@ use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
 use crate::storage::Store;
 use fills::Fills;
+use gate::Gate;
 use routes::Routes;
 use shard::Shard;
 
@@ -62,6 +64,7 @@ use shard::Shard;
 #[derive(Debug)]
 pub struct Keyspace {
     stripes: Box<[Stripe]>,
+    gate: Gate,
     routes: Routes,
     /// Shards in use where no small limit asks for fewer.
     shards_most: usize,
@@ -153,6 +156,7 @@ impl Keyspace {
         std::thread::spawn(move || reap(&cast_off, &lent, &left, &left_bytes));
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
+            gate: Gate::default(),
             routes: Routes::over(routes::shards_for(limit_bytes, shards_most)),
             shards_most,
             seed,
@@ -218,6 +222,15 @@ impl Keyspace {
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
         self.stripes[shard].shard.lock()
+    }
+
+    fn try_lock(&self, shard: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.stripes[shard].shard.try_lock()
+    }
+
+    /// As `lock`, but gives up after this time.
+    fn try_lock_for(&self, shard: usize, ms: u64) -> Option<MutexGuard<'_, Shard>> {
+        self.stripes[shard].shard.try_lock_for(Duration::from_millis(ms))
     }
 
     /// Lowers the time at which a shard wants the sweeper. Called with the shard's lock held.

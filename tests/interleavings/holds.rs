@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use onefill::base::hash::Key;
 use onefill::dispatch::shared::Shared;
 use shuttle::thread::{self, JoinHandle};
 
+use super::desk::at_bench;
 use super::explore;
 use super::hand::{Worker, keys, nothing_is_left, server};
 
@@ -106,6 +108,61 @@ fn watched_key_is_exec_ed_as_it_was_read() {
         assert_eq!(worker.say(&format!("GET {key}")), accepted.to_string());
         worker.finish();
         assert!(accepted > 0, "one of two is accepted");
+        nothing_is_left(&shared);
+    });
+}
+
+/// What a script does that finds its keys as it runs: passes the gate, takes one shard after the other, reads under each.
+fn read_behind_the_gate(shared: &Arc<Shared>, number: usize, order: [String; 2]) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || {
+        at_bench(&shared, number, |bench| {
+            let mut keys = bench.keys();
+            keys.pass_gate();
+            let read = order.map(|name| {
+                let hash = keys.keyspace.hash(name.as_bytes());
+                let key = Key { bytes: name.as_bytes(), hash };
+                keys.take(hash);
+                keys.view(&key).read(&key).map(|value| format!("{value:?}"))
+            });
+            assert_eq!(read[0], read[1], "half of a command was seen");
+            keys.release();
+        });
+    })
+}
+
+/// Two that take shards in opposite orders, a command and a transaction that hold several, while keys move to other shards.
+#[test]
+fn who_passed_the_gate_waits_for_nobody_who_waits_for_it() {
+    explore(|| {
+        let shared = server();
+        let [a, b] = keys();
+        let pair = transaction(&[format!("SET {b} 2"), format!("SET {a} 2")]);
+        let threads = [
+            read_behind_the_gate(&shared, 0, [a.clone(), b.clone()]),
+            read_behind_the_gate(&shared, 1, [b.clone(), a.clone()]),
+            say_on_worker(&shared, 2, vec![format!("MSET {b} 1 {a} 1")]),
+            say_on_worker(&shared, 3, pair),
+        ];
+        join(threads);
+        nothing_is_left(&shared);
+    });
+}
+
+/// A transaction that must let go again and again is served in the end, behind a stream of those who pass the gate.
+#[test]
+fn who_lets_go_is_served_all_the_same() {
+    explore(|| {
+        let shared = server();
+        let [a, b] = keys();
+        let mut threads: Vec<_> = (0..3)
+            .map(|number| {
+                let order = if number % 2 == 0 { [b.clone(), a.clone()] } else { [a.clone(), b.clone()] };
+                read_behind_the_gate(&shared, number, order)
+            })
+            .collect();
+        threads.push(say_on_worker(&shared, 3, transaction(&[format!("SET {a} 1"), format!("SET {b} 1")])));
+        join(threads);
         nothing_is_left(&shared);
     });
 }
