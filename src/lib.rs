@@ -15,6 +15,7 @@ pub mod log;
 pub mod net;
 pub mod protocol;
 pub mod pubsub;
+pub mod script;
 pub mod server;
 pub mod storage;
 pub mod table;

@@ -27,6 +27,7 @@ use crate::fill::Letter;
 use crate::keyspace::{Keyspace, shards_most};
 use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
 use crate::pubsub::PubSub;
+use crate::script::Scripts;
 use crate::tracking::Tracking;
 
 /// How long a stopping server waits for worker threads whose connections are gone or given up.
@@ -122,6 +123,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         clients: Clients::default(),
         pubsub: PubSub::default(),
         tracking: Tracking::default(),
+        scripts: Scripts::default(),
         figures: Figures::new(identity, crate::base::memory::read().allocated),
         operator: Operator::default(),
         clock: surroundings.clock,

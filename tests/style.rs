@@ -13,7 +13,10 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Files that may be longer, and why.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[(
+    "script/proof/tests.rs",
+    "lists of sources for each clause of the proof, and the programs made at random",
+)];
 /// Functions that may be longer, and why.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[];
 

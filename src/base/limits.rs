@@ -129,6 +129,13 @@ pub const FILL_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Keys one FILL.MGET or triples one FILL.MPUT may name.
 pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
 
+/// Sources kept that only EVAL brought.
+pub const SCRIPTS_EVALED_MAX: usize = 500;
+/// The longest source, bytes.
+pub const SCRIPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What the scripts of one worker may hold, bytes.
+pub const SCRIPT_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 const _: () = assert!(SHARDS.is_power_of_two());
 const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
 const _: () = assert!(SWEEP_BATCH_MS.is_power_of_two());

@@ -79,6 +79,9 @@ counters! {
     ExpiryCapReached, "expired_time_cap_reached_count", "stats", "slices", "sweeps of expired keys that ended because their time was used up";
     ExpiryMs, "expire_cycle_cpu_milliseconds", "stats", "milliseconds", "time spent on sweeping: expired keys, deadlines of flights, moving entries together";
     Changes, "rdb_changes_since_last_save", "persistence", "changes", "writes that changed a key; nothing is ever saved";
+    ScriptsNarrow, "scripts_narrow", "stats", "scripts", "scripts run that are proved to touch no keys but those they name: they run on all workers at once";
+    ScriptsWide, "scripts_wide", "stats", "scripts", "scripts run that may touch any key: one at a time";
+    ScriptDemotions, "script_demotions", "stats", "scripts", "scripts whose proof was wrong: they are wide from then on";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
     KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";
     FillGets, "fill_gets", "fill", "answers", "FILL.GET keys answered; the sum of the nine statuses";

@@ -179,6 +179,9 @@ fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
 
 /// Locks the shards of every key the transaction names or watches, or all where a command walks the keyspace.
 fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
+    if transaction.queued.iter().any(|queued| queued.row.role == Role::Script) {
+        ctx.keys.pass_gate();
+    }
     if transaction.queued.iter().any(|queued| queued.row.spec.locking == Locking::All) {
         ctx.keys.hold_all();
         return;

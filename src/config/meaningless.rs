@@ -12,7 +12,7 @@ const LOOP: &str = "background work keeps its own schedule";
 const MEMORY: &str = "memory is managed in its own way";
 const PROCESS: &str = "the server stays in the foreground: leave this to the service manager";
 const REPLICAS: &str = "there is no replication";
-const SCRIPTS: &str = "there are no scripts or modules";
+const SCRIPTS: &str = "there are no modules, and scripts are not replicated";
 const TLS: &str = "TLS is not available";
 const TYPES: &str = "there are only strings";
 
@@ -46,7 +46,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("bgsave_cpulist", DISK),
     ("bind-source-addr", REPLICAS),
     ("bio_cpulist", PROCESS),
-    ("busy-reply-threshold", SCRIPTS),
     ("cluster-allow-pubsubshard-when-down", CLUSTER),
     ("cluster-allow-reads-when-down", CLUSTER),
     ("cluster-allow-replica-migration", CLUSTER),
@@ -100,7 +99,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("locale-collate", TYPES),
     ("lua-enable-deprecated-api", SCRIPTS),
     ("lua-replicate-commands", SCRIPTS),
-    ("lua-time-limit", SCRIPTS),
     ("masterauth", REPLICAS),
     ("masteruser", REPLICAS),
     ("min-replicas-max-lag", REPLICAS),

@@ -153,6 +153,8 @@ pub struct Settings {
     pub lfu_decay_minutes: u32,
     /// Time that a command may spend on making room, by Redis's scale from 0 to 100.
     pub maxmemory_eviction_tenacity: u32,
+    /// The longest time that a script may take; 0 = for ever.
+    pub busy_reply_threshold_ms: u64,
     /// Limit on what all clients hold together.
     pub maxmemory_clients: MemoryShare,
     /// Limits on replies that wait for a slow reader, indexed by `ClientClass`.
@@ -224,6 +226,7 @@ impl Default for Settings {
             maxmemory_policy: EvictionPolicy::AllkeysS3fifo,
             maxmemory_samples: 5,
             maxmemory_eviction_tenacity: 10,
+            busy_reply_threshold_ms: 5000,
             maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,

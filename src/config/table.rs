@@ -97,6 +97,8 @@ pub static SETTINGS: &[Setting] = &[
     fixed(Topic::Listening, "bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
         "Addresses to listen on. `*` and `::*` are all addresses; a leading `-` means \"only if this machine has \
          it\"; `\"\"` means no TCP at all."),
+    live(Topic::Data, "busy-reply-threshold", number!(busy_reply_threshold_ms: u64, 0, i64::MAX as u64), "5000",
+        "The longest time that a script may take, ms: one that takes longer is stopped with an error. 0 means that it may take for ever."),
     live(Topic::Memory, "client-output-buffer-limit", Kind::OutputLimits { get: |settings| &settings.output_limits, field: |settings| &mut settings.output_limits },
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         "Bytes of replies that may wait for a slow reader: a connection is closed above the hard limit, or when it \
@@ -151,6 +153,8 @@ pub static SETTINGS: &[Setting] = &[
         "File of the log, opened again on SIGHUP. Empty: standard output."),
     live(Topic::Watching, "loglevel", word!(loglevel: LogLevel), "notice",
         "How much the log says."),
+    live(Topic::Data, "lua-time-limit", number!(busy_reply_threshold_ms: u64, 0, i64::MAX as u64), "5000",
+        "The old name of `busy-reply-threshold`."),
     live(Topic::Listening, "maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
         "Connections at a time; more are refused with an error."),
     live(Topic::Memory, "maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",

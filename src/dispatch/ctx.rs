@@ -58,6 +58,8 @@ pub struct Ctx<'a> {
     pub in_transaction: bool,
     /// Times and counts what runs.
     pub meter: &'a mut Meter,
+    /// There is no room below `maxmemory` for what a script may write.
+    pub lacks_memory: bool,
     /// The request behind this one is of the same, quick command.
     pub alike_follows: bool,
 }

@@ -22,6 +22,7 @@ pub mod operator;
 pub mod pause;
 pub mod room;
 pub mod rules;
+pub mod scripted;
 pub mod secrets;
 pub mod session;
 pub mod shared;

@@ -171,7 +171,14 @@ impl Ctx<'_> {
         if self.settings.maxmemory_bytes == 0 || !self.wants_memory(row) {
             return Ok(None);
         }
-        let put_off = self.make_room(row, args)?;
+        let put_off = match self.make_room(row, args) {
+            // It may do without: its calls are refused what needs room.
+            Err(CommandError::OutOfMemory) if row.role == Role::Script => {
+                self.lacks_memory = true;
+                None
+            }
+            made => made?,
+        };
         if put_off.is_some() {
             self.keep_leases(row, args);
         }
@@ -194,7 +201,9 @@ impl Ctx<'_> {
 
     /// Commands that Redis refuses out of memory. What is queued takes memory, whatever it is.
     fn wants_memory(&self, row: &Row) -> bool {
-        let Some(transaction) = &self.session.transaction else { return row.spec.has(Flag::DenyOom) };
+        let Some(transaction) = &self.session.transaction else {
+            return row.spec.has(Flag::DenyOom) || row.role == Role::Script && !row.spec.has(Flag::Readonly);
+        };
         match row.role {
             Role::Exec => transaction.queued.iter().any(|queued| queued.row.spec.has(Flag::DenyOom)),
             role => !role.discards(),

@@ -7,6 +7,7 @@ use crate::clients::Clients;
 use crate::figures::Figures;
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
+use crate::script::Scripts;
 use crate::table::Table;
 use crate::tracking::Tracking;
 
@@ -17,6 +18,7 @@ pub struct Shared {
     pub clients: Clients,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub scripts: Scripts,
     pub settings: LiveSettings,
     pub figures: Figures,
     pub operator: Operator,

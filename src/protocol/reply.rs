@@ -40,11 +40,30 @@ impl<'a> Reply<'a> {
         self.line(b'+', text.as_bytes());
     }
 
+    /// A simple string of a script. Line ends in it become spaces.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
+        self.line(b'+', &on_one_line(text));
+    }
+
     /// An error line: `text` with its code and without the `-`. Line ends in it become spaces, as in Redis.
     pub fn error(&mut self, text: &[u8]) {
-        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-        let line: Vec<u8> = text.iter().map(|byte| if is_end(byte) { b' ' } else { *byte }).collect();
-        self.line(b'-', &line);
+        self.line(b'-', &on_one_line(text));
+    }
+
+    /// A truth value: an integer in RESP2.
+    pub fn boolean(&mut self, value: bool) {
+        match self.proto {
+            Proto::Resp2 => self.int(i64::from(value)),
+            Proto::Resp3 => self.line(b'#', if value { b"t" } else { b"f" }),
+        }
+    }
+
+    /// An integer of any length, in digits: a bulk string in RESP2.
+    pub fn big_number(&mut self, digits: &[u8]) {
+        match self.proto {
+            Proto::Resp2 => self.bulk(digits),
+            Proto::Resp3 => self.line(b'(', &on_one_line(digits)),
+        }
     }
 
     pub fn int(&mut self, value: i64) {
@@ -121,12 +140,18 @@ impl<'a> Reply<'a> {
 
     /// Text for people (INFO and the like): a plain bulk string in RESP2.
     pub fn verbatim(&mut self, text: &str) {
+        self.verbatim_as(*b"txt", text.as_bytes());
+    }
+
+    /// Text in a format of three letters: a plain bulk string in RESP2.
+    pub fn verbatim_as(&mut self, format: [u8; 3], text: &[u8]) {
         match self.proto {
-            Proto::Resp2 => self.bulk(text.as_bytes()),
+            Proto::Resp2 => self.bulk(text),
             Proto::Resp3 => {
                 self.header(b'=', text.len() + 4);
-                self.out.extend(b"txt:");
-                self.out.extend(text.as_bytes());
+                self.out.extend(&format);
+                self.out.extend(b":");
+                self.out.extend(text);
                 self.out.extend(b"\r\n");
             }
         }
@@ -157,6 +182,11 @@ impl<'a> Reply<'a> {
         self.out.extend(buffer.format(value).as_bytes());
         self.out.extend(b"\r\n");
     }
+}
+
+/// Line ends would end the reply.
+fn on_one_line(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect()
 }
 
 #[cfg(test)]

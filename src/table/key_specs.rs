@@ -94,7 +94,7 @@ impl KeySpecs {
             if let Some(flags) = leading_key(arg) {
                 match count_at.take().filter(|_| arg.multiple) {
                     Some(begin) => {
-                        found.add(KeySpec { flags, begin, find: FindKeys::Counted { step: width } });
+                        found.add(KeySpec { flags, begin, find: FindKeys::Counted { step: width.max(1) } });
                     }
                     None if arg.multiple => {
                         let find = FindKeys::Range { last: -1, step: width };

@@ -85,6 +85,8 @@ pub enum Role {
     Leaves,
     /// CLIENT: what CLIENT CACHING said holds on behind it.
     Client,
+    /// EVAL and its kin: runs commands on its caller's behalf.
+    Script,
     /// Answers leases; the token of each stands behind its key.
     AnswersLeases,
 }
@@ -179,6 +181,7 @@ pub enum Flag {
     Admin,
     PubSub,
     NoScript,
+    NoMandatoryKeys,
     Blocking,
     Loading,
     Stale,
@@ -203,6 +206,7 @@ impl Flag {
             Flag::Admin => "admin",
             Flag::PubSub => "pubsub",
             Flag::NoScript => "noscript",
+            Flag::NoMandatoryKeys => "no_mandatory_keys",
             Flag::Blocking => "blocking",
             Flag::Loading => "loading",
             Flag::Stale => "stale",
@@ -315,7 +319,8 @@ impl Spec {
         for flag in self.flags {
             match flag {
                 Flag::Write => add(Category::Write),
-                Flag::Readonly => add(Category::Read),
+                // Of scripts the flag says what they may, not what they are.
+                Flag::Readonly if !self.acl.contains(&Category::Scripting) => add(Category::Read),
                 Flag::Admin => {
                     add(Category::Admin);
                     add(Category::Dangerous);

@@ -21,13 +21,14 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("clients", "L2", &["base", "fill", "protocol"]),
     ("pubsub", "L2", &["base", "fill"]),
     ("tracking", "L2", &["base", "fill"]),
+    ("script", "L2", &["base", "protocol"]),
     ("figures", "L2", &["base", "fill", "config", "table"]),
     (
         "dispatch",
         "L3",
         &[
             "base", "storage", "fill", "protocol", "config", "table", "keyspace", "clients", "pubsub",
-            "tracking", "figures",
+            "tracking", "script", "figures",
         ],
     ),
     (
@@ -35,7 +36,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
         "L4",
         &[
             "base", "storage", "fill", "protocol", "config", "table", "keyspace", "clients", "pubsub",
-            "tracking", "figures", "dispatch",
+            "tracking", "script", "figures", "dispatch",
         ],
     ),
     // Of the layers above the lowest two it may name `dispatch` alone, but for what dispatch hands it.

@@ -16,11 +16,8 @@ use crate::dispatch::leave::{forget_watched, switch_off, unsubscribe_all};
 use crate::dispatch::session::{ReplyMode, Session};
 use crate::protocol::reply::Proto;
 use crate::table::arg::{block, integer, string};
-use crate::table::{Category, Flag, Group, Locking, Role, Secrets, Spec};
+use crate::table::{Category, Flag, Group, Locking, REDIS_VERSION, Role, Secrets, Spec};
 use client::set_name;
-
-/// The Redis version whose commands and replies this server follows; clients decide by it what to send.
-pub const REDIS_VERSION: &str = "7.2.4";
 
 /// The files of the family.
 pub static FAMILY: &[&[Command]] = &[COMMANDS, client::COMMANDS];

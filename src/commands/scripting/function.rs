@@ -8,9 +8,6 @@ use crate::dispatch::error::CommandError;
 use crate::table::arg::{one_of, token};
 use crate::table::{Category, Flag, Group, Locking, Spec};
 
-/// The files of the family.
-pub static FAMILY: &[&[Command]] = &[COMMANDS];
-
 pub static COMMANDS: &[Command] = &[Command::family(
     Spec {
         name: "function",

@@ -1,10 +1,10 @@
 //! LOLWUT: a drawing and the version, for people who wonder what this port speaks.
 
-use crate::commands::connection::REDIS_VERSION;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::table::REDIS_VERSION;
 use crate::table::arg::integer;
 use crate::table::{Flag, Group, Locking, Spec};
 

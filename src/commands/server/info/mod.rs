@@ -16,7 +16,6 @@ use crate::base::limits::SWEEP_PERIOD_MS;
 use crate::base::memory::machine_bytes;
 use crate::base::metrics::{Counter, METRICS};
 use crate::base::process;
-use crate::commands::connection::REDIS_VERSION;
 use crate::commands::server::memory::Use;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -24,7 +23,7 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::fill::times::Summary;
 use crate::table::arg::string;
-use crate::table::{Category, Flag, Group, Locking, Spec};
+use crate::table::{Category, Flag, Group, Locking, REDIS_VERSION, Spec};
 
 pub static COMMANDS: &[Command] = &[Command::new(
     info,
@@ -165,7 +164,13 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("allocator_resident", resident);
     page.bytes("total_system_memory", machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
-    page.fields(&[("used_memory_lua", "0"), ("used_memory_scripts", "0"), ("number_of_cached_scripts", "0")]);
+    let (sources, source_bytes) = ctx.shared.scripts.size();
+    let machine_bytes = ctx.shared.scripts.machine_bytes();
+    page.field("used_memory_lua", machine_bytes);
+    page.field("used_memory_vm_eval", machine_bytes);
+    page.field("used_memory_scripts_eval", source_bytes);
+    page.field("number_of_cached_scripts", sources);
+    page.field("used_memory_scripts", source_bytes as u64 + machine_bytes);
     page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());
     page.overhead("allocator_frag", active, used);
     page.overhead("allocator_rss", resident, active);

@@ -1,0 +1,145 @@
+//! EVAL and its kin: which script, which keys.
+
+use std::sync::Arc;
+
+use crate::dispatch::args::Args;
+use crate::dispatch::command::Command;
+use crate::dispatch::ctx::Ctx;
+use crate::dispatch::error::CommandError;
+use crate::dispatch::scripted::{Call, known_script};
+use crate::script::Source;
+use crate::table::arg::{Arg, KeyFlag, key, key_count, string};
+use crate::table::{Category, Flag, Group, Locking, Role, Spec};
+
+const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+/// We cannot know what a script does with them.
+const ANY: &[KeyFlag] = &[KeyFlag::RW, KeyFlag::Access, KeyFlag::Update];
+const READ: &[KeyFlag] = &[KeyFlag::RO, KeyFlag::Access];
+const FLAGS: &[Flag] =
+    &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys, Flag::MovableKeys];
+const RO_FLAGS: &[Flag] = &[
+    Flag::Readonly,
+    Flag::NoScript,
+    Flag::Stale,
+    Flag::SkipMonitor,
+    Flag::NoMandatoryKeys,
+    Flag::MovableKeys,
+];
+
+const KEYS: Arg = key("key", ANY).optional().multiple();
+const READ_KEYS: Arg = key("key", READ).optional().multiple();
+const ARGS: Arg = string("arg").optional().multiple();
+
+/// What the four have in common.
+const EVAL: Spec = Spec {
+    group: Group::Scripting,
+    complexity: "Depends on the script that is executed.",
+    acl: &[Category::Scripting],
+    reply: "what the script returns",
+    locking: Locking::Itself,
+    role: Role::Script,
+    ..Spec::EMPTY
+};
+
+pub static COMMANDS: &[Command] = &[
+    Command::new(
+        eval,
+        Spec {
+            name: "eval",
+            since: "2.6.0",
+            summary: "Executes a server-side Lua script.",
+            args: &[string("script"), key_count(), KEYS, ARGS],
+            flags: FLAGS,
+            key_notes: "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
+            ..EVAL
+        },
+    ),
+    Command::new(
+        eval_ro,
+        Spec {
+            name: "eval_ro",
+            since: "7.0.0",
+            summary: "Executes a read-only server-side Lua script.",
+            args: &[string("script"), key_count(), READ_KEYS, ARGS],
+            flags: RO_FLAGS,
+            key_notes: "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+            ..EVAL
+        },
+    ),
+    Command::new(
+        evalsha,
+        Spec {
+            name: "evalsha",
+            since: "2.6.0",
+            summary: "Executes a server-side Lua script by SHA1 digest.",
+            args: &[string("sha1"), key_count(), KEYS, ARGS],
+            flags: FLAGS,
+            ..EVAL
+        },
+    ),
+    Command::new(
+        evalsha_ro,
+        Spec {
+            name: "evalsha_ro",
+            since: "7.0.0",
+            summary: "Executes a read-only server-side Lua script by SHA1 digest.",
+            args: &[string("sha1"), key_count(), READ_KEYS, ARGS],
+            flags: RO_FLAGS,
+            ..EVAL
+        },
+    ),
+];
+
+fn eval(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let text = args.take()?;
+    let split = Split::read(args)?;
+    let source = ctx.add_script(text, false)?;
+    split.run(ctx, &source, false)
+}
+
+fn eval_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let text = args.take()?;
+    let split = Split::read(args)?;
+    let source = ctx.add_script(text, false)?;
+    split.run(ctx, &source, true)
+}
+
+fn evalsha(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    by_sha(ctx, args, false)
+}
+
+fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    by_sha(ctx, args, true)
+}
+
+fn by_sha(ctx: &mut Ctx<'_>, args: &mut Args<'_>, is_read_only: bool) -> Result<(), CommandError> {
+    let sha = args.take()?;
+    let split = Split::read(args)?;
+    let source = known_script(ctx, sha).ok_or_else(|| CommandError::text(NO_SCRIPT))?;
+    split.run(ctx, &source, is_read_only)
+}
+
+/// The words behind a script: its keys and its arguments.
+struct Split<'a> {
+    keys: Vec<&'a [u8]>,
+    argv: Vec<&'a [u8]>,
+}
+
+impl<'a> Split<'a> {
+    fn read(args: &mut Args<'a>) -> Result<Split<'a>, CommandError> {
+        let count = args.integer()?;
+        let Ok(count) = usize::try_from(count) else {
+            return Err(CommandError::err("Number of keys can't be negative"));
+        };
+        if count > args.left() {
+            return Err(CommandError::err("Number of keys can't be greater than number of args"));
+        }
+        let mut keys: Vec<&[u8]> = std::iter::from_fn(|| args.try_take()).collect();
+        let argv = keys.split_off(count);
+        Ok(Split { keys, argv })
+    }
+
+    fn run(&self, ctx: &mut Ctx<'_>, source: &Arc<Source>, is_read_only: bool) -> Result<(), CommandError> {
+        ctx.run_script(source, Call { keys: &self.keys, argv: &self.argv, is_read_only })
+    }
+}

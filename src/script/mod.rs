@@ -1,0 +1,15 @@
+//! L2: scripts: their sources, and the machines (Luau) that run them.
+//!
+//! Alone imports mlua. Knows no key and no command: what a script calls is run by its `Host`.
+
+mod library;
+pub mod proof;
+mod sources;
+mod state;
+mod values;
+mod vm;
+
+pub use sources::{Killed, ScriptFlags, Scripts, Source, sha1_hex};
+pub use state::VmState;
+pub use values::write_reply;
+pub use vm::{Host, Run, Vm};

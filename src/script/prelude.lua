@@ -1,0 +1,215 @@
+-- What scripts find in place before they begin. Runs once in each VM, with the natives of the server as its arguments,
+-- and returns the function that runs a script.
+local native, libraries = ...
+
+local error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tostring, type, xpcall =
+    error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tostring, type, xpcall
+local info, concat, freeze, find, format, sub =
+    debug.info, table.concat, table.freeze, string.find, string.format, string.sub
+
+-- The line of the script that is `level` calls up, or nothing.
+local function line_at(level)
+    local source, line = info(level, "sl")
+    while source ~= nil and source ~= "user_script" and source ~= "@user_script" do
+        level += 1
+        source, line = info(level, "sl")
+    end
+    return line
+end
+
+-- An error table as redis.call raises it: with the place it comes from.
+local function placed(reply, level)
+    if reply.line == nil then
+        rawset(reply, "source", "@user_script")
+        local line = line_at(level + 1)
+        rawset(reply, "line", line and tostring(line) or "-1")
+    end
+    return reply
+end
+
+local function one_field(name)
+    return function(...)
+        local text = ...
+        if select("#", ...) ~= 1 or type(text) ~= "string" then
+            return { err = "ERR wrong number or type of arguments" }
+        end
+        if name == "err" then
+            text = native.error_line(text)
+        end
+        return { [name] = text }
+    end
+end
+
+-- An error of a library as a text with its place in front, as Lua's own are.
+local function told(problem)
+    if type(problem) ~= "userdata" then
+        return problem
+    end
+    local line = line_at(3)
+    return (line and format("user_script:%d: ", line) or "") .. native.text(problem)
+end
+
+-- `pcall` and `xpcall` of scripts: an error table of redis.call becomes its text, as in Redis.
+local function flat(done, ...)
+    local problem = ...
+    if not done and type(problem) == "table" and rawget(problem, "err") ~= nil then
+        return false, rawget(problem, "err")
+    end
+    return done, ...
+end
+
+local api = {
+    error_reply = one_field("err"),
+    status_reply = one_field("ok"),
+    sha1hex = function(...)
+        if select("#", ...) ~= 1 then
+            error("wrong number of arguments", 0)
+        end
+        return native.sha1hex(...)
+    end,
+    replicate_commands = function() return true end,
+    set_repl = function(...)
+        if select("#", ...) ~= 1 then
+            error("redis.set_repl() requires one argument.", 0)
+        end
+        local flags = ...
+        if type(flags) ~= "number" or flags < 0 or flags > 3 then
+            error("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", 0)
+        end
+    end,
+    breakpoint = function() return false end,
+    debug = function() end,
+    LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+    REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+    REDIS_VERSION = native.version, REDIS_VERSION_NUM = native.version_number,
+}
+
+local globals = {
+    assert = assert, collectgarbage = function(what)
+        if what == nil or what == "collect" or what == "count" then
+            return collectgarbage("count")
+        end
+        return 0
+    end,
+    error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs,
+    pcall = function(f, ...) return flat(xpcall(f, told, ...)) end,
+    xpcall = function(f, handler)
+        return xpcall(f, function(problem) return handler(told(problem)) end)
+    end,
+    rawequal = rawequal, rawget = rawget, rawset = rawset, select = select, setmetatable = setmetatable,
+    tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, _VERSION = "Lua 5.1",
+    table = {
+        concat = table.concat, insert = table.insert, maxn = table.maxn, remove = table.remove, sort = table.sort,
+        getn = function(of) return #of end, foreach = table.foreach, foreachi = table.foreachi, unpack = unpack,
+    },
+    string = {
+        byte = string.byte, char = string.char, find = find, format = format, gmatch = string.gmatch,
+        gfind = string.gmatch, gsub = string.gsub, len = string.len, lower = string.lower, match = string.match,
+        rep = string.rep, reverse = string.reverse, sub = sub, upper = string.upper,
+    },
+    math = {
+        abs = math.abs, acos = math.acos, asin = math.asin, atan = math.atan, atan2 = math.atan2, ceil = math.ceil,
+        cos = math.cos, cosh = math.cosh, deg = math.deg, exp = math.exp, floor = math.floor, fmod = math.fmod,
+        frexp = math.frexp, huge = math.huge, ldexp = math.ldexp, log = math.log, log10 = math.log10, max = math.max,
+        min = math.min, mod = math.fmod, modf = math.modf, pi = math.pi, pow = math.pow, rad = math.rad,
+        random = native.random, randomseed = native.randomseed, sin = math.sin, sinh = math.sinh, sqrt = math.sqrt,
+        tan = math.tan, tanh = math.tanh,
+    },
+    coroutine = {
+        create = coroutine.create, resume = coroutine.resume, running = coroutine.running,
+        status = coroutine.status, wrap = coroutine.wrap, yield = coroutine.yield,
+    },
+    os = { clock = os.clock },
+}
+for name, library in libraries do
+    globals[name] = library
+end
+for _, value in globals do
+    if type(value) == "table" then
+        freeze(value)
+    end
+end
+
+-- What the script that runs now calls, and where: set for each run. Kept here, so that a run makes no function.
+local raw, host, own
+
+-- Asks the server for something beside commands: its answer, or an error without a place.
+local function ask(...)
+    local answer, problem = host(...)
+    if problem then
+        error(problem, 0)
+    end
+    return answer
+end
+
+local function load(text, name)
+    if type(text) == "function" then
+        local parts, part = {}, text()
+        while part ~= nil and part ~= "" do
+            parts[#parts + 1] = part
+            part = text()
+        end
+        text = concat(parts)
+    end
+    local compiled, problem = native.compile(text, name)
+    if compiled then
+        return setfenv(compiled, own)
+    end
+    return nil, problem
+end
+
+-- `raw` runs a command: its reply, and whether that is an error.
+function api.call(...)
+    local reply, failed = raw(...)
+    if failed then
+        error(placed(reply, 2), 0)
+    end
+    return reply
+end
+function api.pcall(...)
+    local reply, failed = raw(...)
+    if failed then
+        return placed(reply, 2)
+    end
+    return reply
+end
+function api.setresp(...) ask("setresp", ...) end
+function api.log(...) ask("log", ...) end
+function api.acl_check_cmd(...) return ask("acl_check_cmd", ...) end
+freeze(api)
+globals.redis, globals.server, globals.load, globals.loadstring = api, api, load, load
+freeze(globals)
+
+-- Of the environment of every run: known globals, and nothing else.
+local environment = freeze({
+    __index = function(_, name)
+        local value = globals[name]
+        if value == nil then
+            error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+        end
+        return value
+    end,
+    __newindex = function()
+        error("Attempt to modify a readonly table", 2)
+    end,
+})
+
+local function place_of(problem)
+    if type(problem) == "table" then
+        if rawget(problem, "err") == nil then
+            return placed({ err = "ERR unknown error" }, 2)
+        end
+        return placed(problem, 2)
+    end
+    -- A text has its place in front already; the line is told once more behind it.
+    return placed({ err = "ERR " .. native.text(told(problem)) }, 2)
+end
+
+-- Runs a compiled script.
+return function(script, keys, argv, calls, beside)
+    raw, host = calls, beside
+    own = { KEYS = keys, ARGV = argv }
+    own._G = own
+    freeze(setmetatable(own, environment))
+    return xpcall(setfenv(script, own), place_of)
+end

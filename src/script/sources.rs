@@ -1,0 +1,265 @@
+//! The sources that scripts were sent as, once in the server, by the SHA-1 of their text.
+//!
+//! What SCRIPT LOAD brought stays until SCRIPT FLUSH; what only EVAL brought is kept for the `EVALED_MAX` used last.
+//! Machines keep what they compiled; they look at a source's `is_gone` before they use it again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::proof::{KeyPlaces, Shape, prove};
+use super::state::VmState;
+use crate::base::limits::SCRIPTS_EVALED_MAX;
+
+/// A script's text, and what is known of it.
+#[derive(Debug)]
+pub struct Source {
+    /// 40 lower-case hexadecimal digits.
+    pub sha: String,
+    pub text: Box<[u8]>,
+    /// What its first line asks for (`#!lua flags=…`).
+    pub flags: ScriptFlags,
+    /// It is proved to touch no keys but those it is called with.
+    is_narrow: AtomicBool,
+    is_loaded: AtomicBool,
+    is_gone: AtomicBool,
+    /// A number that grows with each use of any.
+    used_at: AtomicU64,
+}
+
+/// What a script's first line says of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptFlags {
+    /// There is a first line at all: then what is not said holds not.
+    pub is_said: bool,
+    pub no_writes: bool,
+    pub allow_oom: bool,
+}
+
+/// All sources of a server, and its machines.
+#[derive(Debug)]
+pub struct Scripts {
+    /// Different for each server of a process.
+    pub id: u64,
+    by_sha: Mutex<HashMap<String, Arc<Source>>>,
+    uses: AtomicU64,
+    evicted: AtomicU64,
+    machines: Mutex<Vec<Weak<VmState>>>,
+}
+
+/// What SCRIPT KILL found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killed {
+    /// No script runs.
+    Nothing,
+    /// One runs, and has written already.
+    Unkillable,
+    Told,
+}
+
+/// Numbers the servers of a process.
+static SERVERS: AtomicU64 = AtomicU64::new(1);
+
+impl Default for Scripts {
+    fn default() -> Scripts {
+        Scripts {
+            id: SERVERS.fetch_add(1, Relaxed),
+            by_sha: Mutex::default(),
+            uses: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            machines: Mutex::default(),
+        }
+    }
+}
+
+impl Source {
+    /// Whether it was flushed, or gave way to others.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Relaxed)
+    }
+
+    /// Whether it is proved to touch no keys but those it is called with.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.is_narrow.load(Relaxed)
+    }
+
+    /// The proof was wrong: from now on it is not relied upon.
+    pub fn demote(&self) {
+        self.is_narrow.store(false, Relaxed);
+    }
+
+    /// The text behind the first line, if that one says something; the line itself stays empty, so that numbers fit.
+    #[must_use]
+    pub fn code(&self) -> &[u8] {
+        if self.flags.is_said { &self.text[first_line(&self.text).len()..] } else { &self.text }
+    }
+
+    fn held_bytes(&self) -> usize {
+        size_of::<Source>() + 2 * self.sha.len() + self.text.len()
+    }
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    &text[..memchr::memchr(b'\n', text).unwrap_or(text.len())]
+}
+
+/// The SHA-1 of a text, as 40 hexadecimal digits.
+#[must_use]
+pub fn sha1_hex(text: &[u8]) -> String {
+    sha1_smol::Sha1::from(text).digest().to_string()
+}
+
+impl ScriptFlags {
+    /// Reads a script's first line, in Redis's own words where it is wrong.
+    fn read(text: &[u8]) -> Result<ScriptFlags, String> {
+        if !text.starts_with(b"#!") {
+            return Ok(ScriptFlags::default());
+        }
+        let line = String::from_utf8_lossy(first_line(text)).into_owned();
+        if line.len() == text.len() {
+            return Err("Invalid script shebang".to_owned());
+        }
+        let mut words = line.split_whitespace();
+        let engine = words.next().unwrap_or_default();
+        if !engine.eq_ignore_ascii_case("#!lua") {
+            return Err(format!("Unexpected engine in script shebang: {engine}"));
+        }
+        let mut flags = ScriptFlags { is_said: true, ..ScriptFlags::default() };
+        for word in words {
+            let Some(said) = word.strip_prefix("flags=") else {
+                return Err(format!("Unknown lua shebang option: {word}"));
+            };
+            for flag in said.split(',').filter(|flag| !flag.is_empty()) {
+                match flag {
+                    "no-writes" => flags.no_writes = true,
+                    "allow-oom" => flags.allow_oom = true,
+                    "allow-stale" | "no-cluster" | "allow-cross-slot-keys" => {}
+                    _ => return Err(format!("Unexpected flag in script shebang: {flag}")),
+                }
+            }
+        }
+        Ok(flags)
+    }
+}
+
+impl Scripts {
+    /// Adds a text, or finds it. `is_loaded`: it stays until the flush. `places`: where a command's keys stand.
+    ///
+    /// # Errors
+    /// Where its first line is wrong, in Redis's words without a code.
+    pub fn add(
+        &self,
+        text: &[u8],
+        is_loaded: bool,
+        places: &dyn Fn(&[u8]) -> KeyPlaces,
+    ) -> Result<Arc<Source>, String> {
+        let sha = sha1_hex(text);
+        let mut by_sha = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = by_sha.get(&sha) {
+            if is_loaded {
+                known.is_loaded.store(true, Relaxed);
+            }
+            self.note_use(known);
+            return Ok(known.clone());
+        }
+        let flags = ScriptFlags::read(text)?;
+        let source = Arc::new(Source {
+            is_narrow: AtomicBool::new(prove(text, places) == Shape::Narrow),
+            flags,
+            text: text.into(),
+            is_loaded: AtomicBool::new(is_loaded),
+            is_gone: AtomicBool::new(false),
+            used_at: AtomicU64::new(0),
+            sha: sha.clone(),
+        });
+        self.note_use(&source);
+        by_sha.insert(sha, source.clone());
+        if !is_loaded {
+            self.evict(&mut by_sha);
+        }
+        Ok(source)
+    }
+
+    /// Notes that a source is used: those not used for long give way first.
+    pub fn note_use(&self, source: &Source) {
+        source.used_at.store(self.uses.fetch_add(1, Relaxed), Relaxed);
+    }
+
+    fn evict(&self, by_sha: &mut HashMap<String, Arc<Source>>) {
+        let evaled = by_sha.values().filter(|source| !source.is_loaded.load(Relaxed));
+        let (mut count, mut oldest) = (0, None::<&Arc<Source>>);
+        for source in evaled {
+            count += 1;
+            let is_older = |than: &Arc<Source>| source.used_at.load(Relaxed) < than.used_at.load(Relaxed);
+            if oldest.is_none_or(is_older) {
+                oldest = Some(source);
+            }
+        }
+        if let Some(oldest) = oldest.cloned().filter(|_| count > SCRIPTS_EVALED_MAX) {
+            oldest.is_gone.store(true, Relaxed);
+            by_sha.remove(&oldest.sha);
+            self.evicted.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The source with this SHA-1, in any case of its digits.
+    #[must_use]
+    pub fn get(&self, sha: &[u8]) -> Option<Arc<Source>> {
+        let sha = std::str::from_utf8(sha).ok()?.to_ascii_lowercase();
+        let found = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner).get(&sha).cloned()?;
+        self.note_use(&found);
+        Some(found)
+    }
+
+    /// SCRIPT FLUSH.
+    pub fn flush(&self) {
+        let mut by_sha = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner);
+        by_sha.drain().for_each(|(_, source)| source.is_gone.store(true, Relaxed));
+    }
+
+    /// How many there are, and the bytes they take.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let by_sha = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner);
+        (by_sha.len(), by_sha.values().map(|source| source.held_bytes()).sum())
+    }
+
+    /// Makes a machine known, so that SCRIPT KILL finds it.
+    pub fn enlist(&self, machine: &Arc<VmState>) {
+        let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        machines.retain(|machine| machine.strong_count() > 0);
+        machines.push(Arc::downgrade(machine));
+    }
+
+    /// What the machines hold, bytes.
+    #[must_use]
+    pub fn machine_bytes(&self) -> u64 {
+        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        machines.iter().filter_map(Weak::upgrade).map(|machine| machine.held_bytes.load(Relaxed)).sum()
+    }
+
+    /// SCRIPT KILL: tells every running script that has written nothing to end.
+    pub fn kill(&self) -> Killed {
+        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        let running =
+            machines.iter().filter_map(Weak::upgrade).filter(|machine| machine.is_running.load(Relaxed));
+        let mut found = Killed::Nothing;
+        for machine in running {
+            if machine.has_written.load(Relaxed) {
+                found = if found == Killed::Told { found } else { Killed::Unkillable };
+            } else {
+                machine.is_killed.store(true, Relaxed);
+                found = Killed::Told;
+            }
+        }
+        found
+    }
+
+    /// How many gave way to others.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Relaxed)
+    }
+}

@@ -1,0 +1,119 @@
+//! What scripts of attackers try, against a server of its own: it answers, it lives on, and nobody else's scripts change.
+
+use crate::program::Program;
+use crate::support::Value;
+
+/// Scripts that would run for ever; each ends with an error soon after `busy-reply-threshold`.
+const ENDLESS: &[&str] = &[
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "return xpcall(function() while true do end end, function() while true do end end)",
+    "local function spin() while true do end end while true do coroutine.wrap(spin)() end",
+    "table.sort({4, 3, 2, 1}, function() while true do end end)",
+    "return (string.rep('a', 26)):find(string.rep('a*', 26) .. 'b')",
+    "return (string.rep('a', 40)):find(string.rep('a?', 500000) .. 'b')",
+    "string.gsub(string.rep('x', 100), 'x', function() while true do end end)",
+    "while true do redis.call('PING') end",
+    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x",
+];
+
+/// Scripts that want more than there is, or reach for what is not theirs; each ends with an error.
+const REFUSED: &[&str] = &[
+    "local t = {} while true do t[#t + 1] = string.rep('y', 1000000) .. #t end",
+    "local s = 'x' while true do s = s .. s end",
+    "return unpack({}, 1, 1e8)",
+    "local function f() return f() + 1 end return f()",
+    "error({1})",
+    "error(nil)",
+    "return string.dump(function() end)",
+    "return require('os')",
+    "return io.open('/etc/passwd')",
+    "return os.execute('true')",
+    "return package.loadlib('x', 'y')",
+    "return dofile('/etc/passwd')",
+    "return debug.getinfo(1)",
+    "return getfenv(0)",
+    "setfenv(1, {})",
+    "return newproxy()",
+    "getmetatable('').__index = nil",
+    "getmetatable('').__add = function() return 1 end return 'a' + 'b' + {}",
+    "string.rep = nil",
+    "redis.call = nil",
+    "rawset(redis, 'call', 1)",
+    "rawset(_G, 'x', 1)",
+    "setmetatable(_G, {})",
+    "setmetatable(redis, {})",
+    "getmetatable(_G).__index = nil",
+    "getmetatable(_G).__newindex = nil",
+    "cjson.encode = nil",
+    "local t = {} t[1] = t return cjson.encode(t)",
+    "return cjson.decode(string.rep('[', 100000))",
+    "return struct.pack('i' .. string.rep('9', 30), 1)",
+    "return struct.unpack('c2147483647', 'x')",
+    "return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+    "return cmsgpack.unpack(string.rep('\\145', 100000))",
+    "return string.format('%99999d', 1)",
+];
+
+#[test]
+fn endless_scripts_end_and_the_server_lives_on() {
+    let server = Program::start(&["--busy-reply-threshold", "150", "--io-threads", "2"]);
+    let mut conn = server.connect();
+    for script in ENDLESS {
+        let answer = conn.call(&["EVAL", script, "0"]);
+        let Value::Error(error) = &answer else { panic!("{script}: {answer:?}") };
+        assert!(error.starts_with("ERR Script took longer than busy-reply-threshold"), "{script}: {error}");
+        assert_eq!(conn.say("PING"), "PONG");
+    }
+}
+
+#[test]
+fn what_is_not_a_scripts_own_is_refused_and_stays_as_it_was() {
+    let server = Program::start(&["--busy-reply-threshold", "20000", "--io-threads", "1"]);
+    let mut conn = server.connect();
+    for script in REFUSED {
+        let answer = conn.call(&["EVAL", script, "0"]);
+        assert!(matches!(answer, Value::Error(_)), "{script}: {answer:?}");
+        // The next script finds everything in its place.
+        let sound =
+            "return cjson.encode({string.rep('x', 2), tostring(redis.call('PING').ok), type(_G), #KEYS})";
+        assert_eq!(conn.call(&["EVAL", sound, "0"]).text(), r#"["xx","PONG","table",0]"#, "after {script}");
+    }
+    // Compiled code from outside is text like any other.
+    assert!(matches!(conn.call(&[b"EVAL".as_slice(), b"\x1bLua\x00", b"0"]), Value::Error(_)));
+    assert_eq!(conn.call(&["EVAL", "local f, e = loadstring('\\27Lua') return f == nil", "0"]).text(), "1");
+    assert_eq!(conn.call(&["EVAL", "return loadstring(string.rep('(', 100000)) == nil", "0"]).text(), "1");
+    let deep = "local t = {} for i = 1, 100000 do t = {t} end return t";
+    let answer = conn.call(&["EVAL", deep, "0"]);
+    assert!(format!("{answer:?}").contains("reached lua stack limit"));
+}
+
+#[test]
+fn what_a_script_leaves_is_not_seen_by_the_next() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let mut conn = server.connect();
+    conn.call(&["EVAL", "KEYS[1] = 'mine' ARGV.x = 1 return 1", "1", "k"]);
+    assert_eq!(conn.call(&["EVAL", "return {KEYS[1], ARGV.x}", "1", "k"]).array()[0].text(), "k");
+    // The same source has an environment of its own each time.
+    let script = "local seen = rawget(KEYS, 2) KEYS[2] = 'x' return seen == nil";
+    for _ in 0..2 {
+        assert_eq!(conn.call(&["EVAL", script, "1", "k"]).text(), "1");
+    }
+}
+
+#[test]
+fn a_script_that_runs_elsewhere_can_be_killed() {
+    let server = Program::start(&["--io-threads", "4", "--busy-reply-threshold", "60000"]);
+    let mut victim = server.connect();
+    victim.send(&["EVAL", "while true do end", "0"]);
+    // Connections go round the workers: one of four is on the victim's, the others can tell.
+    let mut others: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    let is_told = others.iter_mut().any(|conn| {
+        let answer = std::iter::repeat_with(|| conn.run("SCRIPT KILL"));
+        answer.take(1000).any(|answer| answer.text() == "OK")
+    });
+    assert!(is_told, "nobody could kill it");
+    let Value::Error(error) = victim.reply() else { panic!("it ended by itself") };
+    assert!(error.starts_with("ERR Script killed by user with SCRIPT KILL."), "{error}");
+    assert_eq!(victim.say("PING"), "PONG");
+}
