@@ -98,7 +98,7 @@ impl Ctx<'_> {
                 0 => u64::MAX,
                 ms => ms.saturating_mul(1_000_000),
             };
-            let mut host = ScriptHost { ctx: self, state, is_read_only, lacks_memory };
+            let mut host = ScriptHost { ctx: self, source, state, is_read_only, lacks_memory };
             let ended = vm.run(source, call.keys, call.argv, &mut host, most_ns);
             self.in_transaction = was_in_transaction;
             self.select(db);
@@ -153,6 +153,7 @@ fn places(table: &Table, name: &[u8]) -> KeyPlaces {
 /// The caller of a script, as the script's calls see it.
 struct ScriptHost<'h, 'a> {
     ctx: &'h mut Ctx<'a>,
+    source: &'h Source,
     state: Arc<VmState>,
     is_read_only: bool,
     /// There was no room when the script began; no matter any more once it has written.
@@ -234,13 +235,21 @@ impl ScriptHost<'_, '_> {
         Ok(row)
     }
 
+    /// The proof was wrong: this call is refused, and the next run is wide.
+    #[cold]
+    fn demote(&self) -> &'static str {
+        self.ctx.counters().add(Counter::ScriptDemotions, 1);
+        self.source.demote();
+        BEYOND_KEYS
+    }
+
     fn take_shards(&mut self, row: &Row, args: &Args<'_>) -> Result<(), &'static str> {
         let keys = &mut self.ctx.keys;
         let is_wide = keys.has_passed_gate();
         match row.spec.locking {
             Locking::None => return Ok(()),
             Locking::All if is_wide => keys.take_all(),
-            Locking::All if !keys.holds_all() => return Err(BEYOND_KEYS),
+            Locking::All if !keys.holds_all() => return Err(self.demote()),
             _ => {}
         }
         for (at, _) in row.keys(args.words(), |at| args.word(at)) {
@@ -248,8 +257,7 @@ impl ScriptHost<'_, '_> {
             if is_wide {
                 keys.take(hash);
             } else if !keys.holds(hash) {
-                self.ctx.keys.scope.counters.add(Counter::ScriptDemotions, 1);
-                return Err(BEYOND_KEYS);
+                return Err(self.demote());
             }
         }
         Ok(())

@@ -165,7 +165,10 @@ impl Vm {
         self.state.is_killed.store(false, Relaxed);
         self.state.is_running.store(true, Relaxed);
         self.watch.begin(most_ns);
+        // Where a command panics, what it leaves is nobody's any more.
+        self.is_spoilt = true;
         let ended = self.run_compiled(&script, keys, argv, host);
+        self.is_spoilt = false;
         self.state.is_running.store(false, Relaxed);
         self.runs += 1;
         if self.runs.is_multiple_of(RUNS_PER_STEP) {
