@@ -52,7 +52,7 @@ fn redis_py_asyncio_does_its_daily_work() {
 }
 
 #[test]
-fn redis_py_locks_as_far_as_they_need_no_scripts() {
+fn redis_py_locks_are_held_once() {
     run_script(&mut python("redis_py_lock.py"), &[]);
 }
 

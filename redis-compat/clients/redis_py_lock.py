@@ -1,9 +1,9 @@
-"""redis-py's Lock as far as it needs no scripts: `redis_py_lock.py HOST PORT`.
+"""redis-py's Lock, whose release, extend and reacquire are Lua scripts: `redis_py_lock.py HOST PORT`.
 
-Taking, waiting for and looking at a lock are plain commands; release, extend and reacquire are Lua scripts, which this
-server does not run, so that a lock ends by its time-out. FILL is what this server offers instead of a lock around a miss.
+FILL is what this server offers instead of a lock around a miss; for everything else a lock is a lock.
 """
 
+import multiprocessing
 import sys
 import time
 
@@ -37,15 +37,59 @@ def check_time_out_frees_it(client):
     equal(client.lock("job", timeout=100, blocking_timeout=10, sleep=0.01).acquire(), True, "acquire")
 
 
-def check_release_says_what_is_missing(client):
+def check_release_frees_ones_own_alone(client):
+    first, second = client.lock("job", timeout=100), client.lock("job", timeout=100)
+    first.acquire()
+    first.release()
+    equal(second.acquire(blocking=False), True, "acquire after release")
+    first.local.token = b"not the owner's"
+    try:
+        first.release()
+    except redis.exceptions.LockNotOwnedError:
+        equal(second.owned(), True, "owned")
+    else:
+        raise AssertionError("a lock was released by somebody else")
+
+
+def check_extend_and_reacquire(client):
     lock = client.lock("job", timeout=100)
     lock.acquire()
-    try:
-        lock.release()
-    except redis.ResponseError as error:
-        equal(str(error).startswith("unknown command 'EVAL"), True, str(error))
-    else:
-        raise AssertionError("release needs scripts, and answered: check it like the others now")
+    lock.extend(50)
+    equal(149_000 < client.pttl("job") <= 150_000, True, "extend")
+    lock.extend(20, replace_ttl=True)
+    equal(19_000 < client.pttl("job") <= 20_000, True, "extend with replace_ttl")
+    lock.reacquire()
+    equal(99_000 < client.pttl("job") <= 100_000, True, "reacquire")
+
+
+def check_registered_scripts_survive_a_flush(client):
+    add = client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    equal((add(keys=["n"], args=[2]), add(keys=["n"], args=[3])), (2, 5), "calls")
+    client.script_flush()
+    equal(add(keys=["n"], args=[1]), 6, "a call after SCRIPT FLUSH")
+    pipe = client.pipeline()
+    add(keys=["n"], args=[1], client=pipe)
+    pipe.get("n")
+    equal(pipe.execute(), [7, b"7"], "in a pipeline")
+
+
+def _count_under_the_lock(rounds):
+    client = redis.Redis(host=HOST, port=PORT)
+    for _ in range(rounds):
+        with client.lock("job", timeout=100, sleep=0.001):
+            if client.incr("inside") != 1:
+                client.incr("held twice")
+            client.set("count", int(client.get("count") or 0) + 1)
+            client.decr("inside")
+
+
+def check_no_two_of_many_processes_hold_it(client):
+    processes = [multiprocessing.Process(target=_count_under_the_lock, args=(20,)) for _ in range(16)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    equal((client.get("held twice"), int(client.get("count"))), (None, 320), "the count")
 
 
 def main():

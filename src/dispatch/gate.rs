@@ -118,7 +118,9 @@ impl Ctx<'_> {
 
     /// Whether it may change the keyspace, or is an EXEC of something that may.
     fn may_write(&self, row: &Row) -> bool {
-        let writes = |row: &Row| row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate);
+        let runs_writes = |row: &Row| row.role == Role::Script && !row.spec.has(Flag::Readonly);
+        let writes =
+            |row: &Row| row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate) || runs_writes(row);
         let queued = self.session.transaction.as_ref().filter(|_| row.role == Role::Exec);
         writes(row) || queued.is_some_and(|queue| queue.queued.iter().any(|queued| writes(queued.row)))
     }

@@ -102,3 +102,16 @@ fn sources_that_only_eval_brought_give_way_and_loaded_ones_stay() {
     assert_eq!(info_number(&mut conn, "number_of_cached_scripts"), 0);
     assert!(conn.error(&format!("EVALSHA {loaded} 0")).starts_with("NOSCRIPT"));
 }
+
+#[test]
+fn a_pause_of_writes_puts_scripts_off_that_may_write() {
+    let server = TestServer::start();
+    let [mut operator, mut writer, mut reader] = server.connect_many();
+    operator.say("SET k v");
+    assert_eq!(operator.say("CLIENT PAUSE 100000 WRITE"), "OK");
+    writer.send(&["EVAL", "return redis.call('SET', KEYS[1], 'w')", "1", "k"]);
+    assert_eq!(reader.call(&["EVAL_RO", "return redis.call('GET', KEYS[1])", "1", "k"]).text(), "v");
+    writer.expect_silence();
+    assert_eq!(operator.say("CLIENT UNPAUSE"), "OK");
+    assert_eq!(writer.reply().text(), "OK");
+}
