@@ -144,21 +144,28 @@ impl<'a> Keys<'a> {
 
     /// False, and nothing held, where the gate's holder wants a shard.
     fn try_hold_shards(&mut self, shards: impl Iterator<Item = usize>) -> bool {
-        let keyspace = self.keyspace;
+        self.held.reserve(shards.size_hint().0);
         for shard in shards {
-            let locked = loop {
-                match keyspace.try_lock_for(shard, LOOK_MS) {
-                    Some(locked) => break locked,
-                    None if !self.held.is_empty() && keyspace.gate.is_wanted() => {
-                        self.held.clear();
-                        return false;
-                    }
-                    None => {}
-                }
+            let Some(locked) = self.keyspace.try_lock(shard).or_else(|| self.lock_or_let_go(shard)) else {
+                self.held.clear();
+                return false;
             };
             self.held.push((shard, locked));
         }
         true
+    }
+
+    /// `None` where the gate's holder wants a shard, and may be waiting for one of ours.
+    #[cold]
+    fn lock_or_let_go(&self, shard: usize) -> Option<MutexGuard<'a, Shard>> {
+        loop {
+            if let Some(locked) = self.keyspace.try_lock_for(shard, LOOK_MS) {
+                return Some(locked);
+            }
+            if !self.held.is_empty() && self.keyspace.gate.is_wanted() {
+                return None;
+            }
+        }
     }
 
     /// Passes the gate: until `release`, `take` may lock shards in any order. No shard may be held.
@@ -224,9 +231,14 @@ impl<'a> Keys<'a> {
     }
 
     /// Unlocks what is held, the gate last.
+    #[inline]
     pub fn release(&mut self) {
-        self.held.clear();
-        self.gate = None;
+        if !self.held.is_empty() {
+            self.held.clear();
+        }
+        if self.gate.is_some() {
+            self.gate = None;
+        }
     }
 
     /// Answers a slot that was claimed outside its flight (CLIENT UNBLOCK, a reply that cannot wait).

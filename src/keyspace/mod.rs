@@ -224,6 +224,7 @@ impl Keyspace {
         self.stripes[shard].shard.lock()
     }
 
+    #[inline]
     fn try_lock(&self, shard: usize) -> Option<MutexGuard<'_, Shard>> {
         self.stripes[shard].shard.try_lock()
     }
