@@ -133,6 +133,8 @@ pub const FILL_KEYS_MAX: i64 = 1024 * 1024;
 pub const SCRIPTS_EVALED_MAX: usize = 500;
 /// The longest source, bytes.
 pub const SCRIPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest source that is tried to be proved narrow, bytes: a longer one would keep its worker for long.
+pub const SCRIPT_PROVED_BYTES_MAX: usize = 256 * 1024;
 /// What the scripts of one worker may hold, bytes.
 pub const SCRIPT_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
 

@@ -13,9 +13,10 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::shared::Shared;
+use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
 use crate::base::metrics::Counter;
 use crate::protocol::output::Output;
-use crate::protocol::range::ArgRange;
+use crate::protocol::range::join;
 use crate::protocol::reply::Proto;
 use crate::script::proof::{KeyPlaces, Last};
 use crate::script::{Host, Run, Source, Vm, VmState, write_reply};
@@ -77,7 +78,7 @@ impl Ctx<'_> {
         match ended? {
             Run::Failed(line) => Err(CommandError::text(line)),
             Run::Returned(value, proto) => write_reply(&value, proto, &mut self.reply)
-                .map_err(|_| CommandError::err("not enough memory")),
+                .map_err(|_| CommandError::err("the reply of the script is too large")),
         }
     }
 
@@ -120,12 +121,6 @@ fn vm_of<'m>(machine: &'m mut Option<Machine>, shared: &Shared) -> Result<&'m mu
     machine.as_mut().map(|machine| &mut machine.vm).ok_or(CommandError::Syntax)
 }
 
-/// The script with this SHA-1, in any case of its digits.
-#[must_use]
-pub fn known_script(ctx: &Ctx<'_>, sha: &[u8]) -> Option<Arc<Source>> {
-    ctx.shared.scripts.get(sha)
-}
-
 /// Where a command's keys stand, for the proof.
 fn places(table: &Table, name: &[u8]) -> KeyPlaces {
     let Some(row) = table.find(name) else { return KeyPlaces::Anywhere };
@@ -162,14 +157,15 @@ struct ScriptHost<'h, 'a> {
 
 impl Host for ScriptHost<'_, '_> {
     fn call(&mut self, words: &[Vec<u8>], proto: Proto) -> Vec<u8> {
-        let (buffer, ranges) = joined(words);
+        let (buffer, ranges) = join(words.iter().map(Vec::as_slice));
         let mut args = Args::new(&buffer, &ranges);
         let row = match self.admit(&args) {
             Ok(row) => row,
             Err(line) => return format!("-{line}\r\n").into_bytes(),
         };
-        // Its reply goes to the script, not to the caller.
+        // Its reply goes to the script, not to the caller. A longer one would be copied only to find no room there.
         let mut own = Output::default();
+        own.set_limit(SCRIPT_MEMORY_BYTES_MAX);
         std::mem::swap(self.ctx.reply.out, &mut own);
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
         if let Err(error) = self.ctx.call(row, &mut args) {
@@ -179,6 +175,9 @@ impl Host for ScriptHost<'_, '_> {
         }
         self.ctx.reply.proto = callers;
         std::mem::swap(self.ctx.reply.out, &mut own);
+        if own.is_over() {
+            return b"-ERR not enough memory for the reply\r\n".to_vec();
+        }
         bytes_of(own)
     }
 
@@ -192,7 +191,7 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn may_call(&mut self, words: &[Vec<u8>]) -> Result<bool, &'static str> {
-        let (buffer, ranges) = joined(words);
+        let (buffer, ranges) = join(words.iter().map(Vec::as_slice));
         match self.resolve(&Args::new(&buffer, &ranges)) {
             Ok(_) => Ok(true),
             Err(_) => Err("Invalid command passed to redis.acl_check_cmd()"),
@@ -262,18 +261,6 @@ impl ScriptHost<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Words one behind the other, and where each lies.
-fn joined(words: &[Vec<u8>]) -> (Vec<u8>, Vec<ArgRange>) {
-    let mut buffer = Vec::with_capacity(words.iter().map(Vec::len).sum());
-    let ranges = words.iter().map(|word| {
-        let start = buffer.len();
-        buffer.extend_from_slice(word);
-        ArgRange { start, len: word.len() }
-    });
-    let ranges = ranges.collect();
-    (buffer, ranges)
 }
 
 /// The bytes of a reply in one piece.

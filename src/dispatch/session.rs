@@ -14,7 +14,7 @@ use crate::clients::Client;
 use crate::config::Settings;
 use crate::fill::{Grant, LeaseCount, PostBox, ReplySlot};
 use crate::keyspace::Watch;
-use crate::protocol::range::ArgRange;
+use crate::protocol::range::{ArgRange, join};
 use crate::protocol::reply::Proto;
 use crate::table::Row;
 
@@ -85,13 +85,7 @@ pub struct Transaction {
 impl Transaction {
     /// Adds a command with a copy of its words.
     pub fn queue(&mut self, row: &'static Row, args: &Args<'_>) {
-        let mut buffer = Vec::with_capacity((0..args.words()).map(|at| args.word(at).len()).sum());
-        let mut words = Vec::with_capacity(args.words());
-        for at in 0..args.words() {
-            let word = args.word(at);
-            words.push(ArgRange { start: buffer.len(), len: word.len() });
-            buffer.extend_from_slice(word);
-        }
+        let (buffer, words) = join((0..args.words()).map(|at| args.word(at)));
         self.queued_bytes += vec_bytes(&buffer) + vec_bytes(&words);
         self.queued.push(Queued { row, buffer, words });
     }

@@ -15,3 +15,15 @@ impl ArgRange {
         &buf[self.start..self.start + self.len]
     }
 }
+
+/// Words one behind the other, and where each lies: a request that outlives its buffer, or never had one.
+#[must_use]
+pub fn join<'w>(words: impl ExactSizeIterator<Item = &'w [u8]> + Clone) -> (Vec<u8>, Vec<ArgRange>) {
+    let mut buffer = Vec::with_capacity(words.clone().map(<[u8]>::len).sum());
+    let mut ranges = Vec::with_capacity(words.len());
+    for word in words {
+        ranges.push(ArgRange { start: buffer.len(), len: word.len() });
+        buffer.extend_from_slice(word);
+    }
+    (buffer, ranges)
+}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::proof::{KeyPlaces, Shape, prove};
 use super::state::VmState;
-use crate::base::limits::SCRIPTS_EVALED_MAX;
+use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPT_PROVED_BYTES_MAX, SCRIPTS_EVALED_MAX};
 
 /// A script's text, and what is known of it.
 #[derive(Debug)]
@@ -148,13 +148,16 @@ impl Scripts {
     /// Adds a text, or finds it. `is_loaded`: it stays until the flush. `places`: where a command's keys stand.
     ///
     /// # Errors
-    /// Where its first line is wrong, in Redis's words without a code.
+    /// Where it is too long, or its first line is wrong, in Redis's words without a code.
     pub fn add(
         &self,
         text: &[u8],
         is_loaded: bool,
         places: &dyn Fn(&[u8]) -> KeyPlaces,
     ) -> Result<Arc<Source>, String> {
+        if text.len() > SCRIPT_BYTES_MAX {
+            return Err("script is too large".to_owned());
+        }
         let sha = sha1_hex(text);
         let mut by_sha = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = by_sha.get(&sha) {
@@ -165,8 +168,9 @@ impl Scripts {
             return Ok(known.clone());
         }
         let flags = ScriptFlags::read(text)?;
+        let is_narrow = text.len() <= SCRIPT_PROVED_BYTES_MAX && prove(text, places) == Shape::Narrow;
         let source = Arc::new(Source {
-            is_narrow: AtomicBool::new(prove(text, places) == Shape::Narrow),
+            is_narrow: AtomicBool::new(is_narrow),
             flags,
             text: text.into(),
             is_loaded: AtomicBool::new(is_loaded),

@@ -1,12 +1,17 @@
 //! Replies as Lua values, and Lua values as replies (Redis's "Lua to RESP type conversion").
 
-use mlua::{Lua, Result, Table, Value};
+use mlua::{Error, Lua, Result, Table, Value};
 
 use crate::base::int::parse_i64;
+use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
 use crate::protocol::reply::{Proto, Reply};
 
 /// Tables in tables, beyond which a reply is refused: Lua's own C stack in Redis ends about there.
 const DEPTH_MAX: usize = 200;
+/// What a value in a reply counts at least, bytes.
+const VALUE_BYTES: usize = 16;
+/// What a table counts beside its values: to look what it stands for takes microseconds, and no interrupt comes between.
+const TABLE_BYTES: usize = 256;
 
 /// A reply on the wire, read from its beginning.
 pub struct Wire<'a> {
@@ -110,81 +115,126 @@ fn double_of(text: &[u8]) -> f64 {
 /// Writes what a script returned as the reply of its caller. `script_proto` is what the script speaks.
 ///
 /// # Errors
-/// Where a value cannot be looked at any more, for want of memory.
+/// Where the reply would be longer than a machine may hold; what was written is then of no use.
 pub fn write_reply(value: &Value, script_proto: Proto, reply: &mut Reply<'_>) -> Result<()> {
-    write(value, script_proto, reply, 0)
+    Writer { script_proto, left_bytes: SCRIPT_MEMORY_BYTES_MAX, reply }.write(value, 0)
 }
 
-fn write(value: &Value, script_proto: Proto, reply: &mut Reply<'_>, depth: usize) -> Result<()> {
-    match value {
-        Value::String(text) => reply.bulk(&text.as_bytes()),
-        Value::Integer(number) => reply.int(*number),
-        Value::Number(number) => reply.int(truncated(*number)),
-        Value::Boolean(is) if script_proto == Proto::Resp3 => reply.boolean(*is),
-        Value::Boolean(true) => reply.int(1),
-        Value::Table(table) if depth < DEPTH_MAX => write_table(table, script_proto, reply, depth)?,
-        Value::Table(_) => reply.error(b"ERR reached lua stack limit"),
-        _ => reply.null(),
+/// What a script returned, on its way to the caller.
+struct Writer<'w, 'r> {
+    script_proto: Proto,
+    /// A table may stand in others many times over, so that little memory is an endless reply.
+    left_bytes: usize,
+    reply: &'w mut Reply<'r>,
+}
+
+impl Writer<'_, '_> {
+    fn spend(&mut self, bytes: usize) -> Result<()> {
+        let left = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left.ok_or_else(|| Error::runtime("too large"))?;
+        Ok(())
     }
-    Ok(())
+
+    fn write(&mut self, value: &Value, depth: usize) -> Result<()> {
+        self.spend(VALUE_BYTES)?;
+        match value {
+            Value::String(text) => {
+                let text = text.as_bytes();
+                self.spend(text.len())?;
+                self.reply.bulk(&text);
+            }
+            Value::Integer(number) => self.reply.int(*number),
+            Value::Number(number) => self.reply.int(truncated(*number)),
+            Value::Boolean(is) if self.script_proto == Proto::Resp3 => self.reply.boolean(*is),
+            Value::Boolean(true) => self.reply.int(1),
+            Value::Table(table) if depth < DEPTH_MAX => self.write_table(table, depth)?,
+            Value::Table(_) => self.reply.error(b"ERR reached lua stack limit"),
+            _ => self.reply.null(),
+        }
+        Ok(())
+    }
+
+    fn write_table(&mut self, table: &Table, depth: usize) -> Result<()> {
+        self.spend(TABLE_BYTES)?;
+        if self.write_line(table)? {
+            return Ok(());
+        }
+        if let Some(number) = number_of(&table.raw_get("double")?) {
+            self.reply.double(number);
+        } else if let Value::Table(map) = table.raw_get("map")? {
+            self.reply.map(count(&map)?);
+            map.for_each(|key: Value, value: Value| {
+                self.write(&key, depth + 1)?;
+                self.write(&value, depth + 1)
+            })?;
+        } else if let Value::Table(set) = table.raw_get("set")? {
+            self.reply.set(count(&set)?);
+            set.for_each(|member: Value, _: Value| self.write(&member, depth + 1))?;
+        } else if !self.write_text(table)? {
+            // One after the other: a list of them all would be as large again.
+            let is_there = |at: &i64| table.raw_get::<Value>(*at).is_ok_and(|value| !value.is_nil());
+            let len = (1..).take_while(is_there).count();
+            self.reply.array(len);
+            (1..=len).try_for_each(|at| self.write(&table.raw_get(at)?, depth + 1))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a table that stands for an error or a status; false for any other.
+    fn write_line(&mut self, table: &Table) -> Result<bool> {
+        if let Value::String(text) = table.raw_get("err")? {
+            self.spend(text.as_bytes().len())?;
+            self.reply.error(error_line(&text.as_bytes()));
+        } else if let Value::String(text) = table.raw_get("ok")? {
+            self.spend(text.as_bytes().len())?;
+            self.reply.simple_bytes(&text.as_bytes());
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Writes a table that stands for a big number or a text with its format; false for any other.
+    fn write_text(&mut self, table: &Table) -> Result<bool> {
+        if let Value::String(number) = table.raw_get("big_number")? {
+            self.spend(number.as_bytes().len())?;
+            self.reply.big_number(&number.as_bytes());
+        } else if let Value::Table(both) = table.raw_get("verbatim_string")?
+            && let (Value::String(text), Value::String(format)) =
+                (both.raw_get("string")?, both.raw_get("format")?)
+        {
+            self.spend(text.as_bytes().len())?;
+            let format = <[u8; 3]>::try_from(&format.as_bytes()[..]).unwrap_or(*b"txt");
+            self.reply.verbatim_as(format, &text.as_bytes());
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+fn count(table: &Table) -> Result<usize> {
+    let mut count = 0;
+    table.for_each(|_: Value, _: Value| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// A value that is a number.
+pub fn number_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
 }
 
 /// A number without its fraction. One that fits no integer becomes the least, as C on x86-64 has it.
 fn truncated(number: f64) -> i64 {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
-}
-
-fn write_table(table: &Table, script_proto: Proto, reply: &mut Reply<'_>, depth: usize) -> Result<()> {
-    if let Value::String(text) = table.raw_get("err")? {
-        reply.error(error_line(&text.as_bytes()));
-        return Ok(());
-    }
-    if let Value::String(text) = table.raw_get("ok")? {
-        reply.simple_bytes(&text.as_bytes());
-        return Ok(());
-    }
-    match table.raw_get("double")? {
-        Value::Number(number) => {
-            reply.double(number);
-            return Ok(());
-        }
-        Value::Integer(number) => {
-            reply.double(number as f64);
-            return Ok(());
-        }
-        _ => {}
-    }
-    if let Value::Table(map) = table.raw_get("map")? {
-        let pairs: Vec<(Value, Value)> = map.pairs().collect::<Result<_>>()?;
-        reply.map(pairs.len());
-        for (key, value) in &pairs {
-            write(key, script_proto, reply, depth + 1)?;
-            write(value, script_proto, reply, depth + 1)?;
-        }
-        return Ok(());
-    }
-    if let Value::Table(set) = table.raw_get("set")? {
-        let members: Vec<Value> =
-            set.pairs::<Value, Value>().map(|pair| Ok(pair?.0)).collect::<Result<_>>()?;
-        reply.set(members.len());
-        return members.iter().try_for_each(|member| write(member, script_proto, reply, depth + 1));
-    }
-    if let Value::String(number) = table.raw_get("big_number")? {
-        reply.big_number(&number.as_bytes());
-        return Ok(());
-    }
-    if let Value::Table(both) = table.raw_get("verbatim_string")?
-        && let (Value::String(text), Value::String(format)) =
-            (both.raw_get("string")?, both.raw_get("format")?)
-    {
-        let format = <[u8; 3]>::try_from(&format.as_bytes()[..]).unwrap_or(*b"txt");
-        reply.verbatim_as(format, &text.as_bytes());
-        return Ok(());
-    }
-    let len = (1..).take_while(|at| table.raw_get::<Value>(*at).is_ok_and(|value| !value.is_nil())).count();
-    reply.array(len);
-    (1..=len).try_for_each(|at| write(&table.raw_get(at)?, script_proto, reply, depth + 1))
 }
 
 /// What `redis.error_reply` makes of a text: the error's line without the leading `-`.

@@ -15,7 +15,7 @@ use mlua::{Function, IntoLuaMulti as _, Lua, LuaOptions, StdLib, Table, Value, V
 use super::library::{self, number::write_number};
 use super::sources::{Source, sha1_hex};
 use super::state::VmState;
-use super::values::{Wire, error_line};
+use super::values::{Wire, error_line, number_of};
 use crate::base::clock::Clock;
 use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPT_MEMORY_BYTES_MAX};
 use crate::protocol::reply::Proto;
@@ -307,7 +307,7 @@ fn beside(
     let fail = |text: &'static str| Ok((Value::Nil, Some(text)));
     match what {
         "setresp" => match values {
-            [version] => match version.as_f64().or(version.as_i64().map(|number| number as f64)) {
+            [version] => match number_of(version) {
                 Some(2.0) => proto.set(Proto::Resp2),
                 Some(3.0) => proto.set(Proto::Resp3),
                 _ => return fail("RESP version must be 2 or 3."),
@@ -321,7 +321,7 @@ fn beside(
             if rest.is_empty() {
                 return fail("redis.log() requires two arguments or more.");
             }
-            let Some(level) = level.as_f64().or(level.as_i64().map(|number| number as f64)) else {
+            let Some(level) = number_of(level) else {
                 return fail("First argument must be a number (log level).");
             };
             if !(0.0..=3.0).contains(&level) {
@@ -370,7 +370,7 @@ fn natives(lua: &Lua, version: &str) -> mlua::Result<Table> {
         lua.create_function(|lua, problem: Value| match problem {
             Value::Error(error) => lua.create_string(text_of(&error)),
             Value::String(text) => match std::str::from_utf8(&text.as_bytes()) {
-                Ok(own) => lua.create_string(text_of(&mlua::Error::RuntimeError(own.to_owned()))),
+                Ok(own) => lua.create_string(plain(own)),
                 Err(_) => Ok(text),
             },
             other => lua.create_string(other.to_string().unwrap_or_default()),
@@ -401,6 +401,11 @@ fn text_of(error: &mlua::Error) -> String {
         mlua::Error::CallbackError { cause, .. } => text_of(cause),
         other => other.to_string(),
     };
+    plain(&text)
+}
+
+/// A text of Luau's in Redis's words, without a trace.
+fn plain(text: &str) -> String {
     let text = text.split("\nstack traceback:").next().unwrap_or_default();
     // Luau writes it with a small letter.
     text.replacen("attempt to modify a readonly table", "Attempt to modify a readonly table", 1)

@@ -117,3 +117,45 @@ fn a_script_that_runs_elsewhere_can_be_killed() {
     assert!(error.starts_with("ERR Script killed by user with SCRIPT KILL."), "{error}");
     assert_eq!(victim.say("PING"), "PONG");
 }
+
+#[test]
+fn little_memory_is_no_endless_reply() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let mut conn = server.connect();
+    let error = |answer: Value| match answer {
+        Value::Error(error) => error,
+        other => panic!("{other:?}"),
+    };
+    // One value many times: to the script it would be copied.
+    conn.call(&["EVAL", "return redis.call('SET', KEYS[1], string.rep('x', 10000000))", "1", "big"]);
+    let script =
+        "local keys = {} for i = 1, 5000 do keys[i] = KEYS[1] end return #redis.call('MGET', unpack(keys))";
+    assert!(
+        error(conn.call(&["EVAL", script, "1", "big"])).starts_with("ERR not enough memory for the reply")
+    );
+    // Tables that stand in each other twice: 2^60 values, and one text a thousand times.
+    let script = "local t = {1} for i = 1, 60 do t = {t, t} end return t";
+    assert_eq!(error(conn.call(&["EVAL", script, "0"])), "ERR the reply of the script is too large");
+    let script = "local t, s = {}, string.rep('x', 1000000) for i = 1, 1000 do t[i] = s end return t";
+    assert_eq!(error(conn.call(&["EVAL", script, "0"])), "ERR the reply of the script is too large");
+    // What is long and not too long comes whole.
+    let script = "local t = {} for i = 1, 200000 do t['' .. i] = true end return {set = t}";
+    assert_eq!(conn.call(&["EVAL", script, "0"]).array().len(), 200_000);
+    let info = conn.say("INFO server");
+    let process = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("a process");
+    let peak = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    let peak_kb: u64 = peak
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+        .expect("a peak");
+    assert!(peak_kb < 1024 * 1024, "{peak_kb} kB at most");
+}
+
+#[test]
+fn long_sources_are_refused_before_they_cost_much() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let mut conn = server.connect();
+    let long = "(".repeat(17 * 1024 * 1024);
+    assert_eq!(conn.call(&["EVAL", &long, "0"]), Value::Error("ERR script is too large".into()));
+    assert_eq!(conn.call(&["SCRIPT", "LOAD", &long]), Value::Error("ERR script is too large".into()));
+}

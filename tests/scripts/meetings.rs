@@ -1,6 +1,7 @@
 //! Scripts and what else there is: fills, WATCH, events, caches on the client's side, limits on memory, expiry.
 
 use crate::info_number;
+use crate::program::Program;
 use crate::support::{TestServer, Value};
 
 #[test]
@@ -54,13 +55,15 @@ fn events_and_invalidations_of_a_script_are_those_of_its_calls() {
 
 #[test]
 fn nothing_expires_while_a_script_runs() {
-    let server = TestServer::start();
+    // The clock of a program goes on by itself.
+    let server = Program::start(&["--io-threads", "1"]);
     let mut conn = server.connect();
-    conn.say("SET k v PX 1");
-    let script = "local first = redis.call('EXISTS', KEYS[1]) for i = 1, 100000 do end
-        return {first, redis.call('EXISTS', KEYS[1])}";
+    let script = "redis.call('SET', KEYS[1], 'v', 'PX', 5) local begun = os.clock()
+        repeat until os.clock() - begun > 0.05
+        return {redis.call('EXISTS', KEYS[1]), redis.call('GET', KEYS[1]) == 'v'}";
     let answer = conn.call(&["EVAL", script, "1", "k"]);
     assert_eq!((answer.array()[0].text(), answer.array()[1].text()), ("1".to_owned(), "1".to_owned()));
+    assert!(matches!(conn.run("GET k"), Value::Nil), "its time was over when the script ended");
 }
 
 #[test]
@@ -98,6 +101,7 @@ fn sources_that_only_eval_brought_give_way_and_loaded_ones_stay() {
     assert_eq!(conn.say(&format!("EVALSHA {loaded} 0")), "loaded");
     assert!(conn.error(&format!("EVALSHA {first} 0")).starts_with("NOSCRIPT"));
     assert_eq!(info_number(&mut conn, "number_of_cached_scripts"), 501);
+    assert_eq!(info_number(&mut conn, "evicted_scripts"), 101);
     assert_eq!(conn.say("SCRIPT FLUSH"), "OK");
     assert_eq!(info_number(&mut conn, "number_of_cached_scripts"), 0);
     assert!(conn.error(&format!("EVALSHA {loaded} 0")).starts_with("NOSCRIPT"));

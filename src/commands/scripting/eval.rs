@@ -6,7 +6,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::dispatch::scripted::{Call, known_script};
+use crate::dispatch::scripted::Call;
 use crate::script::Source;
 use crate::table::arg::{Arg, KeyFlag, key, key_count, string};
 use crate::table::{Category, Flag, Group, Locking, Role, Spec};
@@ -115,7 +115,7 @@ fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
 fn by_sha(ctx: &mut Ctx<'_>, args: &mut Args<'_>, is_read_only: bool) -> Result<(), CommandError> {
     let sha = args.take()?;
     let split = Split::read(args)?;
-    let source = known_script(ctx, sha).ok_or_else(|| CommandError::text(NO_SCRIPT))?;
+    let source = ctx.shared.scripts.get(sha).ok_or_else(|| CommandError::text(NO_SCRIPT))?;
     split.run(ctx, &source, is_read_only)
 }
 

@@ -225,6 +225,7 @@ fn persistence(ctx: &mut Ctx<'_>, page: &mut Page) {
 fn stats(ctx: &mut Ctx<'_>, page: &mut Page) {
     counters(ctx, page, "stats");
     let (exceeded_ms, exceeded_now_ms) = ctx.shared.exceeded_ms(ctx.now().mono_ms);
+    page.field("evicted_scripts", ctx.shared.scripts.evicted());
     page.field("total_eviction_exceeded_time", exceeded_ms);
     page.field("current_eviction_exceeded_time", exceeded_now_ms);
     page.field("evict_command_max_usec", ctx.shared.operator.limit.longest_us());
