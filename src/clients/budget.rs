@@ -107,9 +107,12 @@ impl Clients {
             if self.bytes.load(Relaxed) + shared < limit {
                 break;
             }
-            // What it shares is free once its connection has ended, if nobody else has it.
+            // What it shares is free once its connection has ended, if nobody else has it. How much that is shows only
+            // then (tables that were made for it shrink too): until it has left nobody else goes for what is shared.
             let share = bytes.saturating_sub(client.own_bytes());
-            shared = shared.saturating_sub(share as u64);
+            if share > 0 {
+                shared = 0;
+            }
             self.leaving.change(client.seen.leaving_bytes.swap(share, Relaxed), share);
             client.seen.close_asap.store(true, Relaxed);
             self.forget_bytes(&client);

@@ -125,9 +125,9 @@ impl Shared {
         self.client_bytes() + self.keyspace.fills.held.bytes() as u64
     }
 
-    /// Shared bytes without those of clients that were told to go.
+    /// Shared bytes, or 0 while clients that were told to go have not let go of theirs: how much stays is not known yet.
     fn shared_to_stay(&self) -> u64 {
-        self.shared_client_bytes().saturating_sub(self.clients.leaving_bytes()) as u64
+        if self.clients.leaving_bytes() > 0 { 0 } else { self.shared_client_bytes() as u64 }
     }
 
     /// Those of it that several may share: parked requests, which have places in flights, values that left the keyspace while replies had them, messages, and what
