@@ -80,6 +80,7 @@ counters! {
     ExpiryMs, "expire_cycle_cpu_milliseconds", "stats", "milliseconds", "time spent on sweeping: expired keys, deadlines of flights, moving entries together";
     Changes, "rdb_changes_since_last_save", "persistence", "changes", "writes that changed a key; nothing is ever saved";
     ScriptsNarrow, "scripts_narrow", "stats", "scripts", "scripts run that are proved to touch no keys but those they name: they run on all workers at once";
+    SlowScripts, "slow_scripts", "stats", "scripts", "scripts that let go of their worker before their end, as they took more than 5 ms";
     ScriptsWide, "scripts_wide", "stats", "scripts", "scripts run that may touch any key: one at a time";
     ScriptDemotions, "script_demotions", "stats", "scripts", "scripts whose proof was wrong: they are wide from then on";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";

@@ -10,7 +10,7 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::leave::forget_watched;
 use crate::dispatch::session::Transaction;
-use crate::keyspace::WatchedKey;
+use crate::keyspace::{Busy, WatchedKey};
 use crate::table::KeyFlag::RO;
 use crate::table::arg::key;
 use crate::table::{Category, Flag, Group, Locking, Role, Spec, Touch};
@@ -149,7 +149,11 @@ fn exec(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
         forget_watched(&mut ctx.keys, ctx.session);
         return Err(CommandError::text("EXECABORT Transaction discarded because of previous errors."));
     }
-    hold_everything(ctx, &transaction);
+    if let Err(busy) = hold_everything(ctx, &transaction) {
+        ctx.keys.release();
+        ctx.session.transaction = Some(transaction);
+        return Err(busy.into());
+    }
     let touched = is_watch_touched(ctx);
     forget_watched(&mut ctx.keys, ctx.session);
     if touched {
@@ -178,13 +182,12 @@ fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
 }
 
 /// Locks the shards of every key the transaction names or watches, or all where a command walks the keyspace.
-fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
-    if transaction.queued.iter().any(|queued| queued.row.role == Role::Script) {
-        ctx.keys.pass_gate();
+fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) -> Result<(), Busy> {
+    if transaction.has_scripts() {
+        ctx.keys.pass_gate()?;
     }
     if transaction.queued.iter().any(|queued| queued.row.spec.locking == Locking::All) {
-        ctx.keys.hold_all();
-        return;
+        return ctx.keys.hold_all();
     }
     let keyspace = ctx.keys.keyspace;
     let mut hashes: Vec<u64> = ctx.session.watch.keys().map(|watched| watched.hash).collect();
@@ -193,7 +196,7 @@ fn hold_everything(ctx: &mut Ctx<'_>, transaction: &Transaction) {
         let keys = queued.row.keys(queued.words.len(), word);
         hashes.extend(keys.map(|(at, _)| keyspace.hash(word(at))));
     }
-    ctx.keys.hold(hashes.iter().copied());
+    ctx.keys.hold(hashes.iter().copied())
 }
 
 fn is_watch_touched(ctx: &mut Ctx<'_>) -> bool {

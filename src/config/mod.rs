@@ -30,7 +30,7 @@ pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
 pub use rewrite::{Extent, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
-pub use settings::{DebugAccess, EvictionPolicy, LogLevel, MemoryShare, Settings};
+pub use settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, MemoryShare, Settings};
 pub use syntax::{quote, split_args};
 pub use table::{SETTINGS, find};
 pub use value::ValueError;

@@ -73,6 +73,16 @@ words! {
 }
 
 words! {
+    /// Who is refused while a script runs for longer than `busy-reply-threshold`.
+    pub enum BusyScope {
+        /// Requests that need a key which the script keeps.
+        Keys = "keys",
+        /// All but those that may always run, as in Redis.
+        Server = "server",
+    }
+}
+
+words! {
     /// Who may use the DEBUG command.
     pub enum DebugAccess {
         /// Nobody.
@@ -155,6 +165,7 @@ pub struct Settings {
     pub maxmemory_eviction_tenacity: u32,
     /// The longest time that a script may take; 0 = for ever.
     pub busy_reply_threshold_ms: u64,
+    pub busy_reply_scope: BusyScope,
     /// Limit on what all clients hold together.
     pub maxmemory_clients: MemoryShare,
     /// Limits on replies that wait for a slow reader, indexed by `ClientClass`.
@@ -227,6 +238,7 @@ impl Default for Settings {
             maxmemory_samples: 5,
             maxmemory_eviction_tenacity: 10,
             busy_reply_threshold_ms: 5000,
+            busy_reply_scope: BusyScope::Keys,
             maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,

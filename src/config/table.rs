@@ -12,7 +12,7 @@ use crate::base::int::parse_i64;
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
 use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
-use super::settings::{DebugAccess, EvictionPolicy, LogLevel, Settings};
+use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, Settings};
 use super::value::ValueError;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -97,8 +97,12 @@ pub static SETTINGS: &[Setting] = &[
     fixed(Topic::Listening, "bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
         "Addresses to listen on. `*` and `::*` are all addresses; a leading `-` means \"only if this machine has \
          it\"; `\"\"` means no TCP at all."),
+    live(Topic::Data, "busy-reply-scope", word!(busy_reply_scope: BusyScope), "keys",
+        "Who gets BUSY when a script has run for longer than busy-reply-threshold: with `keys` requests that need a key which the script keeps; with \
+         `server` all but those that may always run, as in Redis."),
     live(Topic::Data, "busy-reply-threshold", number!(busy_reply_threshold_ms: u64, 0, i64::MAX as u64), "5000",
-        "The longest time that a script may take, ms: one that takes longer is stopped with an error. 0 means that it may take for ever."),
+        "From when on a script that runs is told of, ms: requests that need a key it keeps wait until then, and get BUSY later. It is not stopped but by \
+         SCRIPT KILL. 0 means that they wait for ever."),
     live(Topic::Memory, "client-output-buffer-limit", Kind::OutputLimits { get: |settings| &settings.output_limits, field: |settings| &mut settings.output_limits },
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
         "Bytes of replies that may wait for a slow reader: a connection is closed above the hard limit, or when it \

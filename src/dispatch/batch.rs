@@ -195,6 +195,8 @@ impl Batch {
             let mut ctx = Ctx {
                 shared: bench.shared,
                 handlers: bench.handlers,
+                station: bench.station,
+                stage: None,
                 settings: &bench.current.settings,
                 keys,
                 deliveries: &mut bench.deliveries,
@@ -215,20 +217,10 @@ impl Batch {
                 ctx.write_error(&error);
             }
         }
-        if session.put_off.is_some() && is_skipped {
+        if session.put_off.is_none() {
+            session.has_replied(out, mark);
+        } else if is_skipped {
             session.reply_mode = ReplyMode::SkipNext;
-            return;
-        }
-        match session.reply_mode {
-            ReplyMode::On | ReplyMode::SkipNext => {}
-            ReplyMode::Off => out.truncate(mark),
-            ReplyMode::Skipping => {
-                out.truncate(mark);
-                session.reply_mode = ReplyMode::On;
-            }
-        }
-        if session.hears_messages {
-            session.subscriptions.speak(out);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What a worker lends to each batch of requests, and to what follows them: a place to work with everything at hand.
 
+use std::rc::Rc;
+
 use super::ctx::Handlers;
 use super::live::Current;
 use super::session::Leaving;
 use super::shared::Shared;
+use super::station::Station;
 use crate::base::clock::Now;
 use crate::base::metrics::Counters;
 use crate::figures::calls::Meter;
@@ -14,6 +17,8 @@ use crate::pubsub::Delivery;
 pub struct Bench<'a> {
     pub shared: &'a Shared,
     pub handlers: &'static Handlers,
+    /// The worker's place; a bench without one runs no scripts.
+    pub station: Option<&'a Rc<Station>>,
     /// The settings and what follows from them.
     pub current: &'a mut Current,
     pub counters: &'a Counters,

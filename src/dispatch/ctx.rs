@@ -3,10 +3,14 @@
 //! Each fact stands once: the time and the counters are the scope's, the database is the keys', the protocol the
 //! reply's; `select` and `speak` keep the session's copy, which outlives the request, alike.
 
+use std::rc::Rc;
+
 use super::args::Args;
 use super::error::CommandError;
 use super::session::Session;
 use super::shared::Shared;
+use super::stage::Stage;
+use super::station::Station;
 use crate::base::clock::Now;
 use crate::base::hash::Key;
 use crate::base::int::parse_i64;
@@ -48,6 +52,10 @@ fn without_handler(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError
 pub struct Ctx<'a> {
     pub shared: &'a Shared,
     pub handlers: &'static Handlers,
+    /// The worker's place, at its bench.
+    pub station: Option<&'a Rc<Station>>,
+    /// On a stack of its own: what scripts need.
+    pub stage: Option<Stage<'a>>,
     pub settings: &'a Settings,
     pub keys: Keys<'a>,
     /// Messages to send once the locks are released.

@@ -1,5 +1,7 @@
 //! The one type that knows error texts of the wire. They are Redis's own wherever Redis has one.
 
+use crate::keyspace::Busy;
+
 /// Why a command was refused.
 /// Two words long, so that a handler's result travels in registers: most requests have none to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub enum CommandError {
     Overflow,
     NoAuth,
     OutOfMemory,
+    /// A script keeps what it needs: it is put off, or refused.
+    Busy(Busy),
     /// A finished line with its code; it may contain a client's bytes.
     Text(Box<Vec<u8>>),
 }
@@ -57,7 +61,14 @@ impl CommandError {
             CommandError::Overflow => b"ERR increment or decrement would overflow",
             CommandError::NoAuth => b"NOAUTH Authentication required.",
             CommandError::OutOfMemory => b"OOM command not allowed when used memory > 'maxmemory'.",
+            CommandError::Busy(_) => b"BUSY Redis is busy running a script.",
             CommandError::Text(line) => line,
         }
+    }
+}
+
+impl From<Busy> for CommandError {
+    fn from(busy: Busy) -> CommandError {
+        CommandError::Busy(busy)
     }
 }

@@ -11,6 +11,8 @@ use super::error::CommandError;
 use super::leave::forget_watched;
 use super::session::PutOff;
 use crate::base::metrics::Counter;
+use crate::config::BusyScope;
+use crate::keyspace::Busy;
 use crate::table::{Flag, Locking, Role, Row, Touch};
 
 /// What becomes of a request that nothing speaks against.
@@ -40,13 +42,10 @@ impl Ctx<'_> {
         };
         self.session.last_command = Some(row);
         match admitted {
-            Admitted::Run => {
-                let result = self.call(row, args);
-                if self.session.hears_messages {
-                    self.forget_caching(row);
-                }
-                result
-            }
+            Admitted::Run => self.run(row, args).or_else(|error| match error {
+                CommandError::Busy(busy) => self.put_off_for(busy, row, args),
+                error => Err(error),
+            }),
             Admitted::Queue => {
                 if let Some(transaction) = &mut self.session.transaction {
                     transaction.queue(row, args);
@@ -59,6 +58,64 @@ impl Ctx<'_> {
                 Ok(())
             }
         }
+    }
+
+    #[inline]
+    fn run(&mut self, row: &'static Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        if row.may_run_scripts && self.runs_scripts(row) {
+            return self.run_aside(row, args);
+        }
+        if self.keys.keyspace.runs_scripts() {
+            self.reserve(row, args)?;
+        }
+        self.call_admitted(row, args)
+    }
+
+    /// Runs a command that may run now.
+    pub(super) fn call_admitted(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        let result = self.call(row, args);
+        if self.session.hears_messages {
+            self.forget_caching(row);
+        }
+        result
+    }
+
+    /// Locks what a command will need, as scripts may keep it: where one does, nothing has been done yet.
+    #[inline(never)]
+    fn reserve(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
+        let keyspace = self.keys.keyspace;
+        let is_alone = self.settings.busy_reply_scope == BusyScope::Server && !row.spec.has(Flag::AllowBusy);
+        let is_refused = |busy: &Busy| busy.refuses_at_ms() <= self.now().mono_ms;
+        if is_alone && let Some(busy) = keyspace.any_busy().filter(is_refused) {
+            return Err(CommandError::Busy(busy));
+        }
+        match row.spec.locking {
+            // Those that walk see to it themselves.
+            Locking::None | Locking::All => Ok(()),
+            Locking::Keys | Locking::Itself => {
+                let hash = |at| args.known_hash(at).unwrap_or_else(|| keyspace.hash(args.word(at)));
+                let keys = row.keys(args.words(), |at| args.word(at));
+                let hashes: Vec<(usize, u64)> = keys.map(|(at, _)| (at, hash(at))).collect();
+                self.keys.hold(hashes.iter().map(|(_, hash)| *hash))?;
+                args.set_hashes(hashes);
+                Ok(())
+            }
+        }
+    }
+
+    /// A request needs what a script keeps: it waits, or is refused once the script has had its time.
+    #[cold]
+    fn put_off_for(&mut self, busy: Busy, row: &'static Row, args: &Args<'_>) -> Result<(), CommandError> {
+        if busy.refuses_at_ms() <= self.now().mono_ms {
+            let kill = if busy.is_function() { "FUNCTION" } else { "SCRIPT" };
+            let line = format!(
+                "BUSY Redis is busy running a script. You can only call {kill} KILL or SHUTDOWN NOSAVE."
+            );
+            return Err(self.refuse(Some(row), args, CommandError::text(line)));
+        }
+        self.session.refused_at_ms = busy.refuses_at_ms();
+        self.session.put_off = Some(PutOff::Script);
+        Ok(())
     }
 
     fn admit(&mut self, row: &Row, args: &Args<'_>) -> Result<Admitted, CommandError> {
@@ -147,7 +204,6 @@ impl Ctx<'_> {
 
     /// Runs a command with the locks its row asks for.
     pub fn call(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
-        self.counters().add(Counter::Commands, 1);
         let run = self.handlers.of(row);
         if self.session.hears_messages {
             self.note_reads(row, args);
@@ -156,6 +212,11 @@ impl Ctx<'_> {
         self.keys.scope.touches = self.touches(row);
         let begun = self.meter.begun();
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
+        if let Err(CommandError::Busy(_)) = result {
+            // It has not run: it comes again.
+            return result;
+        }
+        self.counters().add(Counter::Commands, 1);
         if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {
             self.note_slow(row, args, ns);
         }
@@ -172,7 +233,7 @@ impl Ctx<'_> {
             let hash = |at| args.known_hash(at).unwrap_or_else(|| keyspace.hash(args.word(at)));
             let keys = row.keys(args.words(), |at| args.word(at));
             let hashes: Vec<(usize, u64)> = keys.map(|(at, _)| (at, hash(at))).collect();
-            self.keys.hold(hashes.iter().map(|(_, hash)| *hash));
+            self.keys.hold(hashes.iter().map(|(_, hash)| *hash))?;
             self.keys.prefetch(hashes.iter().map(|(_, hash)| *hash));
             args.set_hashes(hashes);
         }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod args;
+mod aside;
 pub mod batch;
 pub mod bench;
 pub mod command;
@@ -26,6 +27,8 @@ pub mod scripted;
 pub mod secrets;
 pub mod session;
 pub mod shared;
+pub mod stage;
+pub mod station;
 pub mod subscribed;
 mod taps;
 pub mod tracked;

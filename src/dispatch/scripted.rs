@@ -4,7 +4,6 @@
 //! A *narrow* script is proved to touch no key but those it was called with; their shards are locked before it begins. Any
 //! other is *wide*: it has passed the gate (`keyspace::gate`), and takes each shard when it first touches it.
 
-use std::cell::RefCell;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,37 +12,24 @@ use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
 use super::shared::Shared;
+use super::stage::{Pause, Stage};
+use super::station::usable;
 use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
 use crate::base::metrics::Counter;
+use crate::keyspace::{Busy, Keys};
 use crate::protocol::output::Output;
-use crate::protocol::range::join;
-use crate::protocol::reply::Proto;
+use crate::protocol::range::ArgRange;
+use crate::protocol::reply::{Proto, Reply};
 use crate::script::proof::{KeyPlaces, Last};
-use crate::script::{Host, Run, Source, Vm, VmState, write_reply};
-use crate::table::{FindKeys, Flag, Locking, REDIS_VERSION, Row, Table};
+use crate::script::{Call, Host, Run, Source, Vm, VmState};
+use crate::table::{FindKeys, Flag, Locking, Row, Table};
 
+/// A script was killed as it waited for a shard; its machine ends it before it sees this.
+const KILLED: &str = "ERR Script killed";
+/// What is kept of the room for replies of calls, bytes.
+const REPLY_KEPT_BYTES_MAX: usize = 16 * 1024;
 /// A script's call that refers to a shard which a narrow script does not hold.
 const BEYOND_KEYS: &str = "ERR Script attempted to access a key that it was not called with";
-
-thread_local! {
-    /// This worker's machine, made when it first runs a script.
-    static MACHINE: RefCell<Option<Machine>> = const { RefCell::new(None) };
-}
-
-struct Machine {
-    /// Of the sources it belongs to: several servers may live in one process.
-    server: u64,
-    vm: Vm,
-}
-
-/// How a script is to be run.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'c> {
-    pub keys: &'c [&'c [u8]],
-    pub argv: &'c [&'c [u8]],
-    /// EVAL_RO and its kin.
-    pub is_read_only: bool,
-}
 
 impl Ctx<'_> {
     /// Adds a script's text, or finds it.
@@ -54,71 +40,92 @@ impl Ctx<'_> {
     }
 
     /// Compiles a script, for its errors and for the runs that follow.
-    pub fn compile_script(&self, source: &Arc<Source>) -> Result<(), CommandError> {
-        MACHINE.with_borrow_mut(|machine| {
-            vm_of(machine, self.shared)?.compile(source).map_err(CommandError::text)
-        })
+    pub fn compile_script(&mut self, source: &Arc<Source>) -> Result<(), CommandError> {
+        if let Some(stage) = &mut self.stage {
+            return compile(stage.machine, self.shared, source);
+        }
+        let Some(station) = self.station else { return Err(no_worker()) };
+        let mut kit = station.take_kit()?;
+        let compiled = compile(&mut kit.machine, self.shared, source);
+        station.put_back(kit);
+        compiled
     }
 
-    /// Runs a script under its locks and writes its reply.
-    pub fn run_script(&mut self, source: &Arc<Source>, call: Call<'_>) -> Result<(), CommandError> {
+    /// Runs a script under its locks and writes its reply. `is_read_only`: it was called by EVAL_RO or its kin.
+    pub fn run_script(
+        &mut self,
+        source: &Arc<Source>,
+        call: Call<'_>,
+        is_read_only: bool,
+    ) -> Result<(), CommandError> {
+        let Some(mut stage) = self.stage.take() else { return Err(no_worker()) };
+        let ended = self.run_on_stage(&mut stage, source, call, is_read_only);
+        self.stage = Some(stage);
+        match ended? {
+            Run::Failed(line) => Err(CommandError::text(line)),
+            Run::Returned => Ok(()),
+        }
+    }
+
+    fn run_on_stage(
+        &mut self,
+        stage: &mut Stage<'_>,
+        source: &Arc<Source>,
+        call: Call<'_>,
+        is_read_only: bool,
+    ) -> Result<Run, CommandError> {
         let is_narrow = source.is_narrow();
+        let is_read_only = is_read_only || source.flags.no_writes;
+        let lacks_memory = self.lacks_memory && !source.flags.allow_oom;
+        if lacks_memory && source.flags.is_said && !is_read_only {
+            return Err(CommandError::text(
+                "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+            ));
+        }
+        let vm = usable(stage.machine, self.shared)?;
         if !self.in_transaction {
-            if !is_narrow {
-                self.keys.pass_gate();
-            }
-            let keyspace = self.keys.keyspace;
-            self.keys.hold(call.keys.iter().map(|key| keyspace.hash(key)));
+            self.hold_for(call.keys, is_narrow)?;
         }
         self.counters().add(if is_narrow { Counter::ScriptsNarrow } else { Counter::ScriptsWide }, 1);
-        let ended = self.run_on_machine(source, call);
+        let (was_in_transaction, db) = (self.in_transaction, self.keys.db);
+        self.in_transaction = true;
+        let mut returned = Output::default();
+        let mut reply = Reply::new(&mut returned, self.reply.proto);
+        let (state, pause, busy, own, flat) =
+            (vm.state.clone(), stage.pause, stage.busy, Output::default(), Vec::new());
+        let mut host =
+            ScriptHost { ctx: self, source, state, is_read_only, lacks_memory, pause, busy, own, flat };
+        let ended = vm.run(source, call, &mut host, &mut reply);
+        self.reply.out.append(&mut returned);
+        self.in_transaction = was_in_transaction;
+        self.select(db);
         if !self.in_transaction {
             self.keys.release();
         }
-        match ended? {
-            Run::Failed(line) => Err(CommandError::text(line)),
-            Run::Returned(value, proto) => write_reply(&value, proto, &mut self.reply)
-                .map_err(|_| CommandError::err("the reply of the script is too large")),
-        }
+        Ok(ended)
     }
 
-    fn run_on_machine(&mut self, source: &Arc<Source>, call: Call<'_>) -> Result<Run, CommandError> {
-        let (shared, was_in_transaction, db) = (self.shared, self.in_transaction, self.keys.db);
-        MACHINE.with_borrow_mut(|machine| {
-            let vm = vm_of(machine, shared)?;
-            let state = vm.state.clone();
-            let is_read_only = call.is_read_only || source.flags.no_writes;
-            let lacks_memory = self.lacks_memory && !source.flags.allow_oom;
-            if lacks_memory && source.flags.is_said && !is_read_only {
-                return Err(CommandError::text(
-                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
-                ));
-            }
-            self.in_transaction = true;
-            let most_ns = match self.settings.busy_reply_threshold_ms {
-                0 => u64::MAX,
-                ms => ms.saturating_mul(1_000_000),
-            };
-            let mut host = ScriptHost { ctx: self, source, state, is_read_only, lacks_memory };
-            let ended = vm.run(source, call.keys, call.argv, &mut host, most_ns);
-            self.in_transaction = was_in_transaction;
-            self.select(db);
-            Ok(ended)
-        })
+    /// Locks the shards of these keys; for a script that may touch others, it passes the gate first.
+    fn hold_for(&mut self, keys: &[&[u8]], is_narrow: bool) -> Result<(), Busy> {
+        let keyspace = self.keys.keyspace;
+        if !is_narrow {
+            self.keys.pass_gate()?;
+        }
+        let held = self.keys.hold(keys.iter().map(|key| keyspace.hash(key)));
+        if held.is_err() {
+            self.keys.release();
+        }
+        held
     }
 }
 
-/// The machine of this worker for a server's scripts.
-fn vm_of<'m>(machine: &'m mut Option<Machine>, shared: &Shared) -> Result<&'m mut Vm, CommandError> {
-    let scripts = &shared.scripts;
-    machine.take_if(|machine| machine.server != scripts.id || machine.vm.is_spoilt());
-    if machine.is_none() {
-        let vm = Vm::new(shared.clock.clone(), REDIS_VERSION)
-            .map_err(|_| CommandError::err("not enough memory for the script engine"))?;
-        scripts.enlist(&vm.state);
-        *machine = Some(Machine { server: scripts.id, vm });
-    }
-    machine.as_mut().map(|machine| &mut machine.vm).ok_or(CommandError::Syntax)
+fn compile(machine: &mut Option<Vm>, shared: &Shared, source: &Arc<Source>) -> Result<(), CommandError> {
+    usable(machine, shared)?.compile(source).map_err(CommandError::text)
+}
+
+/// Where something runs scripts that is no worker.
+fn no_worker() -> CommandError {
+    CommandError::err("scripts run on workers alone")
 }
 
 /// Where a command's keys stand, for the proof.
@@ -153,32 +160,43 @@ struct ScriptHost<'h, 'a> {
     is_read_only: bool,
     /// There was no room when the script began; no matter any more once it has written.
     lacks_memory: bool,
+    pause: &'h Pause,
+    /// What others are told while the script lets them run.
+    busy: Busy,
+    /// The reply of the call that ended last, and its bytes where they do not lie in one piece.
+    own: Output,
+    flat: Vec<u8>,
 }
 
 impl Host for ScriptHost<'_, '_> {
-    fn call(&mut self, words: &[Vec<u8>], proto: Proto) -> Vec<u8> {
-        let (buffer, ranges) = join(words.iter().map(Vec::as_slice));
-        let mut args = Args::new(&buffer, &ranges);
-        let row = match self.admit(&args) {
-            Ok(row) => row,
-            Err(line) => return format!("-{line}\r\n").into_bytes(),
-        };
-        // Its reply goes to the script, not to the caller. A longer one would be copied only to find no room there.
-        let mut own = Output::default();
-        own.set_limit(SCRIPT_MEMORY_BYTES_MAX);
-        std::mem::swap(self.ctx.reply.out, &mut own);
+    fn call(&mut self, buffer: &[u8], words: &[ArgRange], proto: Proto) -> &[u8] {
+        self.own.clear(REPLY_KEPT_BYTES_MAX);
+        // A longer reply would be copied only to find no room in the machine.
+        self.own.set_limit(SCRIPT_MEMORY_BYTES_MAX);
+        let mut args = Args::new(buffer, words);
+        // The reply goes to the script, not to the caller.
+        std::mem::swap(self.ctx.reply.out, &mut self.own);
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
-        if let Err(error) = self.ctx.call(row, &mut args) {
-            let begin = Output::default().mark();
-            self.ctx.reply.out.truncate(begin);
-            self.ctx.write_error(&error);
+        match self.admit(&args) {
+            Err(line) => self.ctx.reply.error(line.as_bytes()),
+            Ok(row) => {
+                let begin = self.ctx.reply.out.mark();
+                if let Err(error) = self.ctx.call(row, &mut args) {
+                    self.ctx.reply.out.truncate(begin);
+                    self.ctx.write_error(&error);
+                }
+            }
         }
         self.ctx.reply.proto = callers;
-        std::mem::swap(self.ctx.reply.out, &mut own);
-        if own.is_over() {
-            return b"-ERR not enough memory for the reply\r\n".to_vec();
+        std::mem::swap(self.ctx.reply.out, &mut self.own);
+        if self.own.is_over() {
+            return b"-ERR not enough memory for the reply\r\n";
         }
-        bytes_of(own)
+        if self.own.as_plain().is_none() {
+            self.flat = bytes_of(&mut self.own);
+            return &self.flat;
+        }
+        self.own.as_plain().unwrap_or_default()
     }
 
     fn log(&mut self, level: i64, text: &[u8]) {
@@ -190,12 +208,17 @@ impl Host for ScriptHost<'_, '_> {
         }
     }
 
-    fn may_call(&mut self, words: &[Vec<u8>]) -> Result<bool, &'static str> {
-        let (buffer, ranges) = join(words.iter().map(Vec::as_slice));
-        match self.resolve(&Args::new(&buffer, &ranges)) {
+    fn may_call(&mut self, buffer: &[u8], words: &[ArgRange]) -> Result<bool, &'static str> {
+        match self.resolve(&Args::new(buffer, words)) {
             Ok(_) => Ok(true),
             Err(_) => Err("Invalid command passed to redis.acl_check_cmd()"),
         }
+    }
+
+    fn pause(&mut self) {
+        let kept = self.ctx.keys.keep_aside(self.busy);
+        self.pause.suspend(());
+        self.ctx.keys.take_back(kept);
     }
 }
 
@@ -243,28 +266,39 @@ impl ScriptHost<'_, '_> {
     }
 
     fn take_shards(&mut self, row: &Row, args: &Args<'_>) -> Result<(), &'static str> {
-        let keys = &mut self.ctx.keys;
-        let is_wide = keys.has_passed_gate();
+        let keyspace = self.ctx.keys.keyspace;
+        let is_wide = self.ctx.keys.has_passed_gate();
         match row.spec.locking {
             Locking::None => return Ok(()),
-            Locking::All if is_wide => keys.take_all(),
-            Locking::All if !keys.holds_all() => return Err(self.demote()),
+            Locking::All if is_wide => self.wait_for(|keys| keys.take_all())?,
+            Locking::All if !self.ctx.keys.holds_all() => return Err(self.demote()),
             _ => {}
         }
         for (at, _) in row.keys(args.words(), |at| args.word(at)) {
-            let hash = keys.keyspace.hash(args.word(at));
+            let hash = keyspace.hash(args.word(at));
             if is_wide {
-                keys.take(hash);
-            } else if !keys.holds(hash) {
+                self.wait_for(|keys| keys.take(hash))?;
+            } else if !self.ctx.keys.holds(hash) {
                 return Err(self.demote());
             }
+        }
+        Ok(())
+    }
+
+    /// Takes shards; others have their turn for as long as another script keeps one of them.
+    fn wait_for(&mut self, take: impl Fn(&mut Keys<'_>) -> Result<(), Busy>) -> Result<(), &'static str> {
+        while take(&mut self.ctx.keys).is_err() {
+            if self.state.is_killed.load(Relaxed) {
+                return Err(KILLED);
+            }
+            self.pause();
         }
         Ok(())
     }
 }
 
 /// The bytes of a reply in one piece.
-fn bytes_of(mut reply: Output) -> Vec<u8> {
+fn bytes_of(reply: &mut Output) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(reply.len());
     while !reply.is_empty() {
         let mut slices = [IoSlice::new(&[]); 64];

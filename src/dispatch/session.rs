@@ -14,9 +14,10 @@ use crate::clients::Client;
 use crate::config::Settings;
 use crate::fill::{Grant, LeaseCount, PostBox, ReplySlot};
 use crate::keyspace::Watch;
+use crate::protocol::output::{Mark, Output};
 use crate::protocol::range::{ArgRange, join};
 use crate::protocol::reply::Proto;
-use crate::table::Row;
+use crate::table::{Role, Row};
 
 /// One connection's state.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Session {
     pub put_off: Option<PutOff>,
     /// The request that comes next waits for room.
     pub room_wait: Option<RoomWait>,
+    /// It waits for a script, and is refused from then on, monotonic ms.
+    pub refused_at_ms: u64,
     pub slots: Slots,
     pub leases: Leases,
 }
@@ -54,11 +57,14 @@ pub enum PutOff {
     Pause,
     /// There is no room below `maxmemory`: until the background has made some, or found that it can't.
     Room,
+    /// A script keeps what it needs: until that ends, or runs for so long that callers are refused. Or it is a script itself that
+    /// goes on (`Station::take_unfinished`).
+    Script,
 }
 
 impl PutOff {
     /// How many reasons there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 3;
 }
 
 /// CLIENT REPLY.
@@ -88,6 +94,12 @@ impl Transaction {
         let (buffer, words) = join((0..args.words()).map(|at| args.word(at)));
         self.queued_bytes += vec_bytes(&buffer) + vec_bytes(&words);
         self.queued.push(Queued { row, buffer, words });
+    }
+
+    /// Whether scripts are among them.
+    #[must_use]
+    pub fn has_scripts(&self) -> bool {
+        self.queued.iter().any(|queued| queued.row.role == Role::Script)
     }
 
     /// Bytes that all of it takes.
@@ -224,8 +236,32 @@ impl Session {
             last_command: None,
             put_off: None,
             room_wait: None,
+            refused_at_ms: u64::MAX,
             slots: Slots::default(),
             leases: Leases::default(),
+        }
+    }
+
+    /// Leaves a session in its place that stands for it while a request runs aside.
+    #[must_use]
+    pub fn leave_stand_in(&mut self) -> Session {
+        let stand_in = Session { proto: self.proto, db: self.db, ..Session::new(self.client.clone(), true) };
+        std::mem::replace(self, stand_in)
+    }
+
+    /// A command has written its reply, behind `mark`: what the connection wants of it stays.
+    #[inline]
+    pub fn has_replied(&mut self, out: &mut Output, mark: Mark) {
+        match self.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => {}
+            ReplyMode::Off => out.truncate(mark),
+            ReplyMode::Skipping => {
+                out.truncate(mark);
+                self.reply_mode = ReplyMode::On;
+            }
+        }
+        if self.hears_messages {
+            self.subscriptions.speak(out);
         }
     }
 

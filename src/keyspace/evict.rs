@@ -104,8 +104,11 @@ impl Keys<'_> {
                 None => self.keyspace.next_large(&mut hand, if fruitless == 0 { mean } else { 0 }),
             };
             let mut view = self.view_shard(shard, 0);
-            let (given, freed) =
-                view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize);
+            let (given, freed) = match view.keyspace.busy(shard) {
+                // A script finds what it found.
+                Some(_) => (false, 0),
+                None => view.give(short_bytes as usize, (now.used_bytes - room.limit_bytes) as usize),
+            };
             drop(view);
             *freed_bytes += freed as u64;
             // Large values are freed at once, now that no lock is held: their memory is what is wanted.

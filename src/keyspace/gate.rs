@@ -11,12 +11,15 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::base::sync::{AtomicBool, Mutex, MutexGuard};
+use super::busy::Busy;
+use crate::base::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 
 /// The gate of a keyspace.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     holder: Mutex<()>,
+    /// Its holder let go of the lock alone: see `aside`.
+    pub(super) mark: AtomicU64,
     /// The holder waits for a shard.
     is_wanted: AtomicBool,
     /// Locked by the holder for as long: who let go waits here.
@@ -34,9 +37,17 @@ pub(super) struct Want<'a> {
 }
 
 impl Gate {
-    /// Waits until nobody else is past the gate. No shard may be held.
-    pub(super) fn pass(&self) -> Passed<'_> {
-        Passed(self.holder.lock())
+    /// Waits until nobody else is past the gate, unless one is that runs for long. No shard may be held.
+    pub(super) fn pass(&self) -> Result<Passed<'_>, Busy> {
+        let passed = Passed(self.holder.lock());
+        Busy::read(self.mark.load(Relaxed)).map_or(Ok(passed), Err)
+    }
+
+    /// As `pass`, for the one whose mark stands there.
+    pub(super) fn take_back(&self) -> Passed<'_> {
+        let passed = Passed(self.holder.lock());
+        self.mark.store(0, Relaxed);
+        passed
     }
 
     /// Tells those who hold shards while they wait for more to let go. For the holder alone.

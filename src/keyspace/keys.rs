@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Keyspace;
+use super::busy::Busy;
 use super::effects::Effects;
 use super::fill::count_answer;
 use super::gate::Passed;
@@ -27,7 +28,7 @@ pub struct Keys<'a> {
     /// Shards held, ascending.
     pub(super) held: Vec<(usize, MutexGuard<'a, Shard>)>,
     /// Shards may be taken in any order, until `release`.
-    gate: Option<Passed<'a>>,
+    pub(super) gate: Option<Passed<'a>>,
 }
 
 /// How long a `hold` that has some shards waits for the next before it looks whether it must let go, ms.
@@ -93,22 +94,26 @@ impl<'a> Keys<'a> {
     }
 
     /// Locks the shards of all these hashes until `release`; does nothing if shards are held already.
-    pub fn hold(&mut self, hashes: impl Iterator<Item = u64> + Clone) {
+    ///
+    /// # Errors
+    /// Where a script keeps one of them; then nothing is held.
+    pub fn hold(&mut self, hashes: impl Iterator<Item = u64> + Clone) -> Result<(), Busy> {
         let keyspace = self.keyspace;
         while self.held.is_empty() {
             let moves = keyspace.routes.moves();
             let mut shards: Vec<usize> = hashes.clone().map(|hash| keyspace.shard_of(hash)).collect();
             if shards.is_empty() {
-                return;
+                return Ok(());
             }
             shards.sort_unstable();
             shards.dedup();
-            self.hold_shards(shards.into_iter());
+            self.hold_shards(shards.into_iter())?;
             // A key's slice may have moved before the lock was ours.
             if keyspace.routes.moves() != moves {
-                self.release();
+                self.held.clear();
             }
         }
+        Ok(())
     }
 
     /// Fetches ahead what look-ups of these keys will touch, in the shards that are held.
@@ -119,40 +124,57 @@ impl<'a> Keys<'a> {
     }
 
     /// Locks every shard until `release`.
-    pub fn hold_all(&mut self) {
-        if self.held.is_empty() {
-            self.hold_shards(0..SHARDS);
-        }
+    ///
+    /// # Errors
+    /// As `hold`.
+    pub fn hold_all(&mut self) -> Result<(), Busy> {
+        if self.held.is_empty() { self.hold_shards(0..SHARDS) } else { Ok(()) }
     }
 
     /// Locks these shards, ascending. Lets all go and begins again where the gate's holder wants one of them.
-    pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize> + Clone) {
+    pub(super) fn hold_shards(&mut self, shards: impl Iterator<Item = usize> + Clone) -> Result<(), Busy> {
         let gate = &self.keyspace.gate;
-        if self.gate.is_some() {
-            return shards.for_each(|shard| self.take_shard(shard));
-        }
-        for _ in 0..LET_GO_MAX {
-            gate.wait_while_wanted();
-            if self.try_hold_shards(shards.clone()) {
-                return;
+        let held = if self.gate.is_some() {
+            shards.clone().try_for_each(|shard| self.take_shard(shard)).map(|()| true)
+        } else {
+            let mut tries = (0..LET_GO_MAX).map(|_| {
+                gate.wait_while_wanted();
+                self.try_hold_shards(shards.clone())
+            });
+            tries.find(|held| *held != Ok(false)).unwrap_or(Ok(false))
+        };
+        let held = held.and_then(|is_held| match is_held {
+            true => Ok(()),
+            false => {
+                // Nobody wants anything of us now.
+                let _passed = gate.pass()?;
+                shards.clone().try_for_each(|shard| self.add(shard, self.keyspace.lock(shard)))
             }
+        });
+        if held.is_err() {
+            self.held.clear();
         }
-        // Nobody wants anything of us now.
-        let _passed = gate.pass();
-        self.held.extend(shards.map(|shard| (shard, self.keyspace.lock(shard))));
+        held
     }
 
     /// False, and nothing held, where the gate's holder wants a shard.
-    fn try_hold_shards(&mut self, shards: impl Iterator<Item = usize>) -> bool {
+    fn try_hold_shards(&mut self, shards: impl Iterator<Item = usize>) -> Result<bool, Busy> {
         self.held.reserve(shards.size_hint().0);
         for shard in shards {
             let Some(locked) = self.keyspace.try_lock(shard).or_else(|| self.lock_or_let_go(shard)) else {
                 self.held.clear();
-                return false;
+                return Ok(false);
             };
-            self.held.push((shard, locked));
+            self.add(shard, locked)?;
         }
-        true
+        Ok(true)
+    }
+
+    /// Adds a shard to those that are held, unless a script keeps it.
+    fn add(&mut self, shard: usize, locked: MutexGuard<'a, Shard>) -> Result<(), Busy> {
+        self.keyspace.check(shard)?;
+        self.held.push((shard, locked));
+        Ok(())
     }
 
     /// `None` where the gate's holder wants a shard, and may be waiting for one of ours.
@@ -169,11 +191,15 @@ impl<'a> Keys<'a> {
     }
 
     /// Passes the gate: until `release`, `take` may lock shards in any order. No shard may be held.
-    pub fn pass_gate(&mut self) {
+    ///
+    /// # Errors
+    /// Where somebody has passed it who runs for long.
+    pub fn pass_gate(&mut self) -> Result<(), Busy> {
         debug_assert!(self.held.is_empty(), "who passes the gate holds nothing yet");
         if self.gate.is_none() {
-            self.gate = Some(self.keyspace.gate.pass());
+            self.gate = Some(self.keyspace.gate.pass()?);
         }
+        Ok(())
     }
 
     /// Whether `take` may be called.
@@ -183,23 +209,26 @@ impl<'a> Keys<'a> {
     }
 
     /// Locks the shard of a hash until `release`, if it is not held. The gate must be passed.
-    pub fn take(&mut self, hash: u64) {
+    ///
+    /// # Errors
+    /// Where a script keeps it; what was held is held on. To be tried again when others have had their turn.
+    pub fn take(&mut self, hash: u64) -> Result<(), Busy> {
         loop {
             let shard = self.keyspace.shard_of(hash);
-            self.take_shard(shard);
+            self.take_shard(shard)?;
             // Its slice may have moved before the lock was ours.
             if self.keyspace.shard_of(hash) == shard {
-                return;
+                return Ok(());
             }
         }
     }
 
     /// As `take`, all of them.
-    pub fn take_all(&mut self) {
-        (0..SHARDS).for_each(|shard| self.take_shard(shard));
+    pub fn take_all(&mut self) -> Result<(), Busy> {
+        (0..SHARDS).try_for_each(|shard| self.take_shard(shard))
     }
 
-    fn take_shard(&mut self, shard: usize) {
+    fn take_shard(&mut self, shard: usize) -> Result<(), Busy> {
         assert!(self.gate.is_some(), "shards are taken in any order behind the gate alone");
         let keyspace = self.keyspace;
         if let Err(at) = self.held.binary_search_by_key(&shard, |(held, _)| *held) {
@@ -207,8 +236,10 @@ impl<'a> Keys<'a> {
                 let _want = keyspace.gate.want();
                 keyspace.lock(shard)
             });
+            keyspace.check(shard)?;
             self.held.insert(at, (shard, locked));
         }
+        Ok(())
     }
 
     /// Whether all shards are held.
@@ -248,11 +279,29 @@ impl<'a> Keys<'a> {
         self.effects.answers.push((slot, answer));
     }
 
-    /// Visits every shard of a database in turn, under its lock. No key moves to another shard meanwhile.
+    /// Visits every shard of a database in turn, under its lock. No key moves to another shard meanwhile. It may see a part
+    /// of what a script does: for figures, or where all shards are held.
     pub fn each_shard(&mut self, db: usize, mut visit: impl FnMut(&mut View<'_>)) {
         let _visit = self.keyspace.routes.visit();
-        for index in 0..SHARDS {
-            visit(&mut self.view_shard(index, db));
-        }
+        (0..SHARDS).for_each(|index| visit(&mut self.view_shard(index, db)));
+    }
+
+    /// As `each_shard`, for what must not see a part of what a script does.
+    ///
+    /// # Errors
+    /// Where it comes to a shard that a script keeps.
+    pub fn walk(&mut self, db: usize, mut visit: impl FnMut(&mut View<'_>)) -> Result<(), Busy> {
+        let _visit = self.keyspace.routes.visit();
+        (0..SHARDS).try_for_each(|index| {
+            visit(&mut self.visit(index, db)?);
+            Ok(())
+        })
+    }
+
+    /// As `view_shard`, unless a script keeps it.
+    pub(super) fn visit(&mut self, index: usize, db: usize) -> Result<View<'_>, Busy> {
+        let view = self.view_shard(index, db);
+        view.keyspace.check(index)?;
+        Ok(view)
     }
 }

@@ -4,6 +4,8 @@
 //! reply format, no socket. Invariant: answers and alarms are collected in `Effects` while a lock is
 //! held and sent after it is released.
 
+mod aside;
+mod busy;
 mod changed;
 mod effects;
 mod evict;
@@ -31,6 +33,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+pub use aside::KeptAside;
+pub use busy::Busy;
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};
 pub use fill::{Asked, FillAsk, FlightInfo, Looked, Put, PutKind, WaitTerms, count_hit, count_outcome};
@@ -65,6 +69,8 @@ use shard::Shard;
 pub struct Keyspace {
     stripes: Box<[Stripe]>,
     gate: Gate,
+    /// Scripts that keep shards without their locks, and whether any script ran: see `aside`.
+    long_holders: AtomicUsize,
     routes: Routes,
     /// Shards in use where no small limit asks for fewer.
     shards_most: usize,
@@ -130,6 +136,8 @@ fn reap(cast_off: &Receiver<CastOff>, lending: &Lending, entries: &AtomicUsize, 
 #[repr(align(128))]
 struct Stripe {
     shard: Mutex<Shard>,
+    /// A script keeps it without the lock: see `aside`. Written under the lock.
+    mark: AtomicU64,
     due_at: AtomicU64,
     /// What its stores hold, bytes. Written under the lock.
     held_bytes: AtomicUsize,
@@ -143,6 +151,7 @@ impl Keyspace {
         let watchers_held = Gauge::default();
         let stripe = |index| Stripe {
             shard: Mutex::new(Shard::new(index, seed, watchers_held.clone())),
+            mark: AtomicU64::new(0),
             due_at: AtomicU64::new(u64::MAX),
             held_bytes: AtomicUsize::new(0),
         };
@@ -157,6 +166,7 @@ impl Keyspace {
         Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
             gate: Gate::default(),
+            long_holders: AtomicUsize::new(0),
             routes: Routes::over(routes::shards_for(limit_bytes, shards_most)),
             shards_most,
             seed,

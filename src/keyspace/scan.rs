@@ -3,6 +3,7 @@
 //! A SCAN cursor is the table's cursor with the shard's number in its lowest bits. Expired and hidden
 //! entries are never shown.
 
+use super::busy::Busy;
 use super::keys::Keys;
 use super::view::View;
 use crate::base::limits::SHARDS;
@@ -21,14 +22,19 @@ const SHARD_BITS: u32 = SHARDS.ilog2();
 impl Keys<'_> {
     /// One page of the selected database: goes on until `count` entries were seen or `count * 10`
     /// buckets visited, as Redis does.
-    pub fn scan(&mut self, cursor: u64, count: usize, accept: impl Fn(&[u8]) -> bool) -> ScanPage {
+    pub fn scan(
+        &mut self,
+        cursor: u64,
+        count: usize,
+        accept: impl Fn(&[u8]) -> bool,
+    ) -> Result<ScanPage, Busy> {
         let db = self.db;
         let mut shard = (cursor & (SHARDS as u64 - 1)) as usize;
         let mut within = cursor >> SHARD_BITS;
         let mut page = ScanPage::default();
         let (mut seen, mut buckets) = (0, 0);
         while shard < SHARDS {
-            let mut view = self.view_shard(shard, db);
+            let mut view = self.visit(shard, db)?;
             if view.store().is_empty() {
                 (shard, within) = (shard + 1, 0);
                 continue;
@@ -36,33 +42,33 @@ impl Keys<'_> {
             // Only now is it known that something is left: a small database ends with its last entry.
             if seen >= count || buckets >= count.saturating_mul(10) {
                 page.cursor = within << SHARD_BITS | shard as u64;
-                return page;
+                return Ok(page);
             }
             within = view.scan_step(within, &mut seen, &accept, &mut page.keys);
             buckets += 1;
             shard += usize::from(within == 0);
         }
-        page
+        Ok(page)
     }
 
     /// All keys that `accept` takes.
-    pub fn list(&mut self, accept: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    pub fn list(&mut self, accept: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>, Busy> {
         let mut keys = Vec::new();
-        self.each_shard(self.db, |view| {
+        self.walk(self.db, |view| {
             let wall_ms = view.scope.now.wall_ms;
             view.store().each(|entry| {
                 if is_shown(&entry, wall_ms) && accept(entry.key()) {
                     keys.push(entry.key().to_vec());
                 }
             });
-        });
-        keys
+        })?;
+        Ok(keys)
     }
 
     /// A key drawn at random, each shard weighed by its entries.
-    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+    pub fn random_key(&mut self) -> Result<Option<Vec<u8>>, Busy> {
         let mut sizes = Vec::with_capacity(SHARDS);
-        self.each_shard(self.db, |view| sizes.push(view.len()));
+        self.walk(self.db, |view| sizes.push(view.len()))?;
         let mut at = fastrand::usize(..sizes.iter().sum::<usize>().max(1));
         let shard = sizes.iter().position(|size| match at.checked_sub(*size) {
             Some(rest) => {
@@ -70,15 +76,16 @@ impl Keys<'_> {
                 false
             }
             None => true,
-        })?;
+        });
+        let Some(shard) = shard else { return Ok(None) };
         let db = self.db;
-        let mut view = self.view_shard(shard, db);
+        let mut view = self.visit(shard, db)?;
         let wall_ms = view.scope.now.wall_ms;
         let store = view.store();
         for _ in 0..100 {
-            let drawn = store.draw(|n| fastrand::usize(..n))?;
+            let Some(drawn) = store.draw(|n| fastrand::usize(..n)) else { return Ok(None) };
             if is_shown(&drawn, wall_ms) {
-                return Some(drawn.key().to_vec());
+                return Ok(Some(drawn.key().to_vec()));
             }
         }
         // Almost everything here is hidden: take the first that is not.
@@ -88,14 +95,14 @@ impl Keys<'_> {
                 found = Some(entry.key().to_vec());
             }
         });
-        found
+        Ok(found)
     }
 
     /// Keys of a database that ordinary commands see.
-    pub fn count(&mut self, db: usize) -> usize {
+    pub fn count(&mut self, db: usize) -> Result<usize, Busy> {
         let mut count = 0;
-        self.each_shard(db, |view| count += view.len());
-        count
+        self.walk(db, |view| count += view.len())?;
+        Ok(count)
     }
 }
 

@@ -56,7 +56,8 @@ impl Keyspace {
         }
         // Who works in one of them makes it busy soon: the next time will do.
         let held: Option<Vec<_>> = (0..SHARDS).map(|index| self.try_lock(index)).collect();
-        let is_idle = held.as_ref().is_some_and(|held| held.iter().all(|shard| shard.is_idle()));
+        let is_idle = held.as_ref().is_some_and(|held| held.iter().all(|shard| shard.is_idle()))
+            && self.any_busy().is_none();
         if is_idle {
             self.routes.in_use.store(shards, Relaxed);
             (0..SHARDS).for_each(|slice| self.routes.set(slice, self.routes.shard_among(slice)));
@@ -90,7 +91,9 @@ impl Keys<'_> {
         *next = moving.unwrap_or(SHARDS);
         if let Some(slice) = moving {
             let (from, to) = (routes.shard(slice), routes.shard_among(slice));
-            self.hold_shards([from.min(to), from.max(to)].into_iter());
+            if self.hold_shards([from.min(to), from.max(to)].into_iter()).is_err() {
+                return false;
+            }
             if routes.visitors.load(Relaxed) == 0 {
                 self.move_slice(slice, from, to);
             }

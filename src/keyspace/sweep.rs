@@ -19,6 +19,8 @@ use crate::base::limits::{
 use crate::base::sparse::shrink_map;
 use crate::storage::{Ahead, Entry};
 
+/// When a shard that a script keeps is looked at again, ms.
+const BUSY_LOOK_MS: u64 = 10;
 /// Records whose cache lines are fetched together.
 const SWEEP_PORTION: usize = 32;
 
@@ -40,6 +42,12 @@ impl Keys<'_> {
         let keyspace = self.keyspace;
         let mut view = self.view_shard(shard, 0);
         view.sweep_deadlines();
+        if keyspace.busy(shard).is_some() {
+            // Nothing of it expires while a script keeps it.
+            let next = view.scope.now.mono_ms + BUSY_LOOK_MS;
+            keyspace.stripes[shard].due_at.store(next, std::sync::atomic::Ordering::Relaxed);
+            return next;
+        }
         let dbs = if entries { view.shard.dbs.len() } else { 0 };
         let mut reclaimed = 0;
         for db in 0..dbs {

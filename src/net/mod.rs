@@ -14,6 +14,7 @@ mod partial;
 mod post;
 mod put_off;
 mod reply_queue;
+mod runs;
 mod stream;
 mod turns;
 mod worker;

@@ -46,10 +46,11 @@ impl PutOffs {
         self.of(why).borrow_mut().drain().for_each(|(_, filed)| filed.waker.wake());
     }
 
-    /// Wakes those whose time has come.
-    pub fn wake_due(&self, why: PutOff, now_ms: u64) {
+    /// Wakes those whose time has come. Returns when that of the next is, monotonic ms.
+    pub fn wake_due(&self, why: PutOff, now_ms: u64) -> u64 {
         let mut filed = self.of(why).borrow_mut();
         filed.extract_if(|_, filed| filed.at_ms <= now_ms).for_each(|(_, filed)| filed.waker.wake());
+        filed.values().map(|filed| filed.at_ms).min().unwrap_or(u64::MAX)
     }
 
     /// A connection ends.

@@ -29,6 +29,7 @@ use crate::dispatch::limit::RoomWait;
 use crate::dispatch::live::Current;
 use crate::dispatch::session::{Leaving, PutOff, Session};
 use crate::dispatch::shared::Shared;
+use crate::dispatch::station::Station;
 use crate::figures::calls::Meter;
 use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
@@ -71,6 +72,9 @@ pub(super) struct Worker {
     pub lent: RefCell<Lent>,
     meter: RefCell<Meter>,
     pub connections: Arc<AtomicUsize>,
+    pub station: Rc<Station>,
+    /// The slow scripts that had ended when those who wait for one were woken last.
+    scripts_ended: Cell<u64>,
     handlers: &'static Handlers,
     /// The settings last seen, borrowed by the bench while it runs.
     current: RefCell<Current>,
@@ -112,6 +116,8 @@ impl Worker {
         Worker {
             counters: shared.figures.counters[number].clone(),
             meter: RefCell::new(meter),
+            station: Rc::new(Station::new(shared.clone(), number)),
+            scripts_ended: Cell::new(0),
             handlers,
             current: RefCell::new(current),
             lent: RefCell::new(Lent {
@@ -174,25 +180,57 @@ impl Worker {
     /// `is_filed` is the connection's, and tells whether it waits already.
     pub fn waits(&self, why: PutOff, session: &Session, is_filed: &mut bool, waker: &Waker) -> bool {
         let client = session.client.id;
-        let waits = if *is_filed { self.put_offs.is_filed(why, client) } else { self.begins_to_wait(why) };
+        let waits =
+            if *is_filed { self.put_offs.is_filed(why, client) } else { self.begins_to_wait(why, session) };
         if waits {
             let look_at_ms = |wait: RoomWait| wait.look_at_ms(self.shared.clock.now().mono_ms);
-            self.put_offs.file(why, client, session.room_wait.map_or(u64::MAX, look_at_ms), waker);
+            let at_ms = match why {
+                PutOff::Script => session.refused_at_ms,
+                PutOff::Pause | PutOff::Room => session.room_wait.map_or(u64::MAX, look_at_ms),
+            };
+            self.put_offs.file(why, client, at_ms, waker);
         }
         *is_filed = waits;
         waits
     }
 
     /// Asks for what ends the waiting. False if it is over already.
-    fn begins_to_wait(&self, why: PutOff) -> bool {
+    fn begins_to_wait(&self, why: PutOff, session: &Session) -> bool {
         let look_at = match why {
             PutOff::Pause => self.shared.operator.pause.until(self.shared.clock.now().mono_ms),
             PutOff::Room => Some(0),
+            PutOff::Script => self.is_any_script_slow().then_some(session.refused_at_ms),
         };
         if let Some(at) = look_at {
             self.alarms[self.number].wake_by(at);
         }
         look_at.is_some()
+    }
+
+    /// Whether a script keeps something while others run.
+    fn is_any_script_slow(&self) -> bool {
+        self.shared.keyspace.any_busy().is_some() || self.station.busy().is_some()
+    }
+
+    /// A slow script has ended: whoever waits for one, on any worker, tries again.
+    pub fn note_script_ended(&self) {
+        self.put_offs.wake(PutOff::Script);
+        self.shared.scripts.note_slow_ended();
+        self.alarms.iter().for_each(Alarm::ring);
+    }
+
+    /// Wakes the connections that wait for a script, if one has ended anywhere, or they are to be refused now. Returns when
+    /// the next of them is.
+    fn wake_for_scripts(&self) -> u64 {
+        if !self.put_offs.is_any(PutOff::Script) {
+            return u64::MAX;
+        }
+        let ended = self.shared.scripts.slow_ended();
+        if self.scripts_ended.replace(ended) != ended {
+            self.put_offs.wake(PutOff::Script);
+            return u64::MAX;
+        }
+        self.put_offs.wake_due(PutOff::Script, self.shared.clock.now().mono_ms)
     }
 
     /// A connection ends, and waits no longer.
@@ -238,6 +276,7 @@ impl Worker {
         let mut bench = Bench {
             shared: &self.shared,
             handlers: self.handlers,
+            station: Some(&self.station),
             current: &mut current,
             counters: &self.counters,
             now: self.shared.clock.now(),
@@ -376,7 +415,7 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         // Set before the shards are looked at: a thread that files an earlier deadline meanwhile wakes us again.
         alarm.at.store(u64::MAX, Relaxed);
-        let paused = worker.wake_paused().unwrap_or(u64::MAX);
+        let paused = worker.wake_paused().unwrap_or(u64::MAX).min(worker.wake_for_scripts());
         let mut next = sweep_shards(&worker).await.min(paused);
         if worker.at_bench(&mut Effects::default(), |bench| bench.make_room(EVICT_SLICE_NS)) {
             // Not at once, unless somebody waits for it: a command that writes makes room as well, and what is read and

@@ -2,14 +2,17 @@
 //!
 //! Alone imports mlua. Knows no key and no command: what a script calls is run by its `Host`.
 
+mod bridge;
+mod host;
 mod library;
 pub mod proof;
 mod sources;
 mod state;
 mod values;
 mod vm;
+mod watch;
 
+pub use host::Host;
 pub use sources::{Killed, ScriptFlags, Scripts, Source, sha1_hex};
 pub use state::VmState;
-pub use values::write_reply;
-pub use vm::{Host, Run, Vm};
+pub use vm::{Call, Run, Vm};

@@ -130,12 +130,12 @@ for _, value in globals do
     end
 end
 
--- What the script that runs now calls, and where: set for each run. Kept here, so that a run makes no function.
-local raw, host, own
+-- The globals of the script that runs now, as `own`: set for each run.
+local slots = {}
 
 -- Asks the server for something beside commands: its answer, or an error without a place.
 local function ask(...)
-    local answer, problem = host(...)
+    local answer, problem = native.beside(...)
     if problem then
         error(problem, 0)
     end
@@ -153,42 +153,28 @@ local function load(text, name)
     end
     local compiled, problem = native.compile(text, name)
     if compiled then
-        return setfenv(compiled, own)
+        return setfenv(compiled, slots.own)
     end
     return nil, problem
 end
 
--- `raw` runs a command: its reply, and whether that is an error.
-function api.call(...)
-    local reply, failed = raw(...)
-    if failed then
-        error(placed(reply, 2), 0)
-    end
-    return reply
-end
-function api.pcall(...)
-    local reply, failed = raw(...)
-    if failed then
-        return placed(reply, 2)
-    end
-    return reply
-end
+api.call, api.pcall = native.call, native.pcall
 function api.setresp(...) ask("setresp", ...) end
 function api.log(...) ask("log", ...) end
 function api.acl_check_cmd(...) return ask("acl_check_cmd", ...) end
 freeze(api)
 globals.redis, globals.server, globals.load, globals.loadstring = api, api, load, load
-freeze(globals)
 
--- Of the environment of every run: known globals, and nothing else.
-local environment = freeze({
+-- What no script has set is found here: known globals, and nothing else.
+freeze(setmetatable(globals, freeze({
     __index = function(_, name)
-        local value = globals[name]
-        if value == nil then
-            error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
-        end
-        return value
+        error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
     end,
+})))
+
+-- The metatable of the globals of every run.
+local environment = freeze({
+    __index = globals,
     __newindex = function()
         error("Attempt to modify a readonly table", 2)
     end,
@@ -205,11 +191,4 @@ local function place_of(problem)
     return placed({ err = "ERR " .. native.text(told(problem)) }, 2)
 end
 
--- Runs a compiled script.
-return function(script, keys, argv, calls, beside)
-    raw, host = calls, beside
-    own = { KEYS = keys, ARGV = argv }
-    own._G = own
-    freeze(setmetatable(own, environment))
-    return xpcall(setfenv(script, own), place_of)
-end
+return place_of, environment, slots

@@ -14,6 +14,8 @@ use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPT_PROVED_BYTES_MAX, SCRIPTS_EVA
 /// A script's text, and what is known of it.
 #[derive(Debug)]
 pub struct Source {
+    /// No other source of this process has it.
+    pub number: u64,
     /// 40 lower-case hexadecimal digits.
     pub sha: String,
     pub text: Box<[u8]>,
@@ -45,6 +47,8 @@ pub struct Scripts {
     uses: AtomicU64,
     evicted: AtomicU64,
     machines: Mutex<Vec<Weak<VmState>>>,
+    /// Scripts that let go of their worker and have ended.
+    slow_ended: AtomicU64,
 }
 
 /// What SCRIPT KILL found.
@@ -57,6 +61,8 @@ pub enum Killed {
     Told,
 }
 
+/// Numbers the sources of a process.
+static SOURCES: AtomicU64 = AtomicU64::new(1);
 /// Numbers the servers of a process.
 static SERVERS: AtomicU64 = AtomicU64::new(1);
 
@@ -68,6 +74,7 @@ impl Default for Scripts {
             uses: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             machines: Mutex::default(),
+            slow_ended: AtomicU64::new(0),
         }
     }
 }
@@ -170,6 +177,7 @@ impl Scripts {
         let flags = ScriptFlags::read(text)?;
         let is_narrow = text.len() <= SCRIPT_PROVED_BYTES_MAX && prove(text, places) == Shape::Narrow;
         let source = Arc::new(Source {
+            number: SOURCES.fetch_add(1, Relaxed),
             is_narrow: AtomicBool::new(is_narrow),
             flags,
             text: text.into(),
@@ -259,6 +267,17 @@ impl Scripts {
             }
         }
         found
+    }
+
+    /// A script has ended that had let go of its worker.
+    pub fn note_slow_ended(&self) {
+        self.slow_ended.fetch_add(1, Relaxed);
+    }
+
+    /// How many such scripts have ended.
+    #[must_use]
+    pub fn slow_ended(&self) -> u64 {
+        self.slow_ended.load(Relaxed)
     }
 
     /// How many gave way to others.

@@ -24,6 +24,8 @@ pub struct Row {
     /// Quick enough for several in a row to share one reading of the clock.
     pub is_quick: bool,
     pub role: Role,
+    /// It runs scripts, or transactions in which some may be.
+    pub may_run_scripts: bool,
     pub key_specs: KeySpecs,
     pub subcommands: Vec<Row>,
 }
@@ -46,6 +48,10 @@ impl Row {
         let key_specs = KeySpecs::of(spec.args, name_words);
         let number = *next;
         *next += 1;
+        let role = match parent {
+            Some(parent) if spec.role == Role::Plain => parent.role,
+            _ => spec.role,
+        };
         Row {
             spec,
             full_name: parent.map_or(spec.name.to_owned(), |of| format!("{}|{}", of.spec.name, spec.name)),
@@ -55,10 +61,8 @@ impl Row {
             names_several_keys: key_specs.may_be_several(),
             number,
             is_quick: spec.quick || spec.has(Flag::Fast),
-            role: match parent {
-                Some(parent) if spec.role == Role::Plain => parent.role,
-                _ => spec.role,
-            },
+            may_run_scripts: matches!(role, Role::Script | Role::Exec),
+            role,
             key_specs,
             subcommands: Vec::new(),
         }

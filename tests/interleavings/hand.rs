@@ -40,7 +40,12 @@ pub struct Worker {
 impl Worker {
     /// Worker `number` with a new connection.
     pub fn new(shared: &Arc<Shared>, number: usize) -> Worker {
-        Worker { shared: shared.clone(), number, desk: Desk::open(shared), inbox: Vec::new() }
+        Worker {
+            shared: shared.clone(),
+            number,
+            desk: Desk { give_turn: shuttle::thread::yield_now, ..Desk::open(shared) },
+            inbox: Vec::new(),
+        }
     }
 
     /// The number by which the server knows the connection.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use onefill::base::hash::Key;
 use onefill::dispatch::shared::Shared;
+use onefill::keyspace::{Busy, Keys};
 use shuttle::thread::{self, JoinHandle};
 
 use super::desk::at_bench;
@@ -112,17 +113,30 @@ fn watched_key_is_exec_ed_as_it_was_read() {
     });
 }
 
-/// What a script does that finds its keys as it runs: passes the gate, takes one shard after the other, reads under each.
-fn read_behind_the_gate(shared: &Arc<Shared>, number: usize, order: [String; 2]) -> JoinHandle<()> {
+/// What a script does that finds its keys as it runs: passes the gate, takes one shard after the other, reads under each. If it
+/// is slow, it lets others run after each step, and keeps what it has.
+fn read_behind_the_gate(
+    shared: &Arc<Shared>,
+    number: usize,
+    order: [String; 2],
+    is_slow: bool,
+) -> JoinHandle<()> {
     let shared = shared.clone();
     thread::spawn(move || {
         at_bench(&shared, number, |bench| {
             let mut keys = bench.keys();
-            keys.pass_gate();
+            while keys.pass_gate().is_err() {
+                thread::yield_now();
+            }
             let read = order.map(|name| {
                 let hash = keys.keyspace.hash(name.as_bytes());
                 let key = Key { bytes: name.as_bytes(), hash };
-                keys.take(hash);
+                while keys.take(hash).is_err() {
+                    let_others_run(&mut keys);
+                }
+                if is_slow {
+                    let_others_run(&mut keys);
+                }
                 keys.view(&key).read(&key).map(|value| format!("{value:?}"))
             });
             assert_eq!(read[0], read[1], "half of a command was seen");
@@ -131,16 +145,50 @@ fn read_behind_the_gate(shared: &Arc<Shared>, number: usize, order: [String; 2])
     })
 }
 
+/// What a slow script does that names its keys: locks them all, and lets others run before each look.
+fn read_slowly(shared: &Arc<Shared>, number: usize, names: [String; 2]) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || {
+        at_bench(&shared, number, |bench| {
+            let mut keys = bench.keys();
+            let hashes = names.each_ref().map(|name| keys.keyspace.hash(name.as_bytes()));
+            while keys.hold(hashes.into_iter()).is_err() {
+                thread::yield_now();
+            }
+            let read = [0, 1].map(|at: usize| {
+                let_others_run(&mut keys);
+                let key = Key { bytes: names[at].as_bytes(), hash: hashes[at] };
+                keys.view(&key).read(&key).map(|value| format!("{value:?}"))
+            });
+            assert_eq!(read[0], read[1], "half of a command was seen");
+            keys.release();
+        });
+    })
+}
+
+fn let_others_run(keys: &mut Keys<'_>) {
+    let kept = keys.keep_aside(Busy::new(u64::MAX, false));
+    thread::yield_now();
+    keys.take_back(kept);
+}
+
+/// A server in which scripts run.
+fn server_with_scripts() -> Arc<Shared> {
+    let shared = server();
+    shared.keyspace.note_scripts();
+    shared
+}
+
 /// Two that take shards in opposite orders, a command and a transaction that hold several, while keys move to other shards.
 #[test]
 fn who_passed_the_gate_waits_for_nobody_who_waits_for_it() {
     explore(|| {
-        let shared = server();
+        let shared = server_with_scripts();
         let [a, b] = keys();
         let pair = transaction(&[format!("SET {b} 2"), format!("SET {a} 2")]);
         let threads = [
-            read_behind_the_gate(&shared, 0, [a.clone(), b.clone()]),
-            read_behind_the_gate(&shared, 1, [b.clone(), a.clone()]),
+            read_behind_the_gate(&shared, 0, [a.clone(), b.clone()], false),
+            read_behind_the_gate(&shared, 1, [b.clone(), a.clone()], false),
             say_on_worker(&shared, 2, vec![format!("MSET {b} 1 {a} 1")]),
             say_on_worker(&shared, 3, pair),
         ];
@@ -153,16 +201,56 @@ fn who_passed_the_gate_waits_for_nobody_who_waits_for_it() {
 #[test]
 fn who_lets_go_is_served_all_the_same() {
     explore(|| {
-        let shared = server();
+        let shared = server_with_scripts();
         let [a, b] = keys();
         let mut threads: Vec<_> = (0..3)
             .map(|number| {
                 let order = if number % 2 == 0 { [b.clone(), a.clone()] } else { [a.clone(), b.clone()] };
-                read_behind_the_gate(&shared, number, order)
+                read_behind_the_gate(&shared, number, order, false)
             })
             .collect();
         threads.push(say_on_worker(&shared, 3, transaction(&[format!("SET {a} 1"), format!("SET {b} 1")])));
         join(threads);
         nothing_is_left(&shared);
     });
+}
+
+/// Slow scripts of both kinds let go of their locks again and again: nobody sees half of anything, nobody waits for ever.
+#[test]
+fn who_lets_others_run_keeps_what_it_has() {
+    explore(|| {
+        let shared = server_with_scripts();
+        let [a, b] = keys();
+        let pair = transaction(&[format!("SET {b} 2"), format!("SET {a} 2")]);
+        let threads = [
+            read_behind_the_gate(&shared, 0, [b.clone(), a.clone()], true),
+            read_slowly(&shared, 1, [a.clone(), b.clone()]),
+            say_on_worker(&shared, 2, vec![format!("MSET {b} 1 {a} 1")]),
+            say_on_worker(&shared, 3, pair),
+        ];
+        join(threads);
+        assert!(shared.keyspace.any_busy().is_none());
+        nothing_is_left(&shared);
+    });
+}
+
+/// What a slow script reads stays, whatever commands of one key, or of all, come in between.
+#[test]
+fn commands_that_lock_one_shard_wait_for_a_slow_script() {
+    explore(|| {
+        let shared = server_with_scripts();
+        let [a, b] = keys();
+        let threads = [
+            read_twice(&shared, 0, a.clone()),
+            say_on_worker(&shared, 1, vec![format!("SET {a} 1"), format!("SET {b} 1")]),
+            say_on_worker(&shared, 2, vec![format!("INCR {a}"), "FLUSHALL".to_owned()]),
+        ];
+        join(threads);
+        nothing_is_left(&shared);
+    });
+}
+
+/// A slow script that reads a key twice, and finds the same.
+fn read_twice(shared: &Arc<Shared>, number: usize, name: String) -> JoinHandle<()> {
+    read_slowly(shared, number, [name.clone(), name])
 }

@@ -3,7 +3,7 @@
 use crate::program::Program;
 use crate::support::Value;
 
-/// Scripts that would run for ever; each ends with an error soon after `busy-reply-threshold`.
+/// Scripts that would run for ever.
 const ENDLESS: &[&str] = &[
     "while true do end",
     "while true do pcall(function() while true do end end) end",
@@ -56,14 +56,21 @@ const REFUSED: &[&str] = &[
 ];
 
 #[test]
-fn endless_scripts_end_and_the_server_lives_on() {
-    let server = Program::start(&["--busy-reply-threshold", "150", "--io-threads", "2"]);
-    let mut conn = server.connect();
-    for script in ENDLESS {
-        let answer = conn.call(&["EVAL", script, "0"]);
-        let Value::Error(error) = &answer else { panic!("{script}: {answer:?}") };
-        assert!(error.starts_with("ERR Script took longer than busy-reply-threshold"), "{script}: {error}");
-        assert_eq!(conn.say("PING"), "PONG");
+fn endless_scripts_let_others_run_and_can_be_killed() {
+    for workers in ["1", "2"] {
+        let server = Program::start(&["--io-threads", workers]);
+        let (mut victim, mut other) = (server.connect(), server.connect());
+        for script in ENDLESS {
+            victim.send(&["EVAL", script, "1", "k"]);
+            // It may not have begun; once it runs, the others go on.
+            while other.say("SCRIPT KILL") != "OK" {
+                assert_eq!(other.say("PING"), "PONG");
+            }
+            let answer = victim.reply();
+            let Value::Error(error) = &answer else { panic!("{script}: {answer:?}") };
+            assert!(error.starts_with("ERR Script killed by user with SCRIPT KILL."), "{script}: {error}");
+            assert_eq!(victim.say("PING"), "PONG");
+        }
     }
 }
 

@@ -52,6 +52,7 @@ pub fn bench<'a>(
     Bench {
         shared,
         handlers: groups::handlers(),
+        station: None,
         current,
         counters: &shared.figures.counters[number],
         now: shared.clock.now(),
@@ -97,6 +98,8 @@ pub fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>
 pub struct Desk {
     pub session: Session,
     pub replies: ReplyQueue,
+    /// Lets others run while a request is put off.
+    pub give_turn: fn(),
 }
 
 impl Desk {
@@ -106,7 +109,11 @@ impl Desk {
             Peer { addr: "127.0.0.1:1".to_owned(), laddr: "127.0.0.1:2".to_owned(), ..Peer::default() };
         let client = Arc::new(Client::new(shared.clients.next_id(), peer, shared.clock.now().mono_ms));
         shared.clients.add(client.clone());
-        Desk { session: Session::new(client, true), replies: ReplyQueue::default() }
+        Desk {
+            session: Session::new(client, true),
+            replies: ReplyQueue::default(),
+            give_turn: std::thread::yield_now,
+        }
     }
 
     /// The number by which the server knows the connection.
@@ -116,9 +123,13 @@ impl Desk {
 
     /// Runs the requests that `batch` has cut out of `bytes`.
     pub fn run(&mut self, batch: &Batch, bytes: &[u8], bench: &mut Bench<'_>) {
-        let Desk { session, replies } = self;
+        let Desk { session, replies, give_turn } = self;
         for index in 0..batch.len() {
             batch.run(index, bytes, bench, session, replies.tail());
+            while session.put_off.take().is_some() {
+                give_turn();
+                batch.run(index, bytes, bench, session, replies.tail());
+            }
             match session.slots.parked.take() {
                 Some(parked) => {
                     replies.keep_place(parked, session.proto);

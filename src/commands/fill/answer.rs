@@ -30,7 +30,7 @@ pub(super) fn mput(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let options = args.position();
     // Each value draws its own JITTER; the options are read once before anything is stored.
     keep_options(ctx, args, "fill.mput", true)?;
-    ctx.keys.hold(triples.iter().map(|(key, ..)| key.hash));
+    ctx.keys.hold(triples.iter().map(|(key, ..)| key.hash))?;
     ctx.reply.array(count);
     for (key, token, value) in triples {
         args.seek(options);

@@ -19,7 +19,9 @@ use crate::dispatch::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::dispatch::shared::Shared;
 use crate::fill::outcome::{ASK_AGAIN_MS, stay_away_ms};
 use crate::fill::{Grant, LeaseCount, Outcome, ReplySlot};
-use crate::keyspace::{Asked, FillAsk, Looked, View, WaitTerms, count_hit, count_outcome, record_bytes};
+use crate::keyspace::{
+    Asked, Busy, FillAsk, Looked, View, WaitTerms, count_hit, count_outcome, record_bytes,
+};
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
 
@@ -33,7 +35,14 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
         asked.wait_ms = 0;
     }
     while !get_once(ctx, &key, &asked) {
+        let is_reserved = !ctx.in_transaction && ctx.keys.holds_any();
+        if is_reserved {
+            ctx.keys.release();
+        }
         ctx.keys.give_way(record_bytes(key.bytes.len()));
+        if is_reserved {
+            ctx.keys.hold(std::iter::once(key.hash))?;
+        }
         asked.is_last_try = true;
     }
     Ok(())
@@ -133,7 +142,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
         asked.wait_ms = 0;
     }
     asked.is_last_try = true;
-    make_room(ctx, &keys);
+    make_room(ctx, &keys)?;
     let Known { mut outcomes, lease_left_ms } = ask_each(ctx, &keys, &asked);
     let granted: Vec<(usize, Grant)> = (outcomes.iter().enumerate())
         .filter_map(|(at, outcome)| Some((at, outcome.as_ref()?.grant()?)))
@@ -168,14 +177,15 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 }
 
 /// Lets what is kept give way before so many leases are granted, as long as no other shard must be held for that.
-fn make_room(ctx: &mut Ctx<'_>, keys: &[Key<'_>]) {
+fn make_room(ctx: &mut Ctx<'_>, keys: &[Key<'_>]) -> Result<(), Busy> {
     let bytes = keys.iter().map(|key| record_bytes(key.bytes.len())).sum();
     let keyspace = ctx.keys.keyspace;
     if !ctx.in_transaction && keyspace.fills.is_crowded(bytes, ctx.keys.scope.rules) {
         ctx.keys.release();
         ctx.keys.give_way(bytes);
-        ctx.keys.hold(keys.iter().map(|key| key.hash));
+        ctx.keys.hold(keys.iter().map(|key| key.hash))?;
     }
+    Ok(())
 }
 
 /// What is known of each key, `None` where the caller would have to wait, and how long the longest of those leases lasts.

@@ -300,7 +300,7 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
         return Err(same_object());
     }
     // One key, but two looks at it: the shard must stay locked in between.
-    ctx.keys.hold(std::iter::once(key.hash));
+    ctx.keys.hold(std::iter::once(key.hash))?;
     let exists = ctx.keys.view(&key).peek(&key).is_some();
     let moves = exists && ctx.keys.view_in(to_db, &key).peek(&key).is_none();
     if moves {

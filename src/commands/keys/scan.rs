@@ -89,16 +89,16 @@ pub static COMMANDS: &[Command] = &[
 fn dbsize(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let sweeps = ctx.shared.operator.is_sweeping();
     let mut count = 0;
-    ctx.keys.each_shard(ctx.keys.db, |view| {
+    ctx.keys.walk(ctx.keys.db, |view| {
         // An operator who turned the sweep off wants to see what is not reclaimed.
         count += if sweeps { view.len() } else { view.stored() };
-    });
+    })?;
     ctx.reply.int(count as i64);
     Ok(())
 }
 
 fn randomkey(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    match ctx.keys.random_key() {
+    match ctx.keys.random_key()? {
         Some(key) => ctx.reply.bulk(&key),
         None => ctx.reply.null(),
     }
@@ -107,7 +107,7 @@ fn randomkey(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let pattern = args.take()?;
-    let found = ctx.keys.list(|key| selects(pattern, key));
+    let found = ctx.keys.list(|key| selects(pattern, key))?;
     write_keys(ctx, &found);
     Ok(())
 }
@@ -132,7 +132,7 @@ fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         }
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let page = ctx.keys.scan(cursor, count, |key| is_type_known && selects(pattern, key));
+    let page = ctx.keys.scan(cursor, count, |key| is_type_known && selects(pattern, key))?;
     ctx.reply.array(2);
     ctx.reply.bulk(page.cursor.to_string().as_bytes());
     write_keys(ctx, &page.keys);

@@ -6,8 +6,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::dispatch::scripted::Call;
-use crate::script::Source;
+use crate::script::{Call, Source};
 use crate::table::arg::{Arg, KeyFlag, key, key_count, string};
 use crate::table::{Category, Flag, Group, Locking, Role, Spec};
 
@@ -140,6 +139,6 @@ impl<'a> Split<'a> {
     }
 
     fn run(&self, ctx: &mut Ctx<'_>, source: &Arc<Source>, is_read_only: bool) -> Result<(), CommandError> {
-        ctx.run_script(source, Call { keys: &self.keys, argv: &self.argv, is_read_only })
+        ctx.run_script(source, Call { keys: &self.keys, argv: &self.argv }, is_read_only)
     }
 }

@@ -163,7 +163,7 @@ pub static COMMANDS: &[Command] = &[
 
 fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     read_flush_mode(args)?;
-    ctx.keys.hold_all();
+    ctx.keys.hold_all()?;
     for db in 0..ctx.keys.keyspace.databases() {
         ctx.keys.each_shard(db, |view| view.flush());
     }
@@ -174,7 +174,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
 
 fn flushdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     read_flush_mode(args)?;
-    ctx.keys.hold_all();
+    ctx.keys.hold_all()?;
     ctx.keys.each_shard(ctx.keys.db, |view| view.flush());
     ctx.keys.note_flushed();
     ctx.reply.ok();
@@ -197,7 +197,7 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         return Err(CommandError::err("DB index is out of range"));
     };
     if one != two {
-        ctx.keys.hold_all();
+        ctx.keys.hold_all()?;
         ctx.keys.each_shard(one, |view| view.swap(one, two));
         ctx.keys.note_flushed();
     }

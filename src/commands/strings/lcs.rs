@@ -11,6 +11,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::keyspace::Busy;
 use crate::storage::ValueRef;
 use crate::table::KeyFlag::{Access, RO};
 use crate::table::arg::{integer, key, token};
@@ -76,7 +77,7 @@ impl LcsOptions {
 fn lcs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let keys = [ctx.key(args)?, ctx.key(args)?];
     let options = LcsOptions::read(args)?;
-    let [a, b] = snapshot(ctx, &keys);
+    let [a, b] = snapshot(ctx, &keys)?;
     check_size(a.len(), b.len(), ctx.settings.bulk_bytes_max)?;
     if options.len {
         ctx.reply.int(common_len(&a, &b) as i64);
@@ -92,14 +93,14 @@ fn lcs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 /// Both values at one moment, so that the long computation needs no lock. An absent key is empty.
-fn snapshot(ctx: &mut Ctx<'_>, keys: &[Key<'_>; 2]) -> [Bytes; 2] {
-    ctx.keys.hold(keys.iter().map(|key| key.hash));
+fn snapshot(ctx: &mut Ctx<'_>, keys: &[Key<'_>; 2]) -> Result<[Bytes; 2], Busy> {
+    ctx.keys.hold(keys.iter().map(|key| key.hash))?;
     let both =
         keys.each_ref().map(|key| ctx.keys.view(key).read(key).map(ValueRef::to_bytes).unwrap_or_default());
     if !ctx.in_transaction {
         ctx.keys.release();
     }
-    both
+    Ok(both)
 }
 
 /// Redis's bounds. Its table takes four bytes for each pair of places, ours one bit; what is refused is

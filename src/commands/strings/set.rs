@@ -132,7 +132,7 @@ pub(super) fn getset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
 
 pub(super) fn mset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let pairs = pairs(ctx, args, "mset")?;
-    ctx.keys.hold(pairs.iter().map(|(key, _)| key.hash));
+    ctx.keys.hold(pairs.iter().map(|(key, _)| key.hash))?;
     set_all(ctx, &pairs);
     ctx.reply.ok();
     Ok(())
@@ -140,7 +140,7 @@ pub(super) fn mset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 
 pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let pairs = pairs(ctx, args, "msetnx")?;
-    ctx.keys.hold(pairs.iter().map(|(key, _)| key.hash));
+    ctx.keys.hold(pairs.iter().map(|(key, _)| key.hash))?;
     let is_admitted = pairs.iter().all(|(key, _)| ctx.keys.view(key).admits(key, &SetWhen::Absent));
     if is_admitted {
         set_all(ctx, &pairs);

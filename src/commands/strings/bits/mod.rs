@@ -229,7 +229,7 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     let counted = read_count_span(args);
     let count = look(ctx, &key, |bytes| {
         let within = counted?.and_then(|(span, unit)| unit.bits_within(span, bytes.len()));
-        Ok(within.map_or(0, |(first, last)| scan::count_between(bytes, first, last)))
+        Ok::<_, CommandError>(within.map_or(0, |(first, last)| scan::count_between(bytes, first, last)))
     });
     ctx.reply.int(count.transpose()?.unwrap_or(0) as i64);
     Ok(())
@@ -260,7 +260,9 @@ fn bitpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let searched = read_position_span(args);
     let found = look(ctx, &key, |bytes| {
         let (span, unit) = searched?;
-        let Some((first, last)) = unit.bits_within(span, bytes.len()) else { return Ok(-1) };
+        let Some((first, last)) = unit.bits_within(span, bytes.len()) else {
+            return Ok::<_, CommandError>(-1);
+        };
         Ok(match scan::position(bytes, wanted, first, last) {
             Some(at) => at as i64,
             // Without an end, zeros are thought to follow the value.

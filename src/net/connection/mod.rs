@@ -4,6 +4,8 @@
 //! worker's buffer and stay there unless a request is cut off at its end. Invariant: whatever ends a
 //! connection (client, limit, panic, shutdown), `leave` passes on what it holds.
 
+mod letters;
+
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -20,6 +22,7 @@ use tokio::time::Sleep;
 use super::bounds::{self, End, Load};
 use super::outflow::Outflow;
 use super::partial::Partial;
+use super::runs::Running;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
 use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, READ_BYTES, REPLY_BYTES_PAUSE};
@@ -29,10 +32,9 @@ use crate::clients::{Client, Peer};
 use crate::config::Settings;
 use crate::dispatch::batch::{Batch, Cut};
 use crate::dispatch::bench::Bench;
-use crate::dispatch::messages::write_push;
 use crate::dispatch::session::Session;
-use crate::fill::{Answer, Letter};
 use crate::keyspace::Effects;
+use crate::protocol::output::Output;
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Parser, RequestLimits};
 
@@ -60,6 +62,8 @@ struct Connection {
     is_behind: bool,
     /// The client has ended its side.
     is_at_end: bool,
+    /// The last request that was run is a script that goes on.
+    script: Option<Running>,
     /// Its next request was put off, and it is filed to be woken when it may run.
     is_filed: bool,
     /// Shutdown: close once nothing more is there to read.
@@ -121,6 +125,7 @@ impl Connection {
             publishes: false,
             is_behind: false,
             is_at_end: false,
+            script: None,
             is_filed: false,
             finishes: false,
             farewell: None,
@@ -133,7 +138,8 @@ impl Connection {
                 return self.poll_farewell(cx);
             }
             self.session.post_box().register(cx.waker());
-            if let Err(end) = self.take_letters() {
+            let heard = if self.script.is_some() { ready!(self.poll_script(cx)) } else { Ok(()) };
+            if let Err(end) = heard.and_then(|()| self.take_letters()) {
                 return Poll::Ready(end);
             }
             if self.session.closes && self.outflow.waiting_bytes() <= FAREWELL_BYTES_MAX {
@@ -191,6 +197,40 @@ impl Connection {
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
             }
         }
+    }
+
+    /// If the request that ran last is a script that is not at its end, it goes on by itself. The request behind it, if there
+    /// is one, waits.
+    fn begin_script(&mut self, next: usize, requests: usize) -> Option<Option<usize>> {
+        let aside = self.worker.station.take_unfinished()?;
+        self.session.put_off = None;
+        self.script = Some(Running::carry_on(self.worker.clone(), aside));
+        Some((next < requests).then_some(next))
+    }
+
+    /// Waits for the end of a script, which has the session; only what is ready before it is written meanwhile.
+    fn poll_script(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.session.client.seen.close_asap.load(Relaxed) {
+            return Poll::Ready(Err(End::Killed));
+        }
+        if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+            return Poll::Ready(Err(End::Socket(error)));
+        }
+        let Some(mut finished) = self.script.as_ref().and_then(|script| script.poll(cx.waker())) else {
+            return Poll::Pending;
+        };
+        self.script = None;
+        let stand_in = std::mem::replace(&mut self.session, finished.session);
+        self.session.closes |= stand_in.closes;
+        self.session.has_replied(&mut finished.out, Output::default().mark());
+        self.outflow.replies.tail().append(&mut finished.out);
+        self.outflow.replies.note_reply();
+        if finished.panicked {
+            self.worker.counters.add(Counter::Panics, 1);
+            return Poll::Ready(Err(End::Killed));
+        }
+        self.is_behind = true;
+        Poll::Ready(Ok(()))
     }
 
     /// What keeps requests from being run, if anything does: ready when it is to be looked at again.
@@ -314,7 +354,8 @@ impl Connection {
                 unused
             };
             self.is_behind = unused.is_none() && cut == Cut::Full && self.is_full();
-            if unused.is_some() || cut != Cut::Full || self.session.closes || self.is_behind {
+            let is_held_up = self.session.closes || self.is_behind || self.script.is_some();
+            if unused.is_some() || cut != Cut::Full || is_held_up {
                 self.partial = partial;
                 return;
             }
@@ -341,7 +382,7 @@ impl Connection {
             if let Some(begin) = self.run_cut(buffer, batch, effects, &cut) {
                 return begin;
             }
-            if cut != Cut::Full || self.session.closes {
+            if cut != Cut::Full || self.session.closes || self.script.is_some() {
                 return start;
             }
             if self.is_full() || start >= READ_BYTES {
@@ -387,7 +428,7 @@ impl Connection {
         for index in 0..batch.len() {
             batch.run(index, buffer, bench, &mut self.session, self.outflow.replies.tail());
             if self.session.put_off.is_some() {
-                paused = Some(index);
+                paused = self.begin_script(index + 1, batch.len()).unwrap_or(Some(index));
                 break;
             }
             if let Some(parked) = self.session.slots.parked.take() {
@@ -417,70 +458,6 @@ impl Connection {
         let overfull = self.outflow.replies.claim_overfull();
         bench.counters.add(Counter::FillShedSlots, overfull.len() as u64);
         bench.answer_wait(overfull);
-    }
-
-    /// A batch may have answered slots of its own connection; their replies go out with it.
-    fn deliver_own_letters(&mut self, effects: &mut Effects) {
-        if self.session.slots.open > 0 {
-            let letters = self.session.post_box().take_letters();
-            self.read_letters(letters, effects);
-        }
-    }
-
-    fn take_letters(&mut self) -> Result<(), End> {
-        let letters = self.session.post_box().take_letters();
-        if !letters.is_empty() {
-            self.read_letters(letters, &mut Effects::default());
-            self.publish(0);
-            self.check_limits()?;
-        }
-        if self.session.client.seen.close_asap.load(Relaxed) { Err(End::Killed) } else { Ok(()) }
-    }
-
-    fn read_letters(&mut self, letters: Vec<Letter>, effects: &mut Effects) {
-        let worker = self.worker.clone();
-        for letter in letters {
-            match letter {
-                Letter::Push(push) if self.session.wants(&push) => {
-                    let proto = self.session.proto;
-                    write_push(&mut Reply::new(self.outflow.replies.aside(proto), proto), &push);
-                }
-                Letter::Push(_) => {}
-                Letter::Overrun => self.is_overrun = true,
-                letter => worker.at_bench(effects, |bench| self.read_letter(letter, bench)),
-            }
-        }
-        if self.session.slots.open > 0 {
-            worker.at_bench(effects, |bench| self.shed_overfull(bench));
-        }
-    }
-
-    fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
-        match letter {
-            Letter::Answer { seq, answer } => {
-                if matches!(answer, Answer::Unblocked) {
-                    bench.counters.add(Counter::ErrorReplies, 1);
-                    bench.meter.calls().note_error(b"UNBLOCKED");
-                }
-                if let Some(slot) = self.outflow.replies.slot(seq).cloned() {
-                    bench.handed(&mut self.session, &slot, &answer);
-                }
-                bench.answered_tracker(&self.session, self.outflow.replies.tracked(seq), &answer);
-                self.outflow.replies.answer(seq, &answer);
-                self.session.slots.open = self.outflow.replies.unanswered();
-            }
-            Letter::Line(line) => {
-                self.session.client.seen.posted_bytes.fetch_sub(line.len(), Relaxed);
-                self.outflow.replies.tail().extend(&line);
-            }
-            // `close_asap` is set before the letter is sent; the letter only wakes us.
-            Letter::Close | Letter::Push(_) | Letter::Overrun => {}
-            Letter::Finish => {
-                self.finishes = true;
-                let parked = self.session.post_box().claim_all();
-                bench.answer_wait(parked);
-            }
-        }
     }
 
     /// Malformed input: Redis's error, then the end.
@@ -565,6 +542,9 @@ impl Connection {
         let worker = self.worker.clone();
         worker.shared.clients.remove(&self.session.client);
         worker.forget_waiting(self.session.client.id);
+        if let Some(script) = self.script.take() {
+            script.leave();
+        }
         let slots = self.outflow.replies.slots();
         worker.at_bench(&mut Effects::default(), |bench| bench.leave(&mut self.session, &slots));
         worker.shared.clients.left(&self.session.client);

@@ -1,0 +1,212 @@
+//! The way between a script and the server that each call takes, written against Luau's C interface: mlua's safe functions
+//! cost 300 ns a script and 250 ns a call more (measured: docs/benchmarks.md). What is called seldom stays with mlua.
+
+#![allow(unsafe_code, reason = "functions in C's manner, called by Luau alone")]
+
+mod call;
+mod push;
+mod running;
+mod stack;
+mod write;
+
+use std::ffi::c_void;
+
+use mlua::ffi::{self, lua_State};
+use mlua::{Function, Lua, Table};
+
+use super::values::error_line;
+use crate::protocol::reply::{Proto, Reply};
+
+pub use call::{ARGUMENTS, write_number_word};
+pub use running::{Running, with};
+use stack::{Kept, Kind, Stack};
+use write::write_value;
+
+/// Values on the stack that a run takes beside its words.
+const RUN_VALUES: usize = 12;
+
+/// A compiled script.
+#[derive(Debug)]
+pub struct Compiled(Kept);
+
+/// A machine's part of the bridge.
+pub struct Bridge {
+    state: *mut lua_State,
+    /// Gives errors their place.
+    handler: Kept,
+    /// Of the table in which a script finds its globals.
+    environment: Kept,
+    /// Where the prelude finds that table.
+    slots: Kept,
+}
+
+/// How a script ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Its value is written.
+    Returned,
+    /// Its value is larger than a reply may be.
+    TooLarge,
+    /// An error: its text, and the line it comes from.
+    Failed(Vec<u8>, Vec<u8>),
+}
+
+/// A run, as the function that Luau calls finds it.
+struct Frame<'f, 'r> {
+    bridge: &'f Bridge,
+    script: Kept,
+    keys: &'f [&'f [u8]],
+    argv: &'f [&'f [u8]],
+    reply: &'f mut Reply<'r>,
+    ended: Ended,
+}
+
+/// Adds `call` and `pcall` to a table.
+pub fn add_calls(lua: &Lua, to: &Table) -> mlua::Result<()> {
+    // SAFETY: both are functions in C's manner and keep to what Luau asks of one.
+    let (call, pcall) = unsafe { (lua.create_c_function(call::call)?, lua.create_c_function(call::pcall)?) };
+    to.raw_set("call", call)?;
+    to.raw_set("pcall", pcall)
+}
+
+impl Bridge {
+    /// `handler`: gives errors their place; `environment`: the metatable of a script's globals; `slots`: where the prelude
+    /// looks for the script's globals.
+    pub fn new(lua: &Lua, handler: Function, environment: Table, slots: Table) -> mlua::Result<Bridge> {
+        let mut state = std::ptr::null_mut();
+        let mut kept = [Kept::NOTHING; 3];
+        let values = (handler, environment, slots);
+        // SAFETY: the closure leaves nothing behind, and the state is used where `lua` is alive: see `run`.
+        unsafe {
+            lua.exec_raw::<()>(values, |raw| {
+                state = ffi::lua_mainthread(raw);
+                let stack = Stack::new(raw);
+                for at in (0..kept.len()).rev() {
+                    kept[at] = stack.keep();
+                    stack.pop(1);
+                }
+                (*ffi::lua_callbacks(raw)).interrupt = Some(running::tick);
+            })?;
+        }
+        let [handler, environment, slots] = kept;
+        Ok(Bridge { state, handler, environment, slots })
+    }
+
+    /// Keeps a compiled script.
+    pub fn keep(&self, lua: &Lua, script: Function) -> mlua::Result<Compiled> {
+        let mut kept = Kept::NOTHING;
+        // SAFETY: the closure leaves nothing behind.
+        unsafe {
+            lua.exec_raw::<()>(script, |raw| {
+                let stack = Stack::new(raw);
+                kept = stack.keep();
+                stack.pop(1);
+            })?;
+        }
+        Ok(Compiled(kept))
+    }
+
+    pub fn forget(&self, compiled: Compiled) {
+        // SAFETY: the machine is alive, as its owner calls, and this allocates nothing.
+        unsafe { Stack::new(self.state) }.forget(compiled.0);
+    }
+
+    /// Runs a script to its end and writes its value. `running` answers its calls.
+    ///
+    /// `_lua` is the machine that this belongs to, which nobody uses meanwhile.
+    pub fn run(
+        &self,
+        _lua: &mut Lua,
+        running: &mut Running<'_>,
+        script: &Compiled,
+        keys: &[&[u8]],
+        argv: &[&[u8]],
+        reply: &mut Reply<'_>,
+    ) -> Ended {
+        let unsaid = Ended::Failed(b"not enough memory".to_vec(), b"-1".to_vec());
+        let mut frame = Frame { bridge: self, script: script.0, keys, argv, reply, ended: unsaid };
+        running.within(|| {
+            // SAFETY: the state is alive and ours alone, as `_lua` is borrowed; `enter` is given a frame that outlives the call.
+            unsafe {
+                let top = ffi::lua_gettop(self.state);
+                let status = ffi::lua_cpcall(self.state, enter, (&raw mut frame).cast::<c_void>());
+                if status != ffi::LUA_OK {
+                    ffi::lua_settop(self.state, top);
+                }
+            }
+        });
+        frame.ended
+    }
+}
+
+/// Runs the script of a frame within a protected call.
+unsafe extern "C-unwind" fn enter(state: *mut lua_State) -> i32 {
+    // SAFETY: `Bridge::run` gives it a frame, and waits for its end.
+    let frame = unsafe { &mut *ffi::lua_touserdata(state, 1).cast::<Frame<'_, '_>>() };
+    // SAFETY: Luau calls it.
+    let stack = unsafe { Stack::new(state) };
+    if !stack.reserve(RUN_VALUES) {
+        return 0;
+    }
+    stack.push_kept(frame.bridge.handler);
+    let handler = stack.absolute(-1);
+    stack.push_kept(frame.script);
+    push_globals(stack, frame);
+    stack.set_environment();
+    let is_done = stack.call_protected(handler);
+    let proto = with(|running| running.proto).unwrap_or(Proto::Resp2);
+    frame.ended = if !is_done {
+        failed(stack)
+    } else if write_value(stack, proto, frame.reply).is_ok() {
+        Ended::Returned
+    } else {
+        Ended::TooLarge
+    };
+    0
+}
+
+/// Pushes the table in which a script finds its globals.
+fn push_globals(stack: Stack, frame: &Frame<'_, '_>) {
+    stack.push_table(0, 3);
+    push_words(stack, frame.keys);
+    stack.set_field(c"KEYS");
+    push_words(stack, frame.argv);
+    stack.set_field(c"ARGV");
+    stack.push_again(-1);
+    stack.set_field(c"_G");
+    stack.push_kept(frame.bridge.environment);
+    stack.set_metatable();
+    stack.freeze();
+    stack.push_kept(frame.bridge.slots);
+    stack.push_again(-2);
+    stack.set_field(c"own");
+    stack.pop(1);
+}
+
+fn push_words(stack: Stack, words: &[&[u8]]) {
+    stack.push_table(words.len(), 0);
+    for (before, word) in words.iter().enumerate() {
+        stack.push_bytes(word);
+        stack.set_at(before + 1);
+    }
+}
+
+/// The error at the top: a table with its place, or a text where there was no room to give it one.
+fn failed(stack: Stack) -> Ended {
+    if stack.kind(-1) != Kind::Table {
+        let text = match stack.kind(-1) {
+            Kind::String => stack.bytes(-1),
+            _ => b"unknown error",
+        };
+        return Ended::Failed([b"ERR ", text].concat(), b"-1".to_vec());
+    }
+    let text = match stack.push_field(-1, c"err") {
+        Kind::String => error_line(stack.bytes(-1)).to_vec(),
+        _ => b"ERR unknown error".to_vec(),
+    };
+    let line = match stack.push_field(-2, c"line") {
+        Kind::String => stack.bytes(-1).to_vec(),
+        _ => b"-1".to_vec(),
+    };
+    Ended::Failed(text, line)
+}
