@@ -39,15 +39,16 @@ pub(super) struct Want<'a> {
 impl Gate {
     /// Waits until nobody else is past the gate, unless one is that runs for long. No shard may be held.
     pub(super) fn pass(&self) -> Result<Passed<'_>, Busy> {
+        let busy = || Busy::read(self.mark.load(Relaxed)).map_or(Ok(()), Err);
+        // Before, so that no thread waits for its slice to end; and again, as it may just have begun to let others run.
+        busy()?;
         let passed = Passed(self.holder.lock());
-        Busy::read(self.mark.load(Relaxed)).map_or(Ok(passed), Err)
+        busy().map(|()| passed)
     }
 
     /// As `pass`, for the one whose mark stands there.
     pub(super) fn take_back(&self) -> Passed<'_> {
-        let passed = Passed(self.holder.lock());
-        self.mark.store(0, Relaxed);
-        passed
+        Passed(self.holder.lock())
     }
 
     /// Tells those who hold shards while they wait for more to let go. For the holder alone.

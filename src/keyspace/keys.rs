@@ -10,6 +10,7 @@ use super::busy::Busy;
 use super::effects::Effects;
 use super::fill::count_answer;
 use super::gate::Passed;
+use super::marks::Marks;
 use super::shard::Shard;
 use super::view::{Guard, Scope, View};
 use crate::base::hash::Key;
@@ -25,6 +26,8 @@ pub struct Keys<'a> {
     pub db: usize,
     pub scope: Scope<'a>,
     pub effects: &'a mut Effects,
+    /// What a script leaves to say that it keeps its shards. Before the locks, as it goes first.
+    pub(super) marks: Option<Box<Marks<'a>>>,
     /// Shards held, ascending.
     pub(super) held: Vec<(usize, MutexGuard<'a, Shard>)>,
     /// Shards may be taken in any order, until `release`.
@@ -39,7 +42,7 @@ const LET_GO_MAX: usize = 8;
 impl<'a> Keys<'a> {
     #[must_use]
     pub fn new(keyspace: &'a Keyspace, db: usize, scope: Scope<'a>, effects: &'a mut Effects) -> Keys<'a> {
-        Keys { keyspace, db, scope, effects, held: Vec::new(), gate: None }
+        Keys { keyspace, db, scope, effects, marks: None, held: Vec::new(), gate: None }
     }
 
     /// A key that is not a word of the request, hashed; `Args::key` reads those that are.
@@ -161,6 +164,7 @@ impl<'a> Keys<'a> {
     fn try_hold_shards(&mut self, shards: impl Iterator<Item = usize>) -> Result<bool, Busy> {
         self.held.reserve(shards.size_hint().0);
         for shard in shards {
+            self.keyspace.check(shard)?;
             let Some(locked) = self.keyspace.try_lock(shard).or_else(|| self.lock_or_let_go(shard)) else {
                 self.held.clear();
                 return Ok(false);
@@ -232,6 +236,7 @@ impl<'a> Keys<'a> {
         assert!(self.gate.is_some(), "shards are taken in any order behind the gate alone");
         let keyspace = self.keyspace;
         if let Err(at) = self.held.binary_search_by_key(&shard, |(held, _)| *held) {
+            keyspace.check(shard)?;
             let locked = keyspace.try_lock(shard).unwrap_or_else(|| {
                 let _want = keyspace.gate.want();
                 keyspace.lock(shard)
@@ -264,6 +269,9 @@ impl<'a> Keys<'a> {
     /// Unlocks what is held, the gate last.
     #[inline]
     pub fn release(&mut self) {
+        if self.marks.is_some() {
+            self.marks = None;
+        }
         if !self.held.is_empty() {
             self.held.clear();
         }

@@ -15,6 +15,7 @@ mod flights;
 mod gate;
 mod idle;
 mod keys;
+mod marks;
 mod memory;
 mod notify;
 mod recount;
@@ -71,6 +72,8 @@ pub struct Keyspace {
     gate: Gate,
     /// Scripts that keep shards without their locks, and whether any script ran: see `aside`.
     long_holders: AtomicUsize,
+    /// Those that keep shards now.
+    asides: Mutex<Vec<Busy>>,
     routes: Routes,
     /// Shards in use where no small limit asks for fewer.
     shards_most: usize,
@@ -167,6 +170,7 @@ impl Keyspace {
             stripes: (0..SHARDS).map(stripe).collect(),
             gate: Gate::default(),
             long_holders: AtomicUsize::new(0),
+            asides: Mutex::default(),
             routes: Routes::over(routes::shards_for(limit_bytes, shards_most)),
             shards_most,
             seed,

@@ -5,6 +5,7 @@ mod meetings;
 #[path = "../support/program.rs"]
 mod program;
 mod shards;
+mod slow;
 #[path = "../support/mod.rs"]
 mod support;
 
