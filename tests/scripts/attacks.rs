@@ -66,8 +66,8 @@ fn endless_scripts_let_others_run_and_can_be_killed() {
             while other.say("SCRIPT KILL") != "OK" {
                 assert_eq!(other.say("PING"), "PONG");
             }
-            let answer = victim.reply();
-            let Value::Error(error) = &answer else { panic!("{script}: {answer:?}") };
+            let answer = victim.next_reply();
+            let Ok(Value::Error(error)) = &answer else { panic!("{workers} workers, {script}: {answer:?}") };
             assert!(error.starts_with("ERR Script killed by user with SCRIPT KILL."), "{script}: {error}");
             assert_eq!(victim.say("PING"), "PONG");
         }
