@@ -18,7 +18,7 @@ use super::values::error_line;
 use crate::protocol::reply::{Proto, Reply};
 
 pub use call::{ARGUMENTS, write_number_word};
-pub use running::{Running, with};
+pub use running::{Running, step, with};
 use stack::{Kept, Kind, Stack};
 use write::write_value;
 

@@ -83,6 +83,23 @@ pub fn with<T>(work: impl FnOnce(&mut Running<'_>) -> T) -> Option<T> {
     RUNNING.get().map(|mut running| work(unsafe { running.as_mut() }))
 }
 
+/// A tick of a function that the machine does not look into, for each of its steps: so that what is long lets others run.
+///
+/// # Errors
+/// Where the script must end.
+pub fn step() -> mlua::Result<()> {
+    let is_over = with(|running| {
+        if running.watch.tick() {
+            running.look();
+        }
+        running.watch.is_over()
+    });
+    match is_over {
+        Some(true) => Err(mlua::Error::RuntimeError(String::from_utf8_lossy(STOPPED).into_owned())),
+        _ => Ok(()),
+    }
+}
+
 /// A tick of the machine: at each call, return and turn of a loop, and as the collector works. Once a script must end
 /// every tick says so, so that no `pcall` saves it.
 pub unsafe extern "C-unwind" fn tick(state: *mut lua_State, collecting: i32) {

@@ -4,6 +4,7 @@ use mlua::{Lua, LuaString, Result, Table, Value};
 
 use super::numbers::{is_invalid_number, read_number};
 use super::settings::*;
+use crate::script::bridge::step;
 
 /// A piece of JSON text. The bytes of a string are in the decoder's buffer.
 #[derive(Clone, Copy, PartialEq)]
@@ -114,6 +115,7 @@ impl<'a> Decoder<'a> {
 
     /// Reads a value from its first token on, but only the opening of a table that is not empty.
     pub(super) fn begin(&mut self, token: Token) -> Result<Progress> {
+        step()?;
         let value = match token {
             Token::String => Value::String(self.lua.create_string(&self.string)?),
             Token::Number(number) => Value::Number(number),

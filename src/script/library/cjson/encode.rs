@@ -3,6 +3,7 @@
 use mlua::{Function, Result, Table, Value};
 
 use super::settings::*;
+use crate::script::bridge::step;
 use crate::script::library::number::write_number;
 
 /// An open table while encoding.
@@ -48,6 +49,7 @@ impl<'a> Encoder<'a> {
 
     /// Writes a whole value, or the start of a table that the main loop then goes on with.
     pub(super) fn write(&mut self, value: Value) -> Result<()> {
+        step()?;
         match value {
             Value::Nil => self.text.extend_from_slice(b"null"),
             Value::LightUserData(pointer) if pointer.0.is_null() => self.text.extend_from_slice(b"null"),
@@ -114,6 +116,7 @@ impl<'a> Encoder<'a> {
         let (mut max, mut items) = (0, 0_i32);
         // Values are read as booleans since only the keys matter and booleans cost nothing to make.
         for pair in table.pairs::<Value, bool>() {
+            step()?;
             match number_of(&pair?.0) {
                 Some(key) if key >= 1.0 && key.floor() == key => max = raise(max, key),
                 _ => return Ok(-1),

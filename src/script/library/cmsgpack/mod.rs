@@ -6,6 +6,7 @@
 use mlua::{Lua, MultiValue, Result, Table, Value};
 
 use super::args::{Args, MAX_STACK_SLOTS, MAX_STRING_LEN, check_stack, error, to_int64};
+use crate::script::bridge::step;
 
 /// Tables nested deeper than this are packed as nil.
 const MAX_PACK_NESTING: usize = 16;
@@ -46,6 +47,7 @@ fn pack(lua: &Lua, args: &Args) -> Result<mlua::LuaString> {
 }
 
 fn pack_value(output: &mut Vec<u8>, value: &Value, level: usize) -> Result<()> {
+    step()?;
     match value {
         Value::Boolean(false) => output.push(0xc2),
         Value::Boolean(true) => output.push(0xc3),
@@ -133,6 +135,7 @@ fn array_len(table: &Table) -> Result<Option<usize>> {
     let mut count = 0_usize;
     let mut highest = 0.0;
     for pair in table.pairs::<Value, Value>() {
+        step()?;
         let key = match pair?.0 {
             Value::Integer(key) => key as f64,
             Value::Number(key) => key,
@@ -249,6 +252,7 @@ impl<'a> Decoder<'a> {
     /// Reads one complete value.
     fn value(&mut self, lua: &Lua) -> Result<Value> {
         loop {
+            step()?;
             let complete = match self.piece(lua)? {
                 Piece::Whole(value) => Some(value),
                 Piece::Array(left) => self.open_array(lua, left)?,
