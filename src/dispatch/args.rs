@@ -40,6 +40,11 @@ impl<'a> Args<'a> {
         Args { hashed: Some((position, hash)), ..self }
     }
 
+    /// Sets the hash of the key at a position.
+    pub fn set_hash(&mut self, position: usize, hash: u64) {
+        self.hashed = Some((position, hash));
+    }
+
     /// Sets the positions and hashes of all keys, ascending.
     pub fn set_hashes(&mut self, hashes: Vec<(usize, u64)>) {
         self.all_hashed = hashes;

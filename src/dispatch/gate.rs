@@ -84,6 +84,14 @@ impl Ctx<'_> {
     #[inline(never)]
     fn reserve(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
         let keyspace = self.keys.keyspace;
+        let is_plain = row.spec.locking == Locking::Keys && !row.names_several_keys;
+        if is_plain && (1..args.words()).contains(&row.first_key) && !keyspace.is_any_slow() {
+            // The common case: no script is slow now, though one may become so before the lock is ours.
+            let hash =
+                args.known_hash(row.first_key).unwrap_or_else(|| keyspace.hash(args.word(row.first_key)));
+            args.set_hash(row.first_key, hash);
+            return Ok(self.keys.hold_one(hash)?);
+        }
         let is_alone = self.settings.busy_reply_scope == BusyScope::Server && !row.spec.has(Flag::AllowBusy);
         let is_refused = |busy: &Busy| busy.refuses_at_ms() <= self.now().mono_ms;
         if is_alone && let Some(busy) = keyspace.any_busy().filter(is_refused) {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::Keyspace;
 use super::busy::Busy;
 use super::effects::Effects;
@@ -29,7 +31,7 @@ pub struct Keys<'a> {
     /// What a script leaves to say that it keeps its shards. Before the locks, as it goes first.
     pub(super) marks: Option<Box<Marks<'a>>>,
     /// Shards held, ascending.
-    pub(super) held: Vec<(usize, MutexGuard<'a, Shard>)>,
+    pub(super) held: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
     /// Shards may be taken in any order, until `release`.
     pub(super) gate: Option<Passed<'a>>,
 }
@@ -42,7 +44,7 @@ const LET_GO_MAX: usize = 8;
 impl<'a> Keys<'a> {
     #[must_use]
     pub fn new(keyspace: &'a Keyspace, db: usize, scope: Scope<'a>, effects: &'a mut Effects) -> Keys<'a> {
-        Keys { keyspace, db, scope, effects, marks: None, held: Vec::new(), gate: None }
+        Keys { keyspace, db, scope, effects, marks: None, held: SmallVec::new(), gate: None }
     }
 
     /// A key that is not a word of the request, hashed; `Args::key` reads those that are.
@@ -102,6 +104,10 @@ impl<'a> Keys<'a> {
     /// Where a script keeps one of them; then nothing is held.
     pub fn hold(&mut self, hashes: impl Iterator<Item = u64> + Clone) -> Result<(), Busy> {
         let keyspace = self.keyspace;
+        let mut all = hashes.clone();
+        if let (Some(only), None) = (all.next(), all.next()) {
+            return self.hold_one(only);
+        }
         while self.held.is_empty() {
             let moves = keyspace.routes.moves();
             let mut shards: Vec<usize> = hashes.clone().map(|hash| keyspace.shard_of(hash)).collect();
@@ -115,6 +121,19 @@ impl<'a> Keys<'a> {
             if keyspace.routes.moves() != moves {
                 self.held.clear();
             }
+        }
+        Ok(())
+    }
+
+    /// As `hold`, for one.
+    ///
+    /// # Errors
+    /// Where a script keeps its shard.
+    pub fn hold_one(&mut self, hash: u64) -> Result<(), Busy> {
+        if self.held.is_empty() {
+            // Who waits with nothing in hand keeps nobody from anything.
+            let (shard, locked) = self.keyspace.lock_of(hash);
+            self.add(shard, locked)?;
         }
         Ok(())
     }

@@ -35,10 +35,17 @@ impl Keyspace {
         self.long_holders.load(Relaxed) != 0
     }
 
+    /// Whether a script has let others run and is not at its end.
+    #[inline]
+    #[must_use]
+    pub fn is_any_slow(&self) -> bool {
+        self.long_holders.load(Relaxed) >= KEEPS
+    }
+
     /// The script that has let others run for longest, if any does, whatever it keeps.
     #[must_use]
     pub fn any_busy(&self) -> Option<Busy> {
-        if self.long_holders.load(Relaxed) < KEEPS {
+        if !self.is_any_slow() {
             return None;
         }
         self.asides.lock().iter().min_by_key(|busy| busy.refuses_at_ms()).copied()
