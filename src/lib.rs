@@ -1,6 +1,6 @@
 //! Onefill: a cache server that speaks the Redis protocol and fills each miss once.
 //!
-//! The layers, lowest first: `base`; `storage`, `fill`, `protocol`, `config` and `table`; `keyspace`, `clients`,
+//! The layers, lowest first: `base`; `storage`, `fill`, `protocol`, `config`, `table` and `rdb`; `keyspace`, `clients`,
 //! `pubsub`, `tracking` and `figures`; `dispatch`; `commands` and `net`; `server`. See docs/ARCHITECTURE.md.
 
 pub mod base;
@@ -15,6 +15,7 @@ pub mod log;
 pub mod net;
 pub mod protocol;
 pub mod pubsub;
+pub mod rdb;
 pub mod script;
 pub mod server;
 pub mod storage;

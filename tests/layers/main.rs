@@ -17,6 +17,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("protocol", "L1", &["base"]),
     ("config", "L1", &["base"]),
     ("table", "L1", &["base"]),
+    ("rdb", "L1", &["base"]),
     ("keyspace", "L2", &["base", "storage", "fill"]),
     ("clients", "L2", &["base", "fill", "protocol"]),
     ("pubsub", "L2", &["base", "fill"]),
