@@ -141,7 +141,16 @@ pub const SCRIPT_STACK_BYTES: usize = 1024 * 1024;
 pub const SCRIPT_SLICE_NS: u64 = 5_000_000;
 /// What the scripts of one worker may hold, bytes.
 pub const SCRIPT_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Functions of all libraries together.
+pub const FUNCTIONS_MAX: usize = 10_000;
+/// What all libraries take together, bytes: a machine that has loaded them all still has room to run them.
+pub const LIBRARIES_BYTES_MAX: usize = SCRIPT_MEMORY_BYTES_MAX / 4;
+/// Time that a library may take to register its functions, milliseconds (Redis's own).
+pub const LIBRARY_LOAD_MS: u64 = 500;
+/// Time that all libraries of a payload may take together, milliseconds.
+pub const LIBRARIES_RESTORE_MS: u64 = 5_000;
 
+const _: () = assert!(LIBRARIES_BYTES_MAX > SCRIPT_BYTES_MAX);
 const _: () = assert!(SHARDS.is_power_of_two());
 const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);
 const _: () = assert!(SWEEP_BATCH_MS.is_power_of_two());

@@ -151,7 +151,7 @@ pub(super) fn usable<'m>(machine: &'m mut Option<Vm>, shared: &Shared) -> Result
     machine.take_if(|vm| vm.is_spoilt());
     if machine.is_none() {
         let vm = Vm::new(shared.clock.clone(), REDIS_VERSION).map_err(|_| no_memory())?;
-        shared.scripts.enlist(&vm.state);
+        shared.scripts.machines.enlist(&vm.state);
         *machine = Some(vm);
     }
     machine.as_mut().ok_or_else(no_memory)

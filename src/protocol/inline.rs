@@ -9,7 +9,17 @@ use std::ops::Range;
 
 /// A quote that was never closed, or was closed in the middle of a word.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct UnbalancedQuotes;
+pub struct UnbalancedQuotes;
+
+/// The words of a line that is no request: without its line end, free of NUL bytes.
+///
+/// # Errors
+/// Where a quote was never closed, or was closed in the middle of a word.
+pub fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, UnbalancedQuotes> {
+    let (mut buf, mut args) = (line.to_vec(), Vec::new());
+    split(&mut buf, 0..line.len(), &mut args)?;
+    Ok(args.iter().map(|arg| arg.of(&buf).to_vec()).collect())
+}
 
 /// Splits the line at `line` in `buf` (without its line end, free of NUL bytes) into words and
 /// appends their ranges to `args`; a blank line appends none.
@@ -132,14 +142,7 @@ fn is_blank(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{UnbalancedQuotes, split};
-
-    fn words(line: &[u8]) -> Result<Vec<Vec<u8>>, UnbalancedQuotes> {
-        let mut buf = line.to_vec();
-        let mut args = Vec::new();
-        split(&mut buf, 0..line.len(), &mut args)?;
-        Ok(args.iter().map(|arg| arg.of(&buf).to_vec()).collect())
-    }
+    use super::{UnbalancedQuotes, split, words};
 
     #[test]
     fn words_are_unquoted_as_in_redis() {

@@ -3,6 +3,7 @@
 //! Alone imports mlua. Knows no key and no command: what a script calls is run by its `Host`.
 
 mod bridge;
+pub mod functions;
 mod host;
 mod library;
 pub mod proof;
@@ -13,6 +14,6 @@ mod vm;
 mod watch;
 
 pub use host::Host;
-pub use sources::{Killed, ScriptFlags, Scripts, Source, sha1_hex};
-pub use state::VmState;
+pub use sources::{ScriptFlags, Scripts, Source, sha1_hex};
+pub use state::{Called, Killed, Machines, VmState};
 pub use vm::{Call, Run, Vm};

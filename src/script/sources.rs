@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::proof::{KeyPlaces, Shape, prove};
-use super::state::VmState;
+use super::state::Machines;
 use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPT_PROVED_BYTES_MAX, SCRIPTS_EVALED_MAX};
 
 /// A script's text, and what is known of it.
@@ -39,45 +39,18 @@ pub struct ScriptFlags {
 }
 
 /// All sources of a server, and its machines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Scripts {
-    /// Different for each server of a process.
-    pub id: u64,
     by_sha: Mutex<HashMap<String, Arc<Source>>>,
     uses: AtomicU64,
     evicted: AtomicU64,
-    machines: Mutex<Vec<Weak<VmState>>>,
+    pub machines: Machines,
     /// Scripts that let go of their worker and have ended.
     slow_ended: AtomicU64,
 }
 
-/// What SCRIPT KILL found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Killed {
-    /// No script runs.
-    Nothing,
-    /// One runs, and has written already.
-    Unkillable,
-    Told,
-}
-
 /// Numbers the sources of a process.
 static SOURCES: AtomicU64 = AtomicU64::new(1);
-/// Numbers the servers of a process.
-static SERVERS: AtomicU64 = AtomicU64::new(1);
-
-impl Default for Scripts {
-    fn default() -> Scripts {
-        Scripts {
-            id: SERVERS.fetch_add(1, Relaxed),
-            by_sha: Mutex::default(),
-            uses: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
-            machines: Mutex::default(),
-            slow_ended: AtomicU64::new(0),
-        }
-    }
-}
 
 impl Source {
     /// Whether it was flushed, or gave way to others.
@@ -236,37 +209,6 @@ impl Scripts {
     pub fn size(&self) -> (usize, usize) {
         let by_sha = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner);
         (by_sha.len(), by_sha.values().map(|source| source.held_bytes()).sum())
-    }
-
-    /// Makes a machine known, so that SCRIPT KILL finds it.
-    pub fn enlist(&self, machine: &Arc<VmState>) {
-        let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
-        machines.retain(|machine| machine.strong_count() > 0);
-        machines.push(Arc::downgrade(machine));
-    }
-
-    /// What the machines hold, bytes.
-    #[must_use]
-    pub fn machine_bytes(&self) -> u64 {
-        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
-        machines.iter().filter_map(Weak::upgrade).map(|machine| machine.held_bytes.load(Relaxed)).sum()
-    }
-
-    /// SCRIPT KILL: tells every running script that has written nothing to end.
-    pub fn kill(&self) -> Killed {
-        let machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
-        let running =
-            machines.iter().filter_map(Weak::upgrade).filter(|machine| machine.is_running.load(Relaxed));
-        let mut found = Killed::Nothing;
-        for machine in running {
-            if machine.has_written.load(Relaxed) {
-                found = if found == Killed::Told { found } else { Killed::Unkillable };
-            } else {
-                machine.is_killed.store(true, Relaxed);
-                found = Killed::Told;
-            }
-        }
-        found
     }
 
     /// A script has ended that had let go of its worker.

@@ -22,7 +22,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("clients", "L2", &["base", "fill", "protocol"]),
     ("pubsub", "L2", &["base", "fill"]),
     ("tracking", "L2", &["base", "fill"]),
-    ("script", "L2", &["base", "protocol"]),
+    ("script", "L2", &["base", "protocol", "rdb"]),
     ("figures", "L2", &["base", "fill", "config", "table"]),
     (
         "dispatch",

@@ -157,7 +157,7 @@ fn flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 fn kill(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    match ctx.shared.scripts.kill() {
+    match ctx.shared.scripts.machines.kill() {
         Killed::Told => {
             ctx.reply.ok();
             Ok(())

@@ -165,7 +165,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.bytes("total_system_memory", machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
     let (sources, source_bytes) = ctx.shared.scripts.size();
-    let machine_bytes = ctx.shared.scripts.machine_bytes();
+    let machine_bytes = ctx.shared.scripts.machines.held_bytes();
     page.field("used_memory_lua", machine_bytes);
     page.field("used_memory_vm_eval", machine_bytes);
     page.field("used_memory_scripts_eval", source_bytes);
