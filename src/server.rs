@@ -28,6 +28,7 @@ use crate::keyspace::{Keyspace, shards_most};
 use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
 use crate::pubsub::PubSub;
 use crate::script::Scripts;
+use crate::script::functions::Functions;
 use crate::tracking::Tracking;
 
 /// How long a stopping server waits for worker threads whose connections are gone or given up.
@@ -124,6 +125,7 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         pubsub: PubSub::default(),
         tracking: Tracking::default(),
         scripts: Scripts::default(),
+        functions: Functions::default(),
         figures: Figures::new(identity, crate::base::memory::read().allocated),
         operator: Operator::default(),
         clock: surroundings.clock,

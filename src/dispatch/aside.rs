@@ -8,8 +8,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
@@ -20,14 +18,13 @@ use super::error::CommandError;
 use super::live::Current;
 use super::session::{PutOff, Session, Transaction};
 use super::stage::{Pause, Stage};
-use super::station::{Finished, Kit, Station, Unfinished, usable};
+use super::station::{Finished, Kit, Station, Unfinished};
 use crate::base::clock::Now;
 use crate::base::metrics::Counter;
 use crate::keyspace::{Busy, Effects, Keys, Scope};
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::Reply;
 use crate::pubsub::Delivery;
-use crate::script::VmState;
 use crate::table::{Role, Row};
 
 /// A request that runs aside: what it takes along, and what it brings back.
@@ -42,7 +39,8 @@ struct Errand {
     effects: Effects,
     deliveries: Vec<Delivery>,
     lacks_memory: bool,
-    busy: Busy,
+    /// From when on others are refused what it keeps, monotonic ms.
+    refuses_at_ms: u64,
     /// It did nothing: what it needs is not to be had now.
     refused: Option<Busy>,
     panic: Option<Box<dyn Any + Send>>,
@@ -50,9 +48,8 @@ struct Errand {
 
 /// A request that let go of its worker before its end.
 struct Suspended {
-    coroutine: Option<Coroutine<(), (), Box<Errand>, DefaultStack>>,
+    coroutine: Option<Coroutine<bool, Busy, Box<Errand>, DefaultStack>>,
     station: Rc<Station>,
-    state: Arc<VmState>,
 }
 
 impl Ctx<'_> {
@@ -68,7 +65,6 @@ impl Ctx<'_> {
         station.shared.keyspace.note_scripts();
         let stack = station.take_stack()?;
         let mut kit = station.take_kit()?;
-        let state = usable(&mut kit.machine, &station.shared)?.state.clone();
         copy_words(args, &mut kit.buffer, &mut kit.words);
         let current = station.current();
         kit.meter.apply(&current.settings);
@@ -76,7 +72,6 @@ impl Ctx<'_> {
             0 => u64::MAX,
             ms => self.now().mono_ms.saturating_add(ms),
         };
-        let busy = Busy::new(refuses_at_ms, false);
         let errand = Box::new(Errand {
             station: station.clone(),
             current,
@@ -88,17 +83,17 @@ impl Ctx<'_> {
             effects: std::mem::take(self.keys.effects),
             deliveries: Vec::new(),
             lacks_memory: self.lacks_memory,
-            busy,
+            refuses_at_ms,
             refused: None,
             panic: None,
         });
-        let coroutine = Coroutine::with_stack(stack, |pause, ()| errand.run(pause));
-        let mut aside = Suspended { coroutine: Some(coroutine), station: station.clone(), state };
-        match aside.run_slice() {
+        let coroutine = Coroutine::with_stack(stack, |pause, _| errand.run(pause));
+        let mut aside = Suspended { coroutine: Some(coroutine), station: station.clone() };
+        match aside.run_slice(true) {
             Some(errand) => self.settle(*errand),
             None => {
                 self.counters().add(Counter::SlowScripts, 1);
-                station.leave_unfinished(Box::new(aside), busy);
+                station.leave_unfinished(Box::new(aside));
                 self.session.put_off = Some(PutOff::Script);
                 Ok(())
             }
@@ -135,7 +130,7 @@ impl Errand {
 
     fn run_caught(&mut self, pause: &Pause) -> Option<Busy> {
         let Errand { station, current, kit, session, effects, deliveries, .. } = self;
-        let Kit { machine, meter, buffer, words, out } = kit;
+        let Kit { eval, functions, meter, buffer, words, out } = kit;
         let (shared, now, row) = (&*station.shared, self.now, self.row);
         let by = session.client.id;
         let scope = Scope { now, rules: &current.rules, counters: &station.counters, by, touches: false };
@@ -144,7 +139,7 @@ impl Errand {
             shared,
             handlers: self.handlers,
             station: None,
-            stage: Some(Stage { pause, machine, busy: self.busy }),
+            stage: Some(Stage { pause, eval, functions, refuses_at_ms: self.refuses_at_ms }),
             settings: &current.settings,
             keys,
             deliveries,
@@ -182,15 +177,19 @@ impl Errand {
 
 impl Unfinished for Suspended {
     fn go_on(&mut self) -> Option<Finished> {
-        Some(self.run_slice()?.finish())
+        Some(self.run_slice(true)?.finish())
     }
 }
 
 impl Suspended {
-    /// Lets it run for a slice; what it brings back, when it has ended.
-    fn run_slice(&mut self) -> Option<Box<Errand>> {
-        match self.coroutine.as_mut()?.resume(()) {
-            CoroutineResult::Yield(()) => None,
+    /// Lets it run for a slice; what it brings back, when it has ended. What may not go on ends where it would let go the next
+    /// time.
+    fn run_slice(&mut self, may_go_on: bool) -> Option<Box<Errand>> {
+        match self.coroutine.as_mut()?.resume(may_go_on) {
+            CoroutineResult::Yield(busy) => {
+                self.station.note_busy(busy);
+                None
+            }
             CoroutineResult::Return(errand) => {
                 let ended = self.coroutine.take();
                 ended.into_iter().for_each(|ended| self.station.put_stack(ended.into_stack()));
@@ -203,8 +202,7 @@ impl Suspended {
 impl Drop for Suspended {
     /// Nothing on its stack can be dropped before its end: it is told to end, and led there.
     fn drop(&mut self) {
-        self.state.is_killed.store(true, Relaxed);
-        while self.coroutine.is_some() && self.run_slice().is_none() {}
+        while self.coroutine.is_some() && self.run_slice(false).is_none() {}
     }
 }
 

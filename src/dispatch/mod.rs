@@ -13,6 +13,7 @@ pub mod command;
 pub mod ctx;
 pub mod error;
 pub mod events;
+pub mod functions;
 pub mod gate;
 pub mod invalidate;
 pub mod leave;

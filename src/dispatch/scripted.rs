@@ -42,11 +42,11 @@ impl Ctx<'_> {
     /// Compiles a script, for its errors and for the runs that follow.
     pub fn compile_script(&mut self, source: &Arc<Source>) -> Result<(), CommandError> {
         if let Some(stage) = &mut self.stage {
-            return compile(stage.machine, self.shared, source);
+            return compile(stage.eval, self.shared, source);
         }
         let Some(station) = self.station else { return Err(no_worker()) };
         let mut kit = station.take_kit()?;
-        let compiled = compile(&mut kit.machine, self.shared, source);
+        let compiled = compile(&mut kit.eval, self.shared, source);
         station.put_back(kit);
         compiled
     }
@@ -58,23 +58,6 @@ impl Ctx<'_> {
         call: Call<'_>,
         is_read_only: bool,
     ) -> Result<(), CommandError> {
-        let Some(mut stage) = self.stage.take() else { return Err(no_worker()) };
-        let ended = self.run_on_stage(&mut stage, source, call, is_read_only);
-        self.stage = Some(stage);
-        match ended? {
-            Run::Failed(line) => Err(CommandError::text(line)),
-            Run::Returned => Ok(()),
-        }
-    }
-
-    fn run_on_stage(
-        &mut self,
-        stage: &mut Stage<'_>,
-        source: &Arc<Source>,
-        call: Call<'_>,
-        is_read_only: bool,
-    ) -> Result<Run, CommandError> {
-        let is_narrow = source.is_narrow();
         let is_read_only = is_read_only || source.flags.no_writes;
         let lacks_memory = self.lacks_memory && !source.flags.allow_oom;
         if lacks_memory && source.flags.is_said && !is_read_only {
@@ -82,20 +65,52 @@ impl Ctx<'_> {
                 "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
             ));
         }
-        let vm = usable(stage.machine, self.shared)?;
+        self.on_stage(|ctx, stage| {
+            let vm = usable(stage.eval, ctx.shared)?;
+            let under = Under {
+                pause: stage.pause,
+                busy: Busy::new(stage.refuses_at_ms, false),
+                state: vm.state().clone(),
+                source: Some(source),
+                is_read_only,
+                lacks_memory,
+            };
+            ctx.run_under(under, call.keys, |host, reply| vm.run(source, call, host, reply))
+        })
+    }
+
+    /// Runs something on the stage that this request has.
+    pub(super) fn on_stage(
+        &mut self,
+        run: impl FnOnce(&mut Self, &mut Stage<'_>) -> Result<Run, CommandError>,
+    ) -> Result<(), CommandError> {
+        let Some(mut stage) = self.stage.take() else { return Err(no_worker()) };
+        let ended = run(self, &mut stage);
+        self.stage = Some(stage);
+        match ended? {
+            Run::Failed(line) => Err(CommandError::text(line)),
+            Run::Returned => Ok(()),
+        }
+    }
+
+    /// Runs something under the locks that it needs with these keys: `run` is given who answers its calls, and its reply.
+    pub(super) fn run_under(
+        &mut self,
+        under: Under<'_>,
+        keys: &[&[u8]],
+        run: impl FnOnce(&mut dyn Host, &mut Reply<'_>) -> Run,
+    ) -> Result<Run, CommandError> {
+        let is_narrow = under.source.is_some_and(Source::is_narrow);
         if !self.in_transaction {
-            self.hold_for(call.keys, is_narrow)?;
+            self.hold_for(keys, is_narrow)?;
         }
         self.counters().add(if is_narrow { Counter::ScriptsNarrow } else { Counter::ScriptsWide }, 1);
         let (was_in_transaction, db) = (self.in_transaction, self.keys.db);
         self.in_transaction = true;
         let mut returned = Output::default();
         let mut reply = Reply::new(&mut returned, self.reply.proto);
-        let (state, pause, busy, own, flat) =
-            (vm.state.clone(), stage.pause, stage.busy, Output::default(), Vec::new());
-        let mut host =
-            ScriptHost { ctx: self, source, state, is_read_only, lacks_memory, pause, busy, own, flat };
-        let ended = vm.run(source, call, &mut host, &mut reply);
+        let mut host = ScriptHost { ctx: self, under, own: Output::default(), flat: Vec::new() };
+        let ended = run(&mut host, &mut reply);
         self.reply.out.append(&mut returned);
         self.in_transaction = was_in_transaction;
         self.select(db);
@@ -152,17 +167,23 @@ fn places(table: &Table, name: &[u8]) -> KeyPlaces {
     }
 }
 
+/// What a script runs under, beside its locks.
+pub(super) struct Under<'u> {
+    pub pause: &'u Pause,
+    /// What others are told while the script lets them run.
+    pub busy: Busy,
+    pub state: Arc<VmState>,
+    /// None for functions, which are always wide: of their keys nothing is proved yet.
+    pub source: Option<&'u Source>,
+    pub is_read_only: bool,
+    /// There was no room when the script began; no matter any more once it has written.
+    pub lacks_memory: bool,
+}
+
 /// The caller of a script, as the script's calls see it.
 struct ScriptHost<'h, 'a> {
     ctx: &'h mut Ctx<'a>,
-    source: &'h Source,
-    state: Arc<VmState>,
-    is_read_only: bool,
-    /// There was no room when the script began; no matter any more once it has written.
-    lacks_memory: bool,
-    pause: &'h Pause,
-    /// What others are told while the script lets them run.
-    busy: Busy,
+    under: Under<'h>,
     /// The reply of the call that ended last, and its bytes where they do not lie in one piece.
     own: Output,
     flat: Vec<u8>,
@@ -200,12 +221,7 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn log(&mut self, level: i64, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
-        match level {
-            0 => tracing::debug!(script = %text),
-            1 | 2 => tracing::info!(script = %text),
-            _ => tracing::warn!(script = %text),
-        }
+        log(level, text);
     }
 
     fn may_call(&mut self, buffer: &[u8], words: &[ArgRange]) -> Result<bool, &'static str> {
@@ -215,10 +231,12 @@ impl Host for ScriptHost<'_, '_> {
         }
     }
 
-    fn pause(&mut self) {
-        let kept = self.ctx.keys.keep_aside(self.busy);
-        self.pause.suspend(());
+    fn pause(&mut self) -> bool {
+        let busy = self.under.busy;
+        let kept = self.ctx.keys.keep_aside(busy);
+        let may_go_on = self.under.pause.suspend(busy);
         self.ctx.keys.take_back(kept);
+        may_go_on
     }
 }
 
@@ -242,17 +260,17 @@ impl ScriptHost<'_, '_> {
             return Err("ERR This Redis command is not allowed from script");
         }
         if row.spec.has(Flag::Write) {
-            if self.is_read_only {
+            if self.under.is_read_only {
                 return Err("ERR Write commands are not allowed from read-only scripts.");
             }
-            let has_written = self.state.has_written.load(Relaxed);
-            if self.lacks_memory && !has_written && row.spec.has(Flag::DenyOom) {
+            let has_written = self.under.state.has_written.load(Relaxed);
+            if self.under.lacks_memory && !has_written && row.spec.has(Flag::DenyOom) {
                 return Err("OOM command not allowed when used memory > 'maxmemory'.");
             }
         }
         self.take_shards(row, args)?;
         if row.spec.has(Flag::Write) {
-            self.state.has_written.store(true, Relaxed);
+            self.under.state.has_written.store(true, Relaxed);
         }
         Ok(row)
     }
@@ -261,7 +279,7 @@ impl ScriptHost<'_, '_> {
     #[cold]
     fn demote(&self) -> &'static str {
         self.ctx.counters().add(Counter::ScriptDemotions, 1);
-        self.source.demote();
+        self.under.source.into_iter().for_each(Source::demote);
         BEYOND_KEYS
     }
 
@@ -288,12 +306,21 @@ impl ScriptHost<'_, '_> {
     /// Takes shards; others have their turn for as long as another script keeps one of them.
     fn wait_for(&mut self, take: impl Fn(&mut Keys<'_>) -> Result<(), Busy>) -> Result<(), &'static str> {
         while take(&mut self.ctx.keys).is_err() {
-            if self.state.is_killed.load(Relaxed) {
+            if self.under.state.is_killed.load(Relaxed) || !self.pause() {
                 return Err(KILLED);
             }
-            self.pause();
         }
         Ok(())
+    }
+}
+
+/// Writes what a script says to the server's log; the level as in `redis.LOG_…`.
+pub(super) fn log(level: i64, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    match level {
+        0 => tracing::debug!(script = %text),
+        1 | 2 => tracing::info!(script = %text),
+        _ => tracing::warn!(script = %text),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::figures::Figures;
 use crate::keyspace::Keyspace;
 use crate::pubsub::PubSub;
 use crate::script::Scripts;
+use crate::script::functions::Functions;
 use crate::table::Table;
 use crate::tracking::Tracking;
 
@@ -19,6 +20,7 @@ pub struct Shared {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub scripts: Scripts,
+    pub functions: Functions,
     pub settings: LiveSettings,
     pub figures: Figures,
     pub operator: Operator,

@@ -4,14 +4,18 @@ use corosensei::Yielder;
 
 use crate::keyspace::Busy;
 use crate::script::Vm;
+use crate::script::functions::FunctionVm;
 
-/// How a script lets go of its worker.
-pub type Pause = Yielder<(), ()>;
+/// How a script lets go of its worker: it says what others are told meanwhile, and hears whether it may go on.
+pub type Pause = Yielder<bool, Busy>;
 
 /// What a script needs of the stack it runs on.
 pub struct Stage<'s> {
     pub pause: &'s Pause,
-    pub machine: &'s mut Option<Vm>,
-    /// What others are told while it has let go.
-    pub busy: Busy,
+    /// The machine for scripts by EVAL.
+    pub eval: &'s mut Option<Vm>,
+    /// The machine for functions of libraries.
+    pub functions: &'s mut Option<FunctionVm>,
+    /// From when on others are refused what it keeps, monotonic ms.
+    pub refuses_at_ms: u64,
 }

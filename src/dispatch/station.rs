@@ -18,6 +18,7 @@ use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
 use crate::pubsub::Delivery;
 use crate::script::Vm;
+use crate::script::functions::FunctionVm;
 use crate::table::REDIS_VERSION;
 
 /// The place of one worker in its server.
@@ -57,7 +58,10 @@ struct Shelf {
 
 /// What one script takes along; a worker has one.
 pub struct Kit {
-    pub machine: Option<Vm>,
+    /// The machine for scripts by EVAL.
+    pub eval: Option<Vm>,
+    /// The machine for functions of libraries.
+    pub functions: Option<FunctionVm>,
     pub meter: Meter,
     pub buffer: Vec<u8>,
     pub words: Vec<ArgRange>,
@@ -103,7 +107,7 @@ impl Station {
         }
         let meter = Meter::new(self.shared.clock.clone(), self.calls.clone());
         let (buffer, words, out) = Default::default();
-        Ok(Kit { machine: None, meter, buffer, words, out })
+        Ok(Kit { eval: None, functions: None, meter, buffer, words, out })
     }
 
     /// Takes a stack for a script. It is mapped as it is used.
@@ -134,10 +138,21 @@ impl Station {
         self.shelf.borrow().busy
     }
 
-    /// A script keeps its kit while others have their turn.
-    pub(super) fn leave_unfinished(&self, unfinished: Box<dyn Unfinished>, busy: Busy) {
-        let mut shelf = self.shelf.borrow_mut();
-        (shelf.unfinished, shelf.busy) = (Some(unfinished), Some(busy));
+    /// The machine for functions goes, unless a script has it.
+    pub(super) fn drop_functions(&self) {
+        if let Some(kit) = &mut self.shelf.borrow_mut().kit {
+            kit.functions = None;
+        }
+    }
+
+    /// The script that has the kit keeps it while others have their turn: what they are told of it.
+    pub(super) fn note_busy(&self, busy: Busy) {
+        self.shelf.borrow_mut().busy = Some(busy);
+    }
+
+    /// A script goes on when others have had their turn.
+    pub(super) fn leave_unfinished(&self, unfinished: Box<dyn Unfinished>) {
+        self.shelf.borrow_mut().unfinished = Some(unfinished);
     }
 
     /// The script that the request run last is, if that is not at its end.
@@ -151,10 +166,29 @@ pub(super) fn usable<'m>(machine: &'m mut Option<Vm>, shared: &Shared) -> Result
     machine.take_if(|vm| vm.is_spoilt());
     if machine.is_none() {
         let vm = Vm::new(shared.clock.clone(), REDIS_VERSION).map_err(|_| no_memory())?;
-        shared.scripts.machines.enlist(&vm.state);
+        shared.scripts.machines.enlist(vm.state());
         *machine = Some(vm);
     }
     machine.as_mut().ok_or_else(no_memory)
+}
+
+/// The machine for functions, made where there is none that can be used.
+pub(super) fn usable_functions<'m>(
+    machine: &'m mut Option<FunctionVm>,
+    shared: &Shared,
+) -> Result<&'m mut FunctionVm, CommandError> {
+    machine.take_if(|vm| vm.is_spoilt());
+    if machine.is_none() {
+        let vm = loader(shared)?;
+        shared.functions.machines.enlist(vm.state());
+        *machine = Some(vm);
+    }
+    machine.as_mut().ok_or_else(no_memory)
+}
+
+/// A machine for functions that nobody else knows.
+pub(super) fn loader(shared: &Shared) -> Result<FunctionVm, CommandError> {
+    FunctionVm::new(shared.clock.clone(), REDIS_VERSION).map_err(|_| no_memory())
 }
 
 fn no_memory() -> CommandError {

@@ -24,6 +24,7 @@ impl<'a> Keys<'a> {
     pub fn keep_aside(&mut self, busy: Busy) -> KeptAside {
         let marks = self.marks.get_or_insert_with(|| Box::new(Marks::begin(self.keyspace, busy)));
         let shards: Vec<usize> = self.held.iter().map(|(shard, _)| *shard).collect();
+        marks.tell(busy);
         marks.cover(&shards, self.gate.is_some());
         self.held.clear();
         KeptAside { shards, has_gate: self.gate.take().is_some() }

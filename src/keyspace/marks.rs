@@ -68,6 +68,17 @@ impl<'a> Marks<'a> {
         Marks { keyspace, busy, shards: Vec::new(), has_gate: false }
     }
 
+    /// From now on others are told this: what runs in a transaction may be a script, then a function.
+    pub(super) fn tell(&mut self, busy: Busy) {
+        if self.busy == busy {
+            return;
+        }
+        if let Some(own) = self.keyspace.asides.lock().iter_mut().find(|own| **own == self.busy) {
+            *own = busy;
+        }
+        self.busy = busy;
+    }
+
     /// Marks these shards, which are locked, and the gate.
     pub(super) fn cover(&mut self, shards: &[usize], has_gate: bool) {
         self.shards.clear();

@@ -14,6 +14,6 @@ pub trait Host {
     /// Whether the caller may run these words; an error text where there is no such command.
     fn may_call(&mut self, buffer: &[u8], words: &[ArgRange]) -> Result<bool, &'static str>;
 
-    /// Gives others their turn. The script goes on when it returns, unless it was killed.
-    fn pause(&mut self);
+    /// Gives others their turn. Whether the script may go on; one that may not ends like one that was killed.
+    fn pause(&mut self) -> bool;
 }

@@ -6,6 +6,8 @@ mod bridge;
 pub mod functions;
 mod host;
 mod library;
+mod machine;
+mod natives;
 pub mod proof;
 mod sources;
 mod state;
@@ -14,6 +16,7 @@ mod vm;
 mod watch;
 
 pub use host::Host;
+pub use machine::{Call, Run};
 pub use sources::{ScriptFlags, Scripts, Source, sha1_hex};
 pub use state::{Called, Killed, Machines, VmState};
-pub use vm::{Call, Run, Vm};
+pub use vm::Vm;

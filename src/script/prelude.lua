@@ -1,5 +1,6 @@
 -- What scripts find in place before they begin. Runs once in each VM, with the natives of the server as its arguments,
--- and returns the function that runs a script.
+-- and returns what gives errors their place, the metatable of a script's globals, where those globals are looked for, and what
+-- functions.lua needs of it.
 local native, libraries = ...
 
 local error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tostring, type, xpcall =
@@ -7,10 +8,13 @@ local error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, 
 local info, concat, freeze, find, format, sub =
     debug.info, table.concat, table.freeze, string.find, string.format, string.sub
 
+-- What the sources of this VM are called: user_script or user_function.
+local chunk = native.chunk
+
 -- The line of the script that is `level` calls up, or nothing.
 local function line_at(level)
     local source, line = info(level, "sl")
-    while source ~= nil and source ~= "user_script" and source ~= "@user_script" do
+    while source ~= nil and source ~= chunk and source ~= "@" .. chunk do
         level += 1
         source, line = info(level, "sl")
     end
@@ -20,7 +24,7 @@ end
 -- An error table as redis.call raises it: with the place it comes from.
 local function placed(reply, level)
     if reply.line == nil then
-        rawset(reply, "source", "@user_script")
+        rawset(reply, "source", "@" .. chunk)
         local line = line_at(level + 1)
         rawset(reply, "line", line and tostring(line) or "-1")
     end
@@ -46,7 +50,7 @@ local function told(problem)
         return problem
     end
     local line = line_at(3)
-    return (line and format("user_script:%d: ", line) or "") .. native.text(problem)
+    return (line and format("%s:%d: ", chunk, line) or "") .. native.text(problem)
 end
 
 -- `pcall` and `xpcall` of scripts: an error table of redis.call becomes its text, as in Redis.
@@ -191,4 +195,6 @@ local function place_of(problem)
     return placed({ err = "ERR " .. native.text(told(problem)) }, 2)
 end
 
-return place_of, environment, slots
+return place_of, environment, slots, {
+    placed = placed, place_of = place_of, ask = ask, globals = globals, slots = slots,
+}

@@ -14,9 +14,13 @@ const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
 /// We cannot know what a script does with them.
 const ANY: &[KeyFlag] = &[KeyFlag::RW, KeyFlag::Access, KeyFlag::Update];
 const READ: &[KeyFlag] = &[KeyFlag::RO, KeyFlag::Access];
-const FLAGS: &[Flag] =
+pub(super) const ANY_NOTES: &str =
+    "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
+pub(super) const READ_NOTES: &str =
+    "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
+pub(super) const FLAGS: &[Flag] =
     &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys, Flag::MovableKeys];
-const RO_FLAGS: &[Flag] = &[
+pub(super) const RO_FLAGS: &[Flag] = &[
     Flag::Readonly,
     Flag::NoScript,
     Flag::Stale,
@@ -25,20 +29,20 @@ const RO_FLAGS: &[Flag] = &[
     Flag::MovableKeys,
 ];
 
-const KEYS: Arg = key("key", ANY).optional().multiple();
-const READ_KEYS: Arg = key("key", READ).optional().multiple();
-const ARGS: Arg = string("arg").optional().multiple();
+pub(super) const KEYS: Arg = key("key", ANY).optional().multiple();
+pub(super) const READ_KEYS: Arg = key("key", READ).optional().multiple();
+pub(super) const ARGS: Arg = string("arg").optional().multiple();
 
-/// What the four have in common.
-const EVAL: Spec = Spec {
+/// What all have in common that run something, FCALL too.
+pub(super) const RUNS: Spec = Spec {
     group: Group::Scripting,
-    complexity: "Depends on the script that is executed.",
     acl: &[Category::Scripting],
-    reply: "what the script returns",
     locking: Locking::Itself,
     role: Role::Script,
     ..Spec::EMPTY
 };
+const EVAL: Spec =
+    Spec { complexity: "Depends on the script that is executed.", reply: "what the script returns", ..RUNS };
 
 pub static COMMANDS: &[Command] = &[
     Command::new(
@@ -49,7 +53,7 @@ pub static COMMANDS: &[Command] = &[
             summary: "Executes a server-side Lua script.",
             args: &[string("script"), key_count(), KEYS, ARGS],
             flags: FLAGS,
-            key_notes: "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
+            key_notes: ANY_NOTES,
             ..EVAL
         },
     ),
@@ -61,7 +65,7 @@ pub static COMMANDS: &[Command] = &[
             summary: "Executes a read-only server-side Lua script.",
             args: &[string("script"), key_count(), READ_KEYS, ARGS],
             flags: RO_FLAGS,
-            key_notes: "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS",
+            key_notes: READ_NOTES,
             ..EVAL
         },
     ),
@@ -119,13 +123,13 @@ fn by_sha(ctx: &mut Ctx<'_>, args: &mut Args<'_>, is_read_only: bool) -> Result<
 }
 
 /// The words behind a script: its keys and its arguments.
-struct Split<'a> {
+pub(super) struct Split<'a> {
     keys: Vec<&'a [u8]>,
     argv: Vec<&'a [u8]>,
 }
 
 impl<'a> Split<'a> {
-    fn read(args: &mut Args<'a>) -> Result<Split<'a>, CommandError> {
+    pub fn read(args: &mut Args<'a>) -> Result<Split<'a>, CommandError> {
         let count = args.integer()?;
         let Ok(count) = usize::try_from(count) else {
             return Err(CommandError::err("Number of keys can't be negative"));
@@ -138,7 +142,11 @@ impl<'a> Split<'a> {
         Ok(Split { keys, argv })
     }
 
+    pub fn call(&self) -> Call<'_> {
+        Call { keys: &self.keys, argv: &self.argv }
+    }
+
     fn run(&self, ctx: &mut Ctx<'_>, source: &Arc<Source>, is_read_only: bool) -> Result<(), CommandError> {
-        ctx.run_script(source, Call { keys: &self.keys, argv: &self.argv }, is_read_only)
+        ctx.run_script(source, self.call(), is_read_only)
     }
 }

@@ -1,11 +1,11 @@
 //! SCRIPT: the sources that are kept, and the scripts that run.
 
+use super::kill::kill;
 use crate::commands::help;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::script::Killed;
 use crate::table::arg::{one_of, string, token};
 use crate::table::{Category, Flag, Group, Locking, Spec};
 
@@ -99,7 +99,7 @@ pub static COMMANDS: &[Command] = &[Command::family(
             },
         ),
         Command::new(
-            kill,
+            script_kill,
             Spec {
                 name: "kill",
                 summary: "Terminates a server-side Lua script during execution.",
@@ -156,18 +156,9 @@ fn flush(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn kill(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    match ctx.shared.scripts.machines.kill() {
-        Killed::Told => {
-            ctx.reply.ok();
-            Ok(())
-        }
-        Killed::Nothing => Err(CommandError::text("NOTBUSY No scripts in execution right now.")),
-        Killed::Unkillable => Err(CommandError::text(
-            "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
-             script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
-        )),
-    }
+fn script_kill(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
+    let shared = ctx.shared;
+    kill(ctx, &shared.scripts.machines, &shared.functions.machines, "FUNCTION KILL")
 }
 
 fn load(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -44,15 +44,16 @@ pub unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> i32 {
 }
 
 fn run(stack: Stack) -> Called {
-    running::with(|running| run_in(stack, running)).unwrap_or_else(|| error(stack, b"ERR no script runs"))
+    running::with(|running| run_in(stack, running))
+        .unwrap_or_else(|| error(stack, "@", b"ERR no script runs"))
 }
 
 fn run_in(stack: Stack, running: &mut Running<'_>) -> Called {
     if let Err(problem) = read_words(stack, running) {
-        return error(stack, format!("ERR {problem}").as_bytes());
+        return error(stack, running.source, format!("ERR {problem}").as_bytes());
     }
-    let Running { host, words, ranges, proto, .. } = &mut *running;
-    let (host, proto) = (&mut **host, *proto);
+    let Running { host, words, ranges, proto, source, .. } = &mut *running;
+    let (host, proto, source) = (&mut **host, *proto, *source);
     let called = catch_unwind(AssertUnwindSafe(move || {
         // Moved in: what it returns may borrow from it.
         let host = host;
@@ -62,16 +63,16 @@ fn run_in(stack: Stack, running: &mut Running<'_>) -> Called {
         Ok(reply) => reply,
         Err(panic) => {
             running.end_by(panic);
-            return error(stack, b"ERR the command panicked");
+            return error(stack, source, b"ERR the command panicked");
         }
     };
     let called = if reply.first() == Some(&b'-') {
         let line = memchr::memchr(b'\r', reply).map_or(reply, |end| &reply[..end]);
-        error(stack, &line[1..])
+        error(stack, source, &line[1..])
     } else if push_reply(stack, reply) {
         Called::Value
     } else {
-        error(stack, NO_ROOM)
+        error(stack, source, NO_ROOM)
     };
     running.look();
     called
@@ -112,8 +113,8 @@ pub fn write_number_word(number: f64, word: &mut Vec<u8>) {
     }
 }
 
-/// Pushes an error table with the place it comes from.
-fn error(stack: Stack, line: &[u8]) -> Called {
+/// Pushes an error table with the place it comes from. `source`: what the script's source is called.
+fn error(stack: Stack, source: &str, line: &[u8]) -> Called {
     if !stack.reserve(ERROR_VALUES) {
         // Luau frees the arguments' room when the function ends.
         stack.pop(stack.len() as i32);
@@ -121,9 +122,9 @@ fn error(stack: Stack, line: &[u8]) -> Called {
     stack.push_table(0, 3);
     stack.push_bytes(line);
     stack.set_field(c"err");
-    stack.push_bytes(b"@user_script");
+    stack.push_bytes(source.as_bytes());
     stack.set_field(c"source");
-    match stack.line() {
+    match stack.line(source) {
         Some(line) => stack.push_bytes(Buffer::new().format(line).as_bytes()),
         None => stack.push_bytes(b"-1"),
     }

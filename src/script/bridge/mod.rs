@@ -25,9 +25,18 @@ use write::write_value;
 /// Values on the stack that a run takes beside its words.
 const RUN_VALUES: usize = 12;
 
-/// A compiled script.
+/// A function of Lua's that is kept: a compiled script, or what a library registered.
 #[derive(Debug)]
-pub struct Compiled(Kept);
+pub struct Callable(Kept);
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'e> {
+    /// A script: it finds its keys and arguments among globals that it alone has.
+    Script(&'e Callable),
+    /// A function of a library: it is given its keys and its arguments.
+    Function(&'e Callable),
+}
 
 /// A machine's part of the bridge.
 pub struct Bridge {
@@ -54,7 +63,7 @@ pub enum Ended {
 /// A run, as the function that Luau calls finds it.
 struct Frame<'f, 'r> {
     bridge: &'f Bridge,
-    script: Kept,
+    entry: Entry<'f>,
     keys: &'f [&'f [u8]],
     argv: &'f [&'f [u8]],
     reply: &'f mut Reply<'r>,
@@ -92,39 +101,39 @@ impl Bridge {
         Ok(Bridge { state, handler, environment, slots })
     }
 
-    /// Keeps a compiled script.
-    pub fn keep(&self, lua: &Lua, script: Function) -> mlua::Result<Compiled> {
+    /// Keeps a function.
+    pub fn keep(&self, lua: &Lua, function: Function) -> mlua::Result<Callable> {
         let mut kept = Kept::NOTHING;
         // SAFETY: the closure leaves nothing behind.
         unsafe {
-            lua.exec_raw::<()>(script, |raw| {
+            lua.exec_raw::<()>(function, |raw| {
                 let stack = Stack::new(raw);
                 kept = stack.keep();
                 stack.pop(1);
             })?;
         }
-        Ok(Compiled(kept))
+        Ok(Callable(kept))
     }
 
-    pub fn forget(&self, compiled: Compiled) {
+    pub fn forget(&self, callable: Callable) {
         // SAFETY: the machine is alive, as its owner calls, and this allocates nothing.
-        unsafe { Stack::new(self.state) }.forget(compiled.0);
+        unsafe { Stack::new(self.state) }.forget(callable.0);
     }
 
-    /// Runs a script to its end and writes its value. `running` answers its calls.
+    /// Runs what is kept to its end and writes its value. `running` answers its calls.
     ///
     /// `_lua` is the machine that this belongs to, which nobody uses meanwhile.
     pub fn run(
         &self,
         _lua: &mut Lua,
         running: &mut Running<'_>,
-        script: &Compiled,
+        entry: Entry<'_>,
         keys: &[&[u8]],
         argv: &[&[u8]],
         reply: &mut Reply<'_>,
     ) -> Ended {
         let unsaid = Ended::Failed(b"not enough memory".to_vec(), b"-1".to_vec());
-        let mut frame = Frame { bridge: self, script: script.0, keys, argv, reply, ended: unsaid };
+        let mut frame = Frame { bridge: self, entry, keys, argv, reply, ended: unsaid };
         running.within(|| {
             // SAFETY: the state is alive and ours alone, as `_lua` is borrowed; `enter` is given a frame that outlives the call.
             unsafe {
@@ -139,7 +148,7 @@ impl Bridge {
     }
 }
 
-/// Runs the script of a frame within a protected call.
+/// Runs the entry of a frame within a protected call.
 unsafe extern "C-unwind" fn enter(state: *mut lua_State) -> i32 {
     // SAFETY: `Bridge::run` gives it a frame, and waits for its end.
     let frame = unsafe { &mut *ffi::lua_touserdata(state, 1).cast::<Frame<'_, '_>>() };
@@ -150,10 +159,21 @@ unsafe extern "C-unwind" fn enter(state: *mut lua_State) -> i32 {
     }
     stack.push_kept(frame.bridge.handler);
     let handler = stack.absolute(-1);
-    stack.push_kept(frame.script);
-    push_globals(stack, frame);
-    stack.set_environment();
-    let is_done = stack.call_protected(handler);
+    let arguments = match frame.entry {
+        Entry::Script(script) => {
+            stack.push_kept(script.0);
+            push_globals(stack, frame);
+            stack.set_environment();
+            0
+        }
+        Entry::Function(function) => {
+            stack.push_kept(function.0);
+            push_words(stack, frame.keys);
+            push_words(stack, frame.argv);
+            2
+        }
+    };
+    let is_done = stack.call_protected(arguments, handler);
     let proto = with(|running| running.proto).unwrap_or(Proto::Resp2);
     frame.ended = if !is_done {
         failed(stack)

@@ -29,6 +29,8 @@ thread_local! {
 pub struct Running<'h> {
     pub host: &'h mut dyn Host,
     pub watch: &'h Watch,
+    /// What its source is called in errors, an `@` in front.
+    pub source: &'static str,
     /// What it speaks.
     pub proto: Proto,
     /// Words of the call that is made.
@@ -54,7 +56,8 @@ impl Running<'_> {
             let paused = catch_unwind(AssertUnwindSafe(|| self.host.pause()));
             RUNNING.set(own);
             match paused {
-                Ok(()) => self.watch.begin_slice(),
+                Ok(true) => self.watch.begin_slice(),
+                Ok(false) => self.watch.end(),
                 Err(panic) => self.end_by(panic),
             }
         }

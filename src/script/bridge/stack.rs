@@ -208,15 +208,15 @@ impl Stack {
         unsafe { ffi::lua_unref(self.0, kept.0) };
     }
 
-    /// Calls the function at the top without arguments: takes it off and pushes its value, or its error as the function at
-    /// `handler` has it. False where it ended with an error.
-    pub fn call_protected(self, handler: i32) -> bool {
-        // SAFETY: callers put functions at both positions.
-        unsafe { ffi::lua_pcall(self.0, 0, 1, handler) == ffi::LUA_OK }
+    /// Calls the function below so many arguments at the top: takes all of them off and pushes its value, or its error as the
+    /// function at `handler` has it. False where it ended with an error.
+    pub fn call_protected(self, arguments: i32, handler: i32) -> bool {
+        // SAFETY: callers put functions at both positions, and the arguments.
+        unsafe { ffi::lua_pcall(self.0, arguments, 1, handler) == ffi::LUA_OK }
     }
 
-    /// The line at which the script stands that calls, if one does.
-    pub fn line(self) -> Option<i32> {
+    /// The line at which the script stands that calls, if one does. `own`: what its source is called, an `@` in front.
+    pub fn line(self, own: &str) -> Option<i32> {
         let mut level = 0;
         loop {
             level += 1;
@@ -231,7 +231,7 @@ impl Stack {
             }
             // SAFETY: what was asked for with `s` is a string that lives as long as its function, which is on the stack.
             let source = unsafe { CStr::from_ptr(record.short_src) };
-            if matches!(source.to_bytes(), b"user_script" | b"@user_script") {
+            if [own, &own[1..]].iter().any(|own| own.as_bytes() == source.to_bytes()) {
                 return Some(record.currentline);
             }
         }

@@ -34,3 +34,8 @@ impl Library {
         size_of::<Library>() + self.name.len() + self.text.len() + functions
     }
 }
+
+/// The text of a library behind its first line; the line itself stays empty, so that numbers fit.
+pub fn code_of(text: &[u8]) -> &[u8] {
+    &text[memchr::memchr(b'\n', text).unwrap_or(text.len())..]
+}

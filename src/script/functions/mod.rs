@@ -8,9 +8,11 @@ mod flags;
 mod header;
 mod libraries;
 mod library;
+mod vm;
 
 pub use dump::{dump, texts_of};
 pub use flags::FunctionFlags;
 pub use header::name_of;
 pub use libraries::{Functions, Libraries, Policy};
 pub use library::{Function, Library};
+pub use vm::FunctionVm;

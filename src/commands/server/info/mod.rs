@@ -164,13 +164,7 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("allocator_resident", resident);
     page.bytes("total_system_memory", machine_bytes());
     page.bytes("maxmemory", ctx.settings.maxmemory_bytes);
-    let (sources, source_bytes) = ctx.shared.scripts.size();
-    let machine_bytes = ctx.shared.scripts.machines.held_bytes();
-    page.field("used_memory_lua", machine_bytes);
-    page.field("used_memory_vm_eval", machine_bytes);
-    page.field("used_memory_scripts_eval", source_bytes);
-    page.field("number_of_cached_scripts", sources);
-    page.field("used_memory_scripts", source_bytes as u64 + machine_bytes);
+    scripts(ctx, page);
     page.field("maxmemory_policy", ctx.settings.maxmemory_policy.word());
     page.overhead("allocator_frag", active, used);
     page.overhead("allocator_rss", resident, active);
@@ -183,6 +177,25 @@ fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("mem_allocator", allocator());
     page.field("active_defrag_running", 0);
     page.field("lazyfree_pending_objects", shared.keyspace.entries_to_free());
+}
+
+/// What scripts and functions take: the machines of all workers, and the texts.
+fn scripts(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let shared = ctx.shared;
+    let (sources, source_bytes) = shared.scripts.size();
+    let libraries = shared.functions.current();
+    let [scripts_bytes, functions_bytes] =
+        [&shared.scripts.machines, &shared.functions.machines].map(|machines| machines.held_bytes());
+    page.field("used_memory_vm_eval", scripts_bytes);
+    page.bytes("used_memory_lua", scripts_bytes);
+    page.field("used_memory_scripts_eval", source_bytes);
+    page.field("number_of_cached_scripts", sources);
+    page.field("number_of_functions", libraries.functions());
+    page.field("number_of_libraries", libraries.iter().len());
+    page.field("used_memory_vm_functions", functions_bytes);
+    page.bytes("used_memory_vm_total", scripts_bytes + functions_bytes);
+    page.field("used_memory_functions", libraries.held_bytes());
+    page.bytes("used_memory_scripts", (source_bytes + libraries.held_bytes()) as u64);
 }
 
 /// The allocator's name and version as Redis writes it.
