@@ -35,6 +35,7 @@ groups! {
     string_cases_answer_as_redis => "string",
     memory_cases_answer_as_redis => "memory",
     tracking_cases_answer_as_redis => "tracking",
+    function_cases_answer_as_redis => "functions",
     scripting_cases_answer_as_redis => "scripting",
     transaction_cases_answer_as_redis => "transaction",
 }

@@ -1,6 +1,7 @@
 //! Scripts: which shards they hold, what they meet, and what they must not be able to do.
 
 mod attacks;
+mod functions;
 mod meetings;
 #[path = "../support/program.rs"]
 mod program;
