@@ -143,6 +143,10 @@ impl Output {
             self.is_over = true;
             return;
         }
+        if value.is_empty() {
+            // It would pass as written before anything is, and stand in the way of what counts by places.
+            return;
+        }
         if self.tail.shared.len() >= CHUNK_VALUES_MAX {
             self.close_tail();
         }
@@ -322,6 +326,17 @@ mod tests {
         let mut slices = [IoSlice::new(&[]); 1024];
         let used = out.slices(usize::MAX, &mut slices);
         slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn nothing_shared_is_nothing() {
+        let mut out = Output::default();
+        out.extend_shared(Bytes::new());
+        out.consume(0);
+        let mut long = Output::default();
+        long.extend(&[b'x'; CHUNK_BYTES_MIN]);
+        out.append(&mut long);
+        assert_eq!(wire(&out), [b'x'; CHUNK_BYTES_MIN]);
     }
 
     #[derive(Clone, Debug)]
