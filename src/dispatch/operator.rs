@@ -35,6 +35,8 @@ pub struct Operator {
     pub sweeps: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing is done that nobody asked for.
     pub rests: AtomicBool,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what is not meant for them.
+    pub scripts_may_all: AtomicBool,
     notes: [Seldom; NOTES],
 }
 
@@ -45,6 +47,7 @@ impl Default for Operator {
             pause: Pause::default(),
             sweeps: AtomicBool::new(true),
             rests: AtomicBool::new(false),
+            scripts_may_all: AtomicBool::new(false),
             notes: Default::default(),
         }
     }

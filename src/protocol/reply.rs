@@ -61,7 +61,7 @@ impl<'a> Reply<'a> {
     /// An integer of any length, in digits: a bulk string in RESP2.
     pub fn big_number(&mut self, digits: &[u8]) {
         match self.proto {
-            Proto::Resp2 => self.bulk(digits),
+            Proto::Resp2 => self.bulk(&on_one_line(digits)),
             Proto::Resp3 => self.line(b'(', &on_one_line(digits)),
         }
     }

@@ -68,6 +68,8 @@ const HELP: &[&str] = &[
     "    Setting it to 0 disables expiring keys in background when they are not",
     "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
     "    default.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Setting it to 1 lets scripts call what is not meant for them, for tests.",
     "SLEEP <seconds>",
     "    Stop the worker of this connection for <seconds>. Decimals allowed.",
     "STRINGMATCH-LEN <pattern> <string>",
@@ -88,6 +90,11 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         (b"sleep", 1) => sleep(ctx, args.take()?),
         (b"set-active-expire", 1) => {
             ctx.shared.operator.sweeps.store(parse_i64(args.take()?).unwrap_or(0) != 0, Relaxed);
+            ctx.reply.ok();
+        }
+        (b"set-disable-deny-scripts", 1) => {
+            let may_all = parse_i64(args.take()?).unwrap_or(0) != 0;
+            ctx.shared.operator.scripts_may_all.store(may_all, Relaxed);
             ctx.reply.ok();
         }
         (b"pause-cron", 1) => {
