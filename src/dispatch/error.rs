@@ -19,6 +19,8 @@ pub enum CommandError {
     Busy(Busy),
     /// A finished line with its code; it may contain a client's bytes.
     Text(Box<Vec<u8>>),
+    /// As `Text`, of a script's call, where it was counted.
+    Counted(Box<Vec<u8>>),
 }
 
 const _: () = assert!(size_of::<Result<(), CommandError>>() == 16);
@@ -62,7 +64,7 @@ impl CommandError {
             CommandError::NoAuth => b"NOAUTH Authentication required.",
             CommandError::OutOfMemory => b"OOM command not allowed when used memory > 'maxmemory'.",
             CommandError::Busy(_) => b"BUSY Redis is busy running a script.",
-            CommandError::Text(line) => line,
+            CommandError::Text(line) | CommandError::Counted(line) => line,
         }
     }
 }

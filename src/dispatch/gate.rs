@@ -253,13 +253,15 @@ impl Ctx<'_> {
     /// Writes an error reply and counts it.
     pub fn write_error(&mut self, error: &CommandError) {
         let line = error.wire();
-        self.counters().add(Counter::ErrorReplies, 1);
-        self.meter.calls().note_error(line);
+        if !matches!(error, CommandError::Counted(_)) {
+            self.counters().add(Counter::ErrorReplies, 1);
+            self.meter.calls().note_error(line);
+        }
         self.reply.error(line);
     }
 
     /// Counts a request that was refused before it ran, if its command is known.
-    fn note_rejected(&mut self, row: Option<&'static Row>, args: &Args<'_>) {
+    pub(super) fn note_rejected(&mut self, row: Option<&'static Row>, args: &Args<'_>) {
         let row = row.and_then(|row| match row.subcommands.is_empty() || args.words() == 1 {
             true => Some(row),
             false => row.subcommand(args.word(1)),

@@ -89,6 +89,7 @@ impl Ctx<'_> {
         self.stage = Some(stage);
         match ended? {
             Run::Failed(line) => Err(CommandError::text(line)),
+            Run::Counted(line) => Err(CommandError::Counted(Box::new(line))),
             Run::Returned => Ok(()),
         }
     }
@@ -199,7 +200,11 @@ impl Host for ScriptHost<'_, '_> {
         std::mem::swap(self.ctx.reply.out, &mut self.own);
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
         match self.admit(&args) {
-            Err(line) => self.ctx.reply.error(line.as_bytes()),
+            Err(line) => {
+                let row = self.ctx.shared.table.find(args.word(0));
+                self.ctx.note_rejected(row, &args);
+                self.ctx.write_error(&CommandError::text(line));
+            }
             Ok(row) => {
                 let begin = self.ctx.reply.out.mark();
                 if let Err(error) = self.ctx.call(row, &mut args) {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table};
 
-use super::bridge::{Bridge, Callable, Ended, Entry, Running};
+use super::bridge::{Bridge, Callable, Ended, Entry, Failure, Running};
 use super::host::Host;
 use super::library;
 use super::natives::{compile, natives, text_of};
@@ -34,6 +34,8 @@ pub enum Run {
     Returned,
     /// With an error: its line, without the leading `-`.
     Failed(Vec<u8>),
+    /// As `Failed`, with one that the server has counted already.
+    Counted(Vec<u8>),
 }
 
 /// What a script is called with.
@@ -155,18 +157,20 @@ impl Machine {
             self.tidy();
         }
         let source = self.source.as_bytes();
-        let failed = |text: &[u8], line: &[u8]| {
-            let name = name.as_bytes();
-            Run::Failed([text, b" script: ", name, b", on ", source, b":", line, b"."].concat())
+        let placed = |text: &[u8], line: &[u8]| {
+            [text, b" script: ", name.as_bytes(), b", on ", source, b":", line, b"."].concat()
         };
         if self.watch.is_over() {
             // Of functions too, as in Redis.
-            return failed(b"ERR Script killed by user with SCRIPT KILL...", b"-1");
+            return Run::Failed(placed(b"ERR Script killed by user with SCRIPT KILL...", b"-1"));
         }
         match ended {
             Ended::Returned => Run::Returned,
-            Ended::Failed(text, line) => failed(&text, &line),
             Ended::TooLarge => Run::Failed(b"ERR the reply of the script is too large".to_vec()),
+            Ended::Failed(Failure { text, raised_at, is_counted }) => {
+                let line = raised_at.map_or(text.clone(), |line| placed(&text, &line));
+                if is_counted { Run::Counted(line) } else { Run::Failed(line) }
+            }
         }
     }
 
@@ -196,8 +200,8 @@ impl Machine {
         // Where a command panics, what it leaves is nobody's any more.
         self.is_spoilt = true;
         let (words, ranges) = (std::mem::take(&mut self.words), std::mem::take(&mut self.ranges));
-        let (watch, source) = (&self.watch, self.source);
-        let mut running = Running { host, watch, source, proto: Proto::Resp2, words, ranges, panic: None };
+        let watch = &self.watch;
+        let mut running = Running { host, watch, proto: Proto::Resp2, words, ranges, panic: None };
         let done = work(&self.bridge, &mut self.lua, &mut running);
         if let Some(panic) = running.panic {
             // Nobody is to be told that it runs.

@@ -93,7 +93,7 @@ pub fn natives(lua: &Lua, version: &str, chunk: &str) -> mlua::Result<Table> {
     native.set("version_number", version_number(version))?;
     native.set(
         "error_line",
-        lua.create_function(|lua, text: mlua::LuaString| lua.create_string(error_line(&text.as_bytes())))?,
+        lua.create_function(|lua, text: mlua::LuaString| lua.create_string(&*error_line(&text.as_bytes())))?,
     )?;
     native.set(
         "sha1hex",

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "functions in C's manner, called by Luau alone")]
 
+use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use itoa::Buffer;
@@ -19,6 +20,9 @@ const ERROR_VALUES: usize = 4;
 pub const ARGUMENTS: &str = "Lua redis lib command arguments must be strings or integers";
 const NO_ARGUMENTS: &str = "Please specify at least one argument for this redis lib call";
 const NO_ROOM: &[u8] = b"ERR not enough memory for the reply";
+
+/// The field of an error table that says that the server has counted it; Redis's name.
+pub const COUNTED: &CStr = c"ignore_error_stats_update";
 
 /// How a call ended: its value, or its error table, is pushed.
 enum Called {
@@ -45,15 +49,15 @@ pub unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> i32 {
 
 fn run(stack: Stack) -> Called {
     running::with(|running| run_in(stack, running))
-        .unwrap_or_else(|| error(stack, "@", b"ERR no script runs"))
+        .unwrap_or_else(|| error(stack, b"ERR no script runs", false))
 }
 
 fn run_in(stack: Stack, running: &mut Running<'_>) -> Called {
     if let Err(problem) = read_words(stack, running) {
-        return error(stack, running.source, format!("ERR {problem}").as_bytes());
+        return error(stack, format!("ERR {problem}").as_bytes(), false);
     }
-    let Running { host, words, ranges, proto, source, .. } = &mut *running;
-    let (host, proto, source) = (&mut **host, *proto, *source);
+    let Running { host, words, ranges, proto, .. } = &mut *running;
+    let (host, proto) = (&mut **host, *proto);
     let called = catch_unwind(AssertUnwindSafe(move || {
         // Moved in: what it returns may borrow from it.
         let host = host;
@@ -63,16 +67,16 @@ fn run_in(stack: Stack, running: &mut Running<'_>) -> Called {
         Ok(reply) => reply,
         Err(panic) => {
             running.end_by(panic);
-            return error(stack, source, b"ERR the command panicked");
+            return error(stack, b"ERR the command panicked", true);
         }
     };
     let called = if reply.first() == Some(&b'-') {
         let line = memchr::memchr(b'\r', reply).map_or(reply, |end| &reply[..end]);
-        error(stack, source, &line[1..])
+        error(stack, &line[1..], true)
     } else if push_reply(stack, reply) {
         Called::Value
     } else {
-        error(stack, source, NO_ROOM)
+        error(stack, NO_ROOM, false)
     };
     running.look();
     called
@@ -113,21 +117,18 @@ pub fn write_number_word(number: f64, word: &mut Vec<u8>) {
     }
 }
 
-/// Pushes an error table with the place it comes from. `source`: what the script's source is called.
-fn error(stack: Stack, source: &str, line: &[u8]) -> Called {
+/// Pushes an error table. `is_counted`: the server has counted the error already. Its place it gets where it is raised.
+fn error(stack: Stack, line: &[u8], is_counted: bool) -> Called {
     if !stack.reserve(ERROR_VALUES) {
         // Luau frees the arguments' room when the function ends.
         stack.pop(stack.len() as i32);
     }
-    stack.push_table(0, 3);
+    stack.push_table(0, 2);
     stack.push_bytes(line);
     stack.set_field(c"err");
-    stack.push_bytes(source.as_bytes());
-    stack.set_field(c"source");
-    match stack.line(source) {
-        Some(line) => stack.push_bytes(Buffer::new().format(line).as_bytes()),
-        None => stack.push_bytes(b"-1"),
+    if is_counted {
+        stack.push_boolean(true);
+        stack.set_field(COUNTED);
     }
-    stack.set_field(c"line");
     Called::Error
 }

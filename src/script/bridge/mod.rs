@@ -14,9 +14,9 @@ use std::ffi::c_void;
 use mlua::ffi::{self, lua_State};
 use mlua::{Function, Lua, Table};
 
-use super::values::error_line;
 use crate::protocol::reply::{Proto, Reply};
 
+use call::COUNTED;
 pub use call::{ARGUMENTS, write_number_word};
 pub use running::{Running, step, with};
 use stack::{Kept, Kind, Stack};
@@ -56,8 +56,17 @@ pub enum Ended {
     Returned,
     /// Its value is larger than a reply may be.
     TooLarge,
-    /// An error: its text, and the line it comes from.
-    Failed(Vec<u8>, Vec<u8>),
+    Failed(Failure),
+}
+
+/// An error that a script ended with.
+#[derive(Debug)]
+pub struct Failure {
+    pub text: Vec<u8>,
+    /// The line of the script in which it was raised; `None` where it was returned.
+    pub raised_at: Option<Vec<u8>>,
+    /// The server has counted it already.
+    pub is_counted: bool,
 }
 
 /// A run, as the function that Luau calls finds it.
@@ -132,7 +141,7 @@ impl Bridge {
         argv: &[&[u8]],
         reply: &mut Reply<'_>,
     ) -> Ended {
-        let unsaid = Ended::Failed(b"not enough memory".to_vec(), b"-1".to_vec());
+        let unsaid = Ended::Failed(unplaced(b"not enough memory".to_vec()));
         let mut frame = Frame { bridge: self, entry, keys, argv, reply, ended: unsaid };
         running.within(|| {
             // SAFETY: the state is alive and ours alone, as `_lua` is borrowed; `enter` is given a frame that outlives the call.
@@ -177,6 +186,8 @@ unsafe extern "C-unwind" fn enter(state: *mut lua_State) -> i32 {
     let proto = with(|running| running.proto).unwrap_or(Proto::Resp2);
     frame.ended = if !is_done {
         failed(stack)
+    } else if let Some(failure) = returned_error(stack) {
+        Ended::Failed(failure)
     } else if write_value(stack, proto, frame.reply).is_ok() {
         Ended::Returned
     } else {
@@ -218,15 +229,34 @@ fn failed(stack: Stack) -> Ended {
             Kind::String => stack.bytes(-1),
             _ => b"unknown error",
         };
-        return Ended::Failed([b"ERR ", text].concat(), b"-1".to_vec());
+        return Ended::Failed(unplaced([b"ERR ", text].concat()));
     }
     let text = match stack.push_field(-1, c"err") {
-        Kind::String => error_line(stack.bytes(-1)).to_vec(),
+        Kind::String => stack.bytes(-1).to_vec(),
         _ => b"ERR unknown error".to_vec(),
     };
     let line = match stack.push_field(-2, c"line") {
         Kind::String => stack.bytes(-1).to_vec(),
         _ => b"-1".to_vec(),
     };
-    Ended::Failed(text, line)
+    let is_counted = stack.push_field(-3, COUNTED) == Kind::Boolean && stack.boolean(-1);
+    Ended::Failed(Failure { text, raised_at: Some(line), is_counted })
+}
+
+/// An error of which nobody knows where it was raised.
+fn unplaced(text: Vec<u8>) -> Failure {
+    Failure { text, raised_at: Some(b"-1".to_vec()), is_counted: false }
+}
+
+/// The value at the top, if it stands for an error.
+fn returned_error(stack: Stack) -> Option<Failure> {
+    if stack.kind(-1) != Kind::Table {
+        return None;
+    }
+    let is_error = stack.push_field(-1, c"err") == Kind::String;
+    let text = stack.bytes(-1).to_vec();
+    stack.pop(1);
+    let is_counted = stack.push_field(-1, COUNTED) == Kind::Boolean && stack.boolean(-1);
+    stack.pop(1);
+    is_error.then_some(Failure { text, raised_at: None, is_counted })
 }

@@ -29,8 +29,6 @@ thread_local! {
 pub struct Running<'h> {
     pub host: &'h mut dyn Host,
     pub watch: &'h Watch,
-    /// What its source is called in errors, an `@` in front.
-    pub source: &'static str,
     /// What it speaks.
     pub proto: Proto,
     /// Words of the call that is made.

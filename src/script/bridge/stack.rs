@@ -215,28 +215,6 @@ impl Stack {
         unsafe { ffi::lua_pcall(self.0, arguments, 1, handler) == ffi::LUA_OK }
     }
 
-    /// The line at which the script stands that calls, if one does. `own`: what its source is called, an `@` in front.
-    pub fn line(self, own: &str) -> Option<i32> {
-        let mut level = 0;
-        loop {
-            level += 1;
-            // SAFETY: a record of zeros is one; Luau fills what is asked for. A level too deep gives 0.
-            let (found, record) = unsafe {
-                let mut record: ffi::lua_Debug = std::mem::zeroed();
-                let found = ffi::lua_getinfo(self.0, level, c"sl".as_ptr(), &raw mut record);
-                (found, record)
-            };
-            if found == 0 {
-                return None;
-            }
-            // SAFETY: what was asked for with `s` is a string that lives as long as its function, which is on the stack.
-            let source = unsafe { CStr::from_ptr(record.short_src) };
-            if [own, &own[1..]].iter().any(|own| own.as_bytes() == source.to_bytes()) {
-                return Some(record.currentline);
-            }
-        }
-    }
-
     /// Raises the value at the top as an error.
     pub fn raise(self) -> ! {
         // SAFETY: Luau unwinds to the nearest protected call, of which there is one: see `new`.

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 
-use super::super::values::error_line;
 use super::stack::{Kind, Stack};
 use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
 use crate::protocol::reply::{Proto, Reply};
@@ -73,7 +72,7 @@ impl Writer<'_, '_> {
         self.spend(TABLE_BYTES)?;
         if stack.push_field(at, c"err") == Kind::String {
             self.spend(stack.bytes(-1).len())?;
-            self.reply.error(error_line(stack.bytes(-1)));
+            self.reply.error(stack.bytes(-1));
         } else if self.next_field(at, c"ok") == Kind::String {
             self.spend(stack.bytes(-1).len())?;
             self.reply.simple_bytes(stack.bytes(-1));

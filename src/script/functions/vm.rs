@@ -20,7 +20,6 @@ use crate::script::host::Host;
 use crate::script::machine::{Call, Machine, Run};
 use crate::script::natives::{text_of, version_number};
 use crate::script::state::VmState;
-use crate::script::values::error_line;
 
 /// What libraries are called in errors.
 const SOURCE: &str = "@user_function";
@@ -189,7 +188,7 @@ fn error_text(problem: &Value) -> Vec<u8> {
         _ => None,
     };
     match (said, problem) {
-        (Some(text), _) => error_line(&text.as_bytes()).to_vec(),
+        (Some(text), _) => text.as_bytes().to_vec(),
         // Where there was no room left to run the prelude's handler.
         (None, Value::Error(error)) => format!("ERR {}", text_of(error)).into_bytes(),
         (None, Value::String(text)) => [b"ERR ", &*text.as_bytes()].concat(),
@@ -257,7 +256,7 @@ mod tests {
         };
         let answer = match &ended {
             Run::Returned => out.as_plain().expect("it is short"),
-            Run::Failed(line) => line,
+            Run::Failed(line) | Run::Counted(line) => line,
         };
         String::from_utf8_lossy(answer).into_owned()
     }
