@@ -4,6 +4,7 @@
 //! Invariant: a client that setup.sh has not prepared fails its test and says how to prepare it; one from the system's
 //! packages is skipped where it is not installed (packaged.rs).
 
+mod locks;
 mod packaged;
 mod redis_rs;
 mod table;
@@ -52,11 +53,6 @@ fn redis_py_asyncio_does_its_daily_work() {
 }
 
 #[test]
-fn redis_py_locks_are_held_once() {
-    run_script(&mut python("redis_py_lock.py"), &[]);
-}
-
-#[test]
 fn django_caches_in_it() {
     run_script(&mut python("django_cache.py"), &[]);
 }
@@ -98,20 +94,33 @@ fn python(name: &str) -> Command {
 }
 
 fn run_node(name: &str) {
+    let (mut command, folder) = node(name);
+    run_script(&mut command, &[&folder]);
+}
+
+/// A script for Node.js, and the folder of modules that is its third argument.
+fn node(name: &str) -> (Command, String) {
     let modules = prepared("target/compat/node/node_modules");
     let folder = modules.parent().unwrap_or(Path::new(".")).display().to_string();
-    run_script(Command::new("node").arg(script(name)), &[&folder]);
+    let mut command = Command::new("node");
+    command.arg(script(name));
+    (command, folder)
 }
 
 fn run_script(command: &mut Command, more: &[&str]) {
-    let onefill = Peer::onefill();
-    command.args(["127.0.0.1", &onefill.address.port().to_string()]).args(more);
+    run_on(&Peer::onefill(), command, more).close();
+}
+
+/// Runs a script to its end with a server's address and `more` as its arguments.
+fn run_on(server: &Peer, command: &mut Command, more: &[&str]) -> Outcome {
+    command.args(["127.0.0.1", &server.address.port().to_string()]).args(more);
     let finished = run::to_end(command, b"", CLIENT_LIMIT).unwrap_or_else(|error| panic!("{error}"));
     let outcome = read_lines(&finished.stdout).unwrap_or_else(|| {
         panic!("no report line; it ended with {}:\n{}\n{}", finished.status, finished.stdout, finished.stderr)
     });
-    outcome.close();
-    assert!(finished.status.success(), "it ended with {}:\n{}", finished.status, finished.stderr);
+    let agrees = finished.status.success() == outcome.failures.is_empty();
+    assert!(agrees, "it ended with {}:\n{}", finished.status, finished.stderr);
+    outcome
 }
 
 /// Reads a script's lines; `None` without its last line, `report <client> <version> <passed> <failed>`.

@@ -33,10 +33,18 @@ impl Peer {
     /// # Panics
     /// When it does not listen within 20 s; the message holds its log.
     pub fn onefill() -> Self {
+        Self::onefill_with(&[])
+    }
+
+    /// Starts the server of this crate with these flags too.
+    ///
+    /// # Panics
+    /// As `onefill` does.
+    pub fn onefill_with(settings: &[&str]) -> Self {
         let binary =
             std::env::var("ONEFILL_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_onefill").to_owned());
         let mut command = Command::new(&binary);
-        command.args(["--port", "0", "--bind", "127.0.0.1", "--enable-debug-command", "yes"]);
+        command.args(["--port", "0", "--bind", "127.0.0.1", "--enable-debug-command", "yes"]).args(settings);
         let (child, log) =
             spawn("onefill", &mut command).unwrap_or_else(|error| panic!("cannot start {binary}: {error}"));
         let mut peer = Self { child, log, address: local(0), name: "onefill" };

@@ -3,11 +3,11 @@
 FILL is what this server offers instead of a lock around a miss; for everything else a lock is a lock.
 """
 
-import multiprocessing
 import sys
 import time
 
 import redis
+from crowd import add_inside, held_once, in_processes, raises
 from report import Report, equal
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
@@ -43,12 +43,8 @@ def check_release_frees_ones_own_alone(client):
     first.release()
     equal(second.acquire(blocking=False), True, "acquire after release")
     first.local.token = b"not the owner's"
-    try:
-        first.release()
-    except redis.exceptions.LockNotOwnedError:
-        equal(second.owned(), True, "owned")
-    else:
-        raise AssertionError("a lock was released by somebody else")
+    raises(redis.exceptions.LockNotOwnedError, first.release)
+    equal(second.owned(), True, "owned")
 
 
 def check_extend_and_reacquire(client):
@@ -73,23 +69,14 @@ def check_registered_scripts_survive_a_flush(client):
     equal(pipe.execute(), [7, b"7"], "in a pipeline")
 
 
-def _count_under_the_lock(rounds):
+def _count_under_the_lock(_):
     client = redis.Redis(host=HOST, port=PORT)
-    for _ in range(rounds):
-        with client.lock("job", timeout=100, sleep=0.001):
-            if client.incr("inside") != 1:
-                client.incr("held twice")
-            client.set("count", int(client.get("count") or 0) + 1)
-            client.decr("inside")
+    add_inside(client, lambda: client.lock("job", timeout=100, sleep=0.001), 20)
 
 
 def check_no_two_of_many_processes_hold_it(client):
-    processes = [multiprocessing.Process(target=_count_under_the_lock, args=(20,)) for _ in range(16)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    equal((client.get("held twice"), int(client.get("count"))), (None, 320), "the count")
+    in_processes(16, _count_under_the_lock)
+    held_once(client, 320)
 
 
 def main():
