@@ -2,7 +2,7 @@
 //!
 //! Owns: which they are. Does not know: what the scripts beside this file check.
 //! Not here: pyrate-limiter, which keeps its hits in a sorted set; what else of a library needs such types is said in its
-//! script.
+//! script, and in docs/scripts.md.
 //! Invariant: each also does its work on redis-server, so that a check which fails on Onefill alone is a difference.
 
 use super::{node, python, run_on};
@@ -12,6 +12,12 @@ use std::process::Command;
 #[test]
 fn redis_py_locks_are_held_once() {
     python_on_both("redis_py_lock.py", &[]);
+}
+
+/// Onefill with more workers than this machine may have cores: callers of one lock are then on different ones.
+#[test]
+fn crowd_of_processes_holds_each_lock_once_and_loses_no_count() {
+    python_on_both("redis_py_crowd.py", &["--io-threads", "4"]);
 }
 
 #[test]
