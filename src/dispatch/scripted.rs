@@ -22,7 +22,7 @@ use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
 use crate::script::proof::{KeyPlaces, Last};
 use crate::script::{Call, Host, Run, Source, Vm, VmState};
-use crate::table::{FindKeys, Flag, Locking, Row, Table};
+use crate::table::{FindKeys, Flag, KeySpec, Locking, Row, Table};
 
 /// A script was killed as it waited for a shard; its machine ends it before it sees this.
 const KILLED: &str = "ERR Script killed";
@@ -164,8 +164,17 @@ fn places(table: &Table, name: &[u8]) -> KeyPlaces {
             FindKeys::Counted { step: 0 | 1 } => KeyPlaces::Counted { at: spec.begin as usize },
             FindKeys::Counted { .. } => KeyPlaces::Anywhere,
         },
-        _ => KeyPlaces::Anywhere,
+        [first, rest @ ..] => side_by_side(first, rest).unwrap_or(KeyPlaces::Anywhere),
     }
+}
+
+/// Of a command that names each of its keys by itself, as RENAME does, one behind the other.
+fn side_by_side(first: &KeySpec, rest: &[KeySpec]) -> Option<KeyPlaces> {
+    let is_one = |spec: &KeySpec| matches!(spec.find, FindKeys::Range { last: 0, .. });
+    let begin = first.begin as usize;
+    let follows = |(at, spec): (usize, &KeySpec)| is_one(spec) && spec.begin as usize == begin + 1 + at;
+    let are_beside = is_one(first) && rest.iter().enumerate().all(follows);
+    are_beside.then_some(KeyPlaces::Range { first: begin, last: Last::At(begin + rest.len()), step: 1 })
 }
 
 /// What a script runs under, beside its locks.

@@ -87,6 +87,8 @@ fn scripts_are_narrow_where_their_keys_are_all_they_can_touch() {
         "for _, key in ipairs(KEYS) do redis.call('DEL', key) end",
         "return redis.call('MGET', unpack(KEYS))",
         "return redis.call('PING')",
+        "return redis.pcall('RENAME', KEYS[1], KEYS[1])",
+        "return redis.call('COPY', KEYS[1], KEYS[1], 'DB', 1)",
     ] {
         assert_eq!(kind(script), "narrow", "{script}");
     }
@@ -97,6 +99,7 @@ fn scripts_are_narrow_where_their_keys_are_all_they_can_touch() {
         "return redis.call(ARGV[1])",
         "local KEYS = {'z'} return redis.call('get', KEYS[1])",
         "return redis.call('dbsize')",
+        "return redis.pcall('RENAME', KEYS[1], ARGV[1])",
         "return redis.call('flushall')",
     ] {
         assert_eq!(kind(script), "wide", "{script}");

@@ -233,11 +233,8 @@ impl Check<'_, '_> {
         if script.is_element(start, end) {
             return Some(());
         }
-        let name = script.name(start).filter(|name| end == start + 1 && name.is_constant())?;
-        match name.role {
-            // Out of its scope the same name means something else.
-            Role::Key { from, to } if from <= start && start < to => Some(()),
-            _ => None,
-        }
+        // Out of its scope the same name means something else.
+        let name = script.name(start)?;
+        (end == start + 1 && name.is_key_at(start)).then_some(())
     }
 }

@@ -265,12 +265,23 @@ fn key_locals() {
         "repeat local k = KEYS[1] redis.call('get', k) until f()",
         "if a then local k = KEYS[1] redis.call('get', k) else f() end",
         "while f() do local k = KEYS[1] redis.call('get', k) break end",
+        // Bound more than once, always to one.
+        "for i, key in ipairs(KEYS) do redis.call('get', key) end for i, key in ipairs(KEYS) do redis.call('get', key) end",
+        "do local k = KEYS[1] redis.call('get', k) end do local k = KEYS[2] redis.call('get', k) end",
+        "local k = KEYS[1] local k = KEYS[2] return redis.call('get', k)",
+        "local k = KEYS[1] for _, k in ipairs(KEYS) do redis.call('get', k) end return redis.call('get', k)",
     ]);
 }
 
 #[test]
 fn key_locals_that_may_be_something_else() {
     wide(&[
+        "local k = KEYS[1] do local k = 'x' redis.call('get', k) end",
+        "local k = KEYS[1] local k = k .. 'x' return redis.call('get', k)",
+        "for i, k in ipairs(KEYS) do f(k) end for i, k in ipairs(ARGV) do redis.call('get', k) end",
+        "for k in ipairs(KEYS) do end local k = KEYS[1] return redis.call('get', k)",
+        "do local k = KEYS[1] end do local k = KEYS[2] end return redis.call('get', k)",
+        "local k = KEYS[1] local function f(k) return redis.call('get', k) end local k = KEYS[2]",
         "local k = 'x' return redis.call('get', k)",
         "local a, k = KEYS[1] return redis.call('get', k)",
         "local a, k = KEYS[1], f() return redis.call('get', k)",

@@ -111,11 +111,6 @@ pub(super) struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Plain,
-    /// An element of `KEYS`, between these two tokens.
-    Key {
-        from: usize,
-        to: usize,
-    },
     /// `redis.call` or `redis.pcall`.
     Call,
 }
@@ -132,16 +127,37 @@ pub(super) struct Name<'s> {
     /// Whether its mere presence ends the proof.
     pub(super) banned: bool,
     pub(super) role: Role,
+    /// For each time that it is bound to an element of `KEYS`: from which token on, and up to which.
+    pub(super) key_scopes: Vec<(usize, usize)>,
 }
+
+/// Bindings of a name to elements of `KEYS`, beyond which it is no longer looked at: each use asks them all.
+const KEY_SCOPES_MAX: usize = 64;
 
 impl<'s> Name<'s> {
     pub(super) fn new(text: &'s [u8]) -> Self {
-        Name { text, bound: 0, written: false, loose: false, banned: is_banned(text), role: Role::Plain }
+        Name {
+            text,
+            bound: 0,
+            written: false,
+            loose: false,
+            banned: is_banned(text),
+            role: Role::Plain,
+            key_scopes: Vec::new(),
+        }
     }
 
     /// Whether it can only be the one that the engine provides.
     pub(super) fn is_builtin(&self) -> bool {
         self.bound == 0 && !self.written
+    }
+
+    /// Whether it is an element of `KEYS` at a token: whatever binds it does so to one, and the token is in reach of one.
+    pub(super) fn is_key_at(&self, at: usize) -> bool {
+        let is_always = self.key_scopes.len() == self.bound && !self.written;
+        is_always
+            && self.bound <= KEY_SCOPES_MAX
+            && self.key_scopes.iter().any(|(from, to)| (*from..*to).contains(&at))
     }
 
     /// Whether it is a local that keeps the value it was bound to.

@@ -313,7 +313,8 @@ impl<'w, 's> Walk<'w, 's> {
 /// Gives locals their roles. The answer holds the tokens where a local takes `redis.call` as its value.
 pub(super) fn give_roles(script: &mut Script, notes: &Notes) -> Option<HashSet<usize>> {
     for Loop { id, opener } in &notes.loops {
-        script.names[*id].role = Role::Key { from: opener + 1, to: script.partner(*opener) };
+        let scope = (opener + 1, script.partner(*opener));
+        script.names[*id].key_scopes.push(scope);
     }
     let mut aliases = HashSet::new();
     for local in &notes.locals {
@@ -335,7 +336,7 @@ pub(super) fn local_roles(script: &mut Script, local: &Local, aliases: &mut Hash
     for (name_at, &(start, end)) in (local.at + 1..equals).step_by(2).zip(&values) {
         let id = script.name_id(name_at)?;
         if script.is_element(start, end) {
-            script.names[id].role = Role::Key { from, to };
+            script.names[id].key_scopes.push((from, to));
         } else if script.is_call_value(start, end) {
             let name = &mut script.names[id];
             if !name.is_constant() || name.loose {
