@@ -37,6 +37,11 @@ groups! {
     tracking_cases_answer_as_redis => "tracking",
     function_cases_answer_as_redis => "functions",
     scripting_cases_answer_as_redis => "scripting",
+    scripting_value_cases_answer_as_redis => "scripting-values",
+    scripting_error_cases_answer_as_redis => "scripting-errors",
+    scripting_library_cases_answer_as_redis => "scripting-libraries",
+    scripting_language_cases_answer_as_redis => "scripting-language",
+    scripting_recipe_cases_answer_as_redis => "scripting-recipes",
     transaction_cases_answer_as_redis => "transaction",
 }
 

@@ -3,10 +3,10 @@
 -- functions.lua needs of it.
 local native, libraries = ...
 
-local error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tostring, type, xpcall =
-    error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tostring, type, xpcall
-local info, concat, freeze, find, format, sub =
-    debug.info, table.concat, table.freeze, string.find, string.format, string.sub
+local error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tonumber, tostring, type, xpcall =
+    error, getmetatable, next, rawget, rawset, select, setfenv, setmetatable, tonumber, tostring, type, xpcall
+local info, concat, freeze, find, floor, format, sub =
+    debug.info, table.concat, table.freeze, string.find, math.floor, string.format, string.sub
 
 -- What the sources of this VM are called: user_script or user_function.
 local chunk = native.chunk
@@ -21,13 +21,11 @@ local function line_at(level)
     return line
 end
 
--- An error table as redis.call raises it: with the place it comes from.
+-- An error table as it leaves the script: with the place it was raised at last.
 local function placed(reply, level)
-    if reply.line == nil then
-        rawset(reply, "source", "@" .. chunk)
-        local line = line_at(level + 1)
-        rawset(reply, "line", line and tostring(line) or "-1")
-    end
+    rawset(reply, "source", "@" .. chunk)
+    local line = line_at(level + 1)
+    rawset(reply, "line", line and tostring(line) or "-1")
     return reply
 end
 
@@ -44,13 +42,15 @@ local function one_field(name)
     end
 end
 
--- An error of a library as a text with its place in front, as Lua's own are.
-local function told(problem)
+-- An error of a library as a text, behind the place of the script that called it, `level` calls up, as Lua's own are. What
+-- pcall and its kin called themselves has no place.
+local function told(problem, level)
     if type(problem) ~= "userdata" then
         return problem
     end
-    local line = line_at(3)
-    return (line and format("%s:%d: ", chunk, line) or "") .. native.text(problem)
+    local source, line = info(level or 3, "sl")
+    local is_script = source ~= nil and source ~= "[C]" and source ~= "prelude"
+    return (is_script and format("%s:%d: ", source, line) or "") .. native.text(problem)
 end
 
 -- `pcall` and `xpcall` of scripts: an error table of redis.call becomes its text, as in Redis.
@@ -76,8 +76,8 @@ local api = {
         if select("#", ...) ~= 1 then
             error("redis.set_repl() requires one argument.", 0)
         end
-        local flags = ...
-        if type(flags) ~= "number" or flags < 0 or flags > 3 then
+        local flags = tonumber((...)) or 0
+        if flags < 0 or flags >= 4 then
             error("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.", 0)
         end
     end,
@@ -98,7 +98,7 @@ local globals = {
     error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs,
     pcall = function(f, ...) return flat(xpcall(f, told, ...)) end,
     xpcall = function(f, handler)
-        return xpcall(f, function(problem) return handler(told(problem)) end)
+        return xpcall(f, function(problem) return handler(told(problem, 4)) end)
     end,
     rawequal = rawequal, rawget = rawget, rawset = rawset, select = select, setmetatable = setmetatable,
     tonumber = tonumber, tostring = tostring, type = type, unpack = unpack, _VERSION = "Lua 5.1",
@@ -163,7 +163,12 @@ local function load(text, name)
 end
 
 api.call, api.pcall = native.call, native.pcall
-function api.setresp(...) ask("setresp", ...) end
+function api.setresp(...)
+    if select("#", ...) ~= 1 then
+        return ask("setresp", ...)
+    end
+    ask("setresp", floor(tonumber((...)) or 0))
+end
 function api.log(...) ask("log", ...) end
 function api.acl_check_cmd(...) return ask("acl_check_cmd", ...) end
 freeze(api)
@@ -192,7 +197,7 @@ local function place_of(problem)
         return placed(problem, 2)
     end
     -- A text has its place in front already; the line is told once more behind it.
-    return placed({ err = "ERR " .. native.text(told(problem)) }, 2)
+    return placed({ err = "ERR " .. native.text(told(problem, 4)) }, 2)
 end
 
 return place_of, environment, slots, {

@@ -9,8 +9,8 @@ use mlua::{Error, Lua, Result, Table, Variadic};
 const FACTOR: u64 = 0x5_DEEC_E66D;
 const ADDEND: u64 = 0xB;
 const MASK: u64 = (1 << 48) - 1;
-/// What lrand48 gives is below this.
-const LRAND_MAX: f64 = 2_147_483_648.0;
+/// What lrand48 gives is taken modulo this, and divided by it.
+const LRAND_MAX: u64 = 2_147_483_647;
 
 /// The generator of one machine.
 struct Generator(Cell<u64>);
@@ -23,7 +23,7 @@ impl Generator {
     /// The next number in [0, 1).
     fn next(&self) -> f64 {
         self.0.set(self.0.get().wrapping_mul(FACTOR).wrapping_add(ADDEND) & MASK);
-        (self.0.get() >> 17) as f64 / LRAND_MAX
+        ((self.0.get() >> 17) % LRAND_MAX) as f64 / LRAND_MAX as f64
     }
 }
 
