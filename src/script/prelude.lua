@@ -128,6 +128,8 @@ local globals = {
 for name, library in libraries do
     globals[name] = library
 end
+-- The methods of texts are those, and not all that Luau has.
+getmetatable("").__index = globals.string
 for _, value in globals do
     if type(value) == "table" then
         freeze(value)
@@ -146,14 +148,22 @@ local function ask(...)
     return answer
 end
 
+local function joined(reader)
+    local parts, part = {}, reader()
+    while part ~= nil and part ~= "" do
+        parts[#parts + 1] = part
+        part = reader()
+    end
+    return concat(parts)
+end
+
 local function load(text, name)
     if type(text) == "function" then
-        local parts, part = {}, text()
-        while part ~= nil and part ~= "" do
-            parts[#parts + 1] = part
-            part = text()
+        local done, whole = xpcall(joined, told, text)
+        if not done then
+            return nil, whole
         end
-        text = concat(parts)
+        text = whole
     end
     local compiled, problem = native.compile(text, name)
     if compiled then

@@ -5,7 +5,7 @@
 
 use mlua::{Lua, MultiValue, Result, Table, Value};
 
-use super::args::{Args, MAX_STACK_SLOTS, MAX_STRING_LEN, check_stack, error, to_int64};
+use super::args::{Args, MAX_STACK_SLOTS, MAX_TEXT_LEN, check_stack, error, to_int64};
 use crate::script::bridge::step;
 
 /// Tables nested deeper than this are packed as nil.
@@ -62,8 +62,8 @@ fn pack_value(output: &mut Vec<u8>, value: &Value, level: usize) -> Result<()> {
 }
 
 fn pack_string(output: &mut Vec<u8>, text: &[u8]) -> Result<()> {
-    // Tables that hold the same string many times can grow without end; stop at what a string can hold.
-    if output.len() + text.len() > MAX_STRING_LEN {
+    // Tables that hold the same string many times can grow without end; stop at what a machine can hold.
+    if output.len() + text.len() > MAX_TEXT_LEN {
         return Err(error("not enough memory"));
     }
     let len = text.len();
@@ -120,8 +120,8 @@ fn pack_integer(output: &mut Vec<u8>, number: i64) {
 }
 
 fn pack_table(output: &mut Vec<u8>, table: &Table, level: usize) -> Result<()> {
-    // A table that holds itself several times doubles at each level; stop at what a string can hold.
-    if output.len() > MAX_STRING_LEN {
+    // A table that holds itself several times doubles at each level; stop at what a machine can hold.
+    if output.len() > MAX_TEXT_LEN {
         return Err(error("not enough memory"));
     }
     match array_len(table)? {

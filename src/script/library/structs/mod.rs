@@ -6,7 +6,7 @@
 
 use mlua::{Error, IntoLua, Lua, MultiValue, Result, Table, Value};
 
-use super::args::{Args, MAX_STRING_LEN, check_stack, error, to_int64, to_number, to_uint64};
+use super::args::{Args, MAX_TEXT_LEN, check_stack, error, to_int64, to_number, to_uint64};
 
 /// Largest size that `i` and `I` take.
 const MAX_INTEGER_SIZE: usize = 32;
@@ -190,8 +190,8 @@ fn pack_string(text: &[u8], args: &Args, item: Item, argument: usize, output: &m
     let wanted = if item.size == 0 { text.len() } else { item.size };
     // The original has already moved on to the next argument and reports that one.
     let piece = text.get(..wanted).ok_or_else(|| args.error(argument + 1, "string too short"))?;
-    // The same string can be packed many times over, so the total is held to what a string can be.
-    if output.len() + piece.len() >= MAX_STRING_LEN {
+    // The same string can be packed many times over, so the total is held to what a machine can hold.
+    if output.len() + piece.len() >= MAX_TEXT_LEN {
         return Err(error("format result too large"));
     }
     output.extend_from_slice(piece);
