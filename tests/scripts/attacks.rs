@@ -15,6 +15,22 @@ const ENDLESS: &[&str] = &[
     "string.gsub(string.rep('x', 100), 'x', function() while true do end end)",
     "while true do redis.call('PING') end",
     "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x",
+    "local t = setmetatable({}, {__newindex = function() while true do end end}) t.x = 1",
+    "local mt = {__eq = function() while true do end end} return setmetatable({}, mt) == setmetatable({}, mt)",
+    "local mt = {__lt = function() while true do end end} return setmetatable({}, mt) < setmetatable({}, mt)",
+    "return setmetatable({}, {__concat = function() while true do end end}) .. 'x'",
+    "return setmetatable({}, {__call = function() while true do end end})()",
+    "return tostring(setmetatable({}, {__tostring = function() while true do end end}))",
+    "for _ in setmetatable({}, {__iter = function() while true do end end}) do end",
+    "load(function() while true do end end)",
+    "table.foreach({1}, function() while true do end end)",
+    "for _ in string.gmatch('x', '') do while true do end end",
+    "while true do pcall(string.rep, 'x', 2^30) end",
+    "while true do pcall(error, {err = 'E x'}) end",
+    "while true do xpcall(error, function() while true do end end) end",
+    "while true do redis.pcall('nosuch') end",
+    "while true do loadstring('return 1') end",
+    "while true do cjson.decode(cjson.encode({1, {2}})) end",
 ];
 
 /// Scripts that want more than there is, or reach for what is not theirs; each ends with an error.

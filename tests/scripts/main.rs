@@ -5,6 +5,7 @@ mod functions;
 mod meetings;
 #[path = "../support/program.rs"]
 mod program;
+mod sandbox;
 mod shards;
 mod slow;
 #[path = "../support/mod.rs"]
