@@ -20,3 +20,6 @@ pub use machine::{Call, Run};
 pub use sources::{ScriptFlags, Scripts, Source, sha1_hex};
 pub use state::{Called, Killed, Machines, VmState};
 pub use vm::Vm;
+
+#[cfg(test)]
+mod tests;
