@@ -135,8 +135,9 @@ pub const SCRIPTS_EVALED_MAX: usize = 500;
 pub const SCRIPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The longest source that is tried to be proved narrow, bytes: a longer one would keep its worker for long.
 pub const SCRIPT_PROVED_BYTES_MAX: usize = 256 * 1024;
-/// The stack that a script runs on, bytes; it is mapped as it is used.
-pub const SCRIPT_STACK_BYTES: usize = 1024 * 1024;
+/// The stack that a script runs on, bytes; it is mapped as it is used. What Luau bounds (200 calls of its own in each other, and a
+/// thousand levels of its compiler in the last) takes some 1.3 MiB, in a build for development three times that.
+pub const SCRIPT_STACK_BYTES: usize = 8 * 1024 * 1024;
 /// A script that runs this long gives the other connections of its worker their turn, nanoseconds.
 pub const SCRIPT_SLICE_NS: u64 = 5_000_000;
 /// What the scripts of one worker may hold, bytes.

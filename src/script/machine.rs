@@ -155,6 +155,8 @@ impl Machine {
         self.runs = self.runs.wrapping_add(1);
         if self.runs.is_multiple_of(RUNS_PER_STEP) {
             self.tidy();
+        } else {
+            self.is_spoilt |= self.is_full();
         }
         let source = self.source.as_bytes();
         let placed = |text: &[u8], line: &[u8]| {

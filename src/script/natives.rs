@@ -1,7 +1,8 @@
 //! What the prelude is given of the server, beside the calls of commands (`bridge`).
 
+use memchr::memmem;
 use mlua::chunk::ChunkMode;
-use mlua::{Function, IntoLuaMulti as _, Lua, Table, Value, Variadic};
+use mlua::{Function, IntoLuaMulti as _, Lua, LuaString, Table, Value, Variadic};
 
 use super::bridge::{self, ARGUMENTS, Running, write_number_word};
 use super::library;
@@ -113,6 +114,7 @@ pub fn natives(lua: &Lua, version: &str, chunk: &str) -> mlua::Result<Table> {
             other => lua.create_string(other.to_string().unwrap_or_default()),
         })?,
     )?;
+    native.set("find", lua.create_function(|_, given| Ok(find(&given).unzip()))?)?;
     native.set(
         "compile",
         lua.create_function(|lua, (text, name): (Value, Option<mlua::LuaString>)| {
@@ -157,4 +159,16 @@ fn plain(text: &str) -> String {
     let text = text.split("\nstack traceback:").next().unwrap_or_default();
     // Luau writes it with a small letter.
     text.replacen("attempt to modify a readonly table", "Attempt to modify a readonly table", 1)
+}
+
+/// The first place of one text in another from `init` on, as Lua counts: where it begins and ends.
+fn find((text, wanted, init): &(LuaString, LuaString, Option<f64>)) -> Option<(f64, f64)> {
+    let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
+    let from = match init.unwrap_or(1.0) {
+        init if init < 0.0 => (text.len() as f64 + init).max(0.0),
+        init => (init - 1.0).max(0.0),
+    };
+    let rest = text.get(from as usize..)?;
+    let at = from as usize + memmem::find(rest, &wanted)?;
+    Some(((at + 1) as f64, (at + wanted.len()) as f64))
 }

@@ -182,3 +182,61 @@ fn long_sources_are_refused_before_they_cost_much() {
     assert_eq!(conn.call(&["EVAL", &long, "0"]), Value::Error("ERR script is too large".into()));
     assert_eq!(conn.call(&["SCRIPT", "LOAD", &long]), Value::Error("ERR script is too large".into()));
 }
+
+/// Scripts that go as deep as the machine lets them, each through another door.
+const DEEP: &[&str] = &[
+    "local function f() return pcall(f) end return f()",
+    "local function f() return xpcall(f, f) end return f()",
+    "local function f() return f() + 1 end return pcall(f)",
+    "local mt = {} mt.__index = function(t, k) return t[k + 1] end return pcall(function() return setmetatable({}, mt)[1] end)",
+    "local mt = {} mt.__concat = function(a, b) return a .. b end local t = setmetatable({}, mt) \
+        return pcall(function() return t .. t end)",
+    "local t = {} for i = 1, 1e5 do t = setmetatable({}, {__index = t}) end return pcall(function() return t.x end)",
+    "local function r() return (string.gsub('x', 'x', r)) end return pcall(r)",
+    "local function r() table.sort({1, 2}, r) end return pcall(r)",
+    "local function r() return coroutine.wrap(r)() end return pcall(r)",
+    "local function r() return tostring(setmetatable({}, {__tostring = r})) end return pcall(r)",
+    "local mt = {} mt.__index = function(t) return redis.pcall('GET', 'k') or t.x end \
+        return pcall(function() return setmetatable({}, mt).x end)",
+    "return loadstring(string.rep('do ', 1e6)) == nil",
+    "return loadstring('return ' .. string.rep('f(', 1e6)) == nil",
+    "return loadstring('return ' .. string.rep('{', 1e6)) == nil",
+    "return loadstring('return ' .. string.rep('not ', 1e6) .. '1') == nil",
+    "return loadstring('return ' .. string.rep('a..', 1e5) .. 'a') == nil",
+    // The compiler at the bottom of all calls that there may be.
+    "local src = 'return ' .. string.rep('f(', 1e6) local n = 0 \
+        local function r() n = n + 1 if n >= 100 then loadstring(src) end return (string.gsub('x', 'x', r)) end return pcall(r)",
+    "local src = 'return ' .. string.rep('f(', 1e6) local n = 0 \
+        local function r() n = n + 1 if n >= 190 then loadstring(src) end return (string.gsub('x', 'x', r)) end return pcall(r)",
+];
+
+#[test]
+fn what_goes_deep_ends_before_its_stack_does() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let mut conn = server.connect();
+    for script in DEEP {
+        conn.send(&["EVAL", script, "0"]);
+        let answer = conn.next_reply();
+        assert!(answer.is_ok(), "{script}: {answer:?}");
+        assert_eq!(conn.say("PING"), "PONG");
+    }
+    conn.call(&["EVAL", &"do ".repeat(1_000_000), "0"]);
+    assert_eq!(conn.say("PING"), "PONG");
+}
+
+#[test]
+fn what_a_memory_bomb_leaves_is_gone_for_the_next() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let [mut conn, mut other] = std::array::from_fn(|_| server.connect());
+    let bomb = "local t = {} while true do \
+        local ok = pcall(function() for i = 1, 1e5 do t[#t + 1] = string.rep('x', 1e5) .. #t end end) \
+        if not ok then return #t end end";
+    assert!(conn.call(&["EVAL", bomb, "0"]).text().parse::<u64>().is_ok());
+    assert_eq!(conn.call(&["EVAL", "return #string.rep('x', 1e6)", "0"]).text(), "1000000");
+    // Long texts in long ones are found, or not, in a moment.
+    let find = "return {string.find(string.rep('a', 1e7), string.rep('a', 5e6) .. 'b', 1, true) == nil, \
+        (string.find(string.rep('a', 1e7) .. 'b', string.rep('a', 25) .. 'b')), ('xx' .. string.rep('y', 40)):find(string.rep('y', 20), -20)}";
+    let found = conn.call(&["EVAL", find, "0"]);
+    assert_eq!(found.array().iter().map(Value::text).collect::<Vec<_>>(), ["1", "9999976", "23", "42"]);
+    assert_eq!(other.say("PING"), "PONG");
+}

@@ -22,6 +22,8 @@ pub use running::{Running, step, with};
 use stack::{Kept, Kind, Stack};
 use write::write_value;
 
+/// Words given to a script between two looks at the clock.
+const WORDS_PER_LOOK: usize = 64;
 /// Values on the stack that a run takes beside its words.
 const RUN_VALUES: usize = 12;
 
@@ -141,7 +143,7 @@ impl Bridge {
         argv: &[&[u8]],
         reply: &mut Reply<'_>,
     ) -> Ended {
-        let unsaid = Ended::Failed(unplaced(b"not enough memory".to_vec()));
+        let unsaid = Ended::Failed(unplaced(b"ERR not enough memory".to_vec()));
         let mut frame = Frame { bridge: self, entry, keys, argv, reply, ended: unsaid };
         running.within(|| {
             // SAFETY: the state is alive and ours alone, as `_lua` is borrowed; `enter` is given a frame that outlives the call.
@@ -217,6 +219,10 @@ fn push_globals(stack: Stack, frame: &Frame<'_, '_>) {
 fn push_words(stack: Stack, words: &[&[u8]]) {
     stack.push_table(words.len(), 0);
     for (before, word) in words.iter().enumerate() {
+        if before % WORDS_PER_LOOK == WORDS_PER_LOOK - 1 {
+            // Texts that were chosen to meet in the machine's table take longer and longer.
+            with(|running| running.look());
+        }
         stack.push_bytes(word);
         stack.set_at(before + 1);
     }
