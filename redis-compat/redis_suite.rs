@@ -44,6 +44,10 @@ struct Plan {
 #[serde(deny_unknown_fields)]
 struct Unit {
     name: String,
+    /// Blocks of its file that are left out, by how they begin, each up to the next line that is a closing brace alone: what
+    /// fails there ends the run.
+    #[serde(default)]
+    cut: Vec<String>,
     #[serde(default)]
     skip: Vec<Skip>,
 }
@@ -194,7 +198,7 @@ struct Outcome {
 }
 
 fn run_unit(unit: &Unit, number: usize, source: &Path, selection: &Selection<'_>) -> Outcome {
-    let folder = prepare(number, source).unwrap_or_else(|error| panic!("{}: {error}", unit.name));
+    let folder = prepare(unit, number, source).unwrap_or_else(|error| panic!("{}: {error}", unit.name));
     let pids = folder.join("pids");
     let mut command = Command::new("tclsh");
     command.current_dir(&folder).env("SUITE_BINARY", binary()).env("SUITE_PIDS", &pids);
@@ -229,7 +233,7 @@ fn run_unit(unit: &Unit, number: usize, source: &Path, selection: &Selection<'_>
 }
 
 /// A folder as the suite expects it: its tests, and the programs it calls.
-fn prepare(number: usize, source: &Path) -> std::io::Result<PathBuf> {
+fn prepare(unit: &Unit, number: usize, source: &Path) -> std::io::Result<PathBuf> {
     let folder = target().join(format!("redis-suite/run-{number}"));
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -238,9 +242,15 @@ fn prepare(number: usize, source: &Path) -> std::io::Result<PathBuf> {
     fs::create_dir_all(folder.join("src"))?;
     for entry in fs::read_dir(source.join("tests"))? {
         let entry = entry?;
-        if entry.file_name() != "tmp" {
+        if entry.file_name() != "tmp" && (entry.file_name() != "unit" || unit.cut.is_empty()) {
             symlink(entry.path(), folder.join("tests").join(entry.file_name()))?;
         }
+    }
+    if !unit.cut.is_empty() {
+        let file = folder.join(format!("tests/{}.tcl", unit.name));
+        fs::create_dir_all(file.parent().unwrap_or(&folder))?;
+        let text = fs::read_to_string(source.join(format!("tests/{}.tcl", unit.name)))?;
+        fs::write(file, unit.cut.iter().fold(text, |text, begin| without_block(&text, begin)))?;
     }
     symlink(suite().join("redis-server"), folder.join("src/redis-server"))?;
     for tool in ["redis-cli", "redis-benchmark"] {
@@ -249,6 +259,13 @@ fn prepare(number: usize, source: &Path) -> std::io::Result<PathBuf> {
         symlink(found.unwrap_or_else(|| PathBuf::from(tool)), folder.join("src").join(tool))?;
     }
     Ok(folder)
+}
+
+/// A file of the suite without the block that begins like this.
+fn without_block(text: &str, begin: &str) -> String {
+    let from = text.find(begin).unwrap_or_else(|| panic!("no block begins with {begin:?}"));
+    let end = text[from..].find("\n}\n").map_or(text.len(), |end| from + end + 3);
+    format!("{}{}", &text[..from], &text[end..])
 }
 
 /// Ends the servers of a run that are still there, by the ids they noted.

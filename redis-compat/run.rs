@@ -4,6 +4,7 @@
 //! Invariant: no child outlives its limit.
 
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ pub struct Finished {
 /// A sentence, when the program cannot be started or had to be killed.
 pub fn to_end(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finished, String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = pipes.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let (mut stdin, input) = (child.stdin.take(), input.to_vec());
@@ -30,7 +31,8 @@ pub fn to_end(command: &mut Command, input: &[u8], limit: Duration) -> Result<Fi
     let feeder = thread::spawn(move || drop(stdin.as_mut().map(|pipe| pipe.write_all(&input))));
     let ended = wait(&mut child, limit);
     if ended.is_none() {
-        let _ = child.kill();
+        // What it started holds the pipes open as well.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
         let _ = child.wait();
     }
     let _ = feeder.join();

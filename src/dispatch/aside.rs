@@ -146,6 +146,7 @@ impl Errand {
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
+            in_script: false,
             lacks_memory: self.lacks_memory,
             meter,
             alike_follows: false,

@@ -64,6 +64,8 @@ pub struct Ctx<'a> {
     pub reply: Reply<'a>,
     /// Inside EXEC: nothing parks, locks are held until its end.
     pub in_transaction: bool,
+    /// What runs is called by a script.
+    pub in_script: bool,
     /// Times and counts what runs.
     pub meter: &'a mut Meter,
     /// There is no room below `maxmemory` for what a script may write.

@@ -216,6 +216,10 @@ impl Ctx<'_> {
         if self.session.hears_messages {
             self.note_reads(row, args);
         }
+        if row.role == Role::Script && self.shared.clients.monitors.is_any() {
+            // What it calls is shown behind it.
+            self.feed_monitors(row, args);
+        }
         args.seek(row.name_words);
         self.keys.scope.touches = self.touches(row);
         let begun = self.meter.begun();
@@ -228,7 +232,7 @@ impl Ctx<'_> {
         if let Some(ns) = self.meter.ran(row, begun, result.is_err(), self.alike_follows) {
             self.note_slow(row, args, ns);
         }
-        if self.shared.clients.monitors.is_any() {
+        if self.shared.clients.monitors.is_any() && row.role != Role::Script {
             self.feed_monitors(row, args);
         }
         result

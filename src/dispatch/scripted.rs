@@ -107,13 +107,13 @@ impl Ctx<'_> {
         }
         self.counters().add(if is_narrow { Counter::ScriptsNarrow } else { Counter::ScriptsWide }, 1);
         let (was_in_transaction, db) = (self.in_transaction, self.keys.db);
-        self.in_transaction = true;
+        (self.in_transaction, self.in_script) = (true, true);
         let mut returned = Output::default();
         let mut reply = Reply::new(&mut returned, self.reply.proto);
         let mut host = ScriptHost { ctx: self, under, own: Output::default(), flat: Vec::new() };
         let ended = run(&mut host, &mut reply);
         self.reply.out.append(&mut returned);
-        self.in_transaction = was_in_transaction;
+        (self.in_transaction, self.in_script) = (was_in_transaction, false);
         self.select(db);
         if !self.in_transaction {
             self.keys.release();

@@ -25,7 +25,9 @@ impl Ctx<'_> {
         self.shared.figures.latency.note(event, ns / 1_000_000, self.now().wall_ms / 1000, &settings);
         let wanted = u64::try_from(settings.slowlog_log_slower_than_us).ok();
         let us = ns / 1000;
-        if wanted.is_none_or(|least| us < least) || row.spec.has(Flag::SkipSlowlog) {
+        // Of a script the script itself is one.
+        let is_left_out = row.spec.has(Flag::SkipSlowlog) || self.in_script;
+        if is_left_out || wanted.is_none_or(|least| us < least) {
             return;
         }
         let words: Vec<&[u8]> = (0..args.words()).map(|at| args.word(at)).collect();
@@ -44,12 +46,12 @@ impl Ctx<'_> {
     /// Shows a command that ran to those who monitor.
     #[cold]
     pub fn feed_monitors(&mut self, row: &Row, args: &Args<'_>) {
-        if row.spec.has(Flag::Admin) || row.spec.has(Flag::SkipMonitor) {
+        if row.spec.has(Flag::Admin) {
             return;
         }
         let words: Vec<&[u8]> = (0..args.words()).map(|at| args.word(at)).collect();
         let mask = secrets::mask(row, &words);
-        let client = &self.session.client;
+        let client = (!self.in_script).then_some(&*self.session.client);
         let line = line(self.shared.clock.wall_us(), self.keys.db, client, &words, &mask);
         self.shared.clients.monitors.feed(&line);
     }
@@ -75,12 +77,13 @@ fn shortened(word: &[u8]) -> Vec<u8> {
     }
 }
 
-/// One command as MONITOR shows it, with the line's end.
-fn line(wall_us: i64, db: usize, client: &Client, words: &[&[u8]], mask: &[bool]) -> Vec<u8> {
+/// One command as MONITOR shows it, with the line's end. No client: a script.
+fn line(wall_us: i64, db: usize, client: Option<&Client>, words: &[&[u8]], mask: &[bool]) -> Vec<u8> {
     let (seconds, us) = (wall_us / 1_000_000, wall_us % 1_000_000);
-    let addr = match client.addr.strip_suffix(":0") {
-        Some(path) if client.is_unix => format!("unix:{path}"),
-        _ => client.addr.clone(),
+    let addr = match client.map(|client| (client, client.addr.strip_suffix(":0"))) {
+        None => "lua".to_owned(),
+        Some((client, Some(path))) if client.is_unix => format!("unix:{path}"),
+        Some((client, _)) => client.addr.clone(),
     };
     let mut line = format!("+{seconds}.{us:06} [{db} {addr}]").into_bytes();
     for (word, secret) in words.iter().zip(mask) {

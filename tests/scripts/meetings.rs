@@ -119,3 +119,23 @@ fn a_pause_of_writes_puts_scripts_off_that_may_write() {
     assert_eq!(operator.say("CLIENT UNPAUSE"), "OK");
     assert_eq!(writer.reply().text(), "OK");
 }
+
+#[test]
+fn a_monitor_sees_a_script_and_behind_it_what_that_calls() {
+    let server = TestServer::start_with(|settings| settings.io_threads = 1);
+    let [mut monitor, mut caller] = server.connect_many();
+    assert_eq!(monitor.say("MONITOR"), "OK");
+    caller.run("CONFIG SET slowlog-log-slower-than 0");
+    caller.call(&["EVAL", "redis.call('SELECT', 3) return redis.call('set', KEYS[1], 'v')", "1", "k"]);
+    let mut next = || monitor.reply().text();
+    let [script, select, set] = std::array::from_fn(|_| next());
+    assert!(
+        script.contains(r#""EVAL" "redis.call('SELECT', 3) return"#) && !script.contains("lua]"),
+        "{script}"
+    );
+    assert!(select.contains(r#"lua] "SELECT" "3""#), "{select}");
+    assert!(set.contains(r#"[3 lua] "set" "k" "v""#), "{set}");
+    let slow = caller.run("SLOWLOG GET 10");
+    let names = slow.array().iter().map(|entry| entry.array()[3].array()[0].text()).collect::<Vec<_>>();
+    assert_eq!(names, ["EVAL", "CONFIG"], "of a script the slow log has the script alone");
+}
