@@ -34,7 +34,7 @@ struct Errand {
     now: Now,
     row: &'static Row,
     handlers: &'static Handlers,
-    kit: Kit,
+    kit: Box<Kit>,
     session: Session,
     effects: Effects,
     deliveries: Vec<Delivery>,
@@ -67,7 +67,8 @@ impl Ctx<'_> {
         let mut kit = station.take_kit()?;
         copy_words(args, &mut kit.buffer, &mut kit.words);
         let current = station.current();
-        kit.meter.apply(&current.settings);
+        // What runs goes on with the times of its batch.
+        std::mem::swap(self.meter, &mut kit.meter);
         let refuses_at_ms = match current.settings.busy_reply_threshold_ms {
             0 => u64::MAX,
             ms => self.now().mono_ms.saturating_add(ms),
@@ -93,6 +94,8 @@ impl Ctx<'_> {
             Some(errand) => self.settle(*errand),
             None => {
                 self.counters().add(Counter::SlowScripts, 1);
+                self.meter.apply(self.settings);
+                self.meter.start();
                 station.leave_unfinished(Box::new(aside));
                 self.session.put_off = Some(PutOff::Script);
                 Ok(())
@@ -108,8 +111,8 @@ impl Ctx<'_> {
         self.deliveries.append(&mut deliveries);
         self.keys.db = self.session.db;
         self.reply.out.append(&mut kit.out);
+        std::mem::swap(self.meter, &mut kit.meter);
         station.put_back(kit);
-        self.meter.start();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
@@ -130,7 +133,7 @@ impl Errand {
 
     fn run_caught(&mut self, pause: &Pause) -> Option<Busy> {
         let Errand { station, current, kit, session, effects, deliveries, .. } = self;
-        let Kit { eval, functions, meter, buffer, words, out } = kit;
+        let Kit { eval, functions, meter, buffer, words, out, called, returned } = &mut **kit;
         let (shared, now, row) = (&*station.shared, self.now, self.row);
         let by = session.client.id;
         let scope = Scope { now, rules: &current.rules, counters: &station.counters, by, touches: false };
@@ -139,7 +142,14 @@ impl Errand {
             shared,
             handlers: self.handlers,
             station: None,
-            stage: Some(Stage { pause, eval, functions, refuses_at_ms: self.refuses_at_ms }),
+            stage: Some(Stage {
+                pause,
+                eval,
+                functions,
+                called,
+                returned,
+                refuses_at_ms: self.refuses_at_ms,
+            }),
             settings: &current.settings,
             keys,
             deliveries,
@@ -151,10 +161,8 @@ impl Errand {
             meter,
             alike_follows: false,
         };
-        ctx.meter.start();
         let mark = ctx.reply.out.mark();
         let result = ctx.call_admitted(row, &mut Args::new(buffer, words));
-        ctx.meter.hand_over();
         match result {
             Ok(()) => None,
             Err(CommandError::Busy(busy)) => Some(busy),
@@ -170,6 +178,7 @@ impl Errand {
     fn finish(self) -> Finished {
         let Errand { session, effects, deliveries, mut kit, refused, panic, station, .. } = self;
         let out = std::mem::take(&mut kit.out);
+        kit.meter.hand_over();
         station.put_back(kit);
         debug_assert!(refused.is_none(), "what cannot begin does not let go");
         Finished { session, effects, deliveries, out, panicked: panic.is_some() }

@@ -112,13 +112,14 @@ impl Ctx<'_> {
             vm.state().note_call(&found.function().name, words, ctx.now().mono_ms);
             let under = Under {
                 pause: stage.pause,
+                called: stage.called,
                 busy: Busy::new(stage.refuses_at_ms, true),
                 state: vm.state().clone(),
                 source: None,
                 is_read_only: flags.no_writes(),
                 lacks_memory,
             };
-            ctx.run_under(under, call.keys, |host, reply| {
+            ctx.run_under(under, stage.returned, call.keys, |host, reply| {
                 vm.run((&found.library, found.at), call, host, reply)
             })
         })

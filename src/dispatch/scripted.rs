@@ -5,6 +5,7 @@
 //! other is *wide*: it has passed the gate (`keyspace::gate`), and takes each shard when it first touches it.
 
 use std::io::IoSlice;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,7 +22,7 @@ use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
 use crate::script::proof::{KeyPlaces, Last};
-use crate::script::{Call, Host, Run, Source, Vm, VmState};
+use crate::script::{Call, Host, Known, Run, Source, Vm, VmState};
 use crate::table::{FindKeys, Flag, KeySpec, Locking, Row, Table};
 
 /// A script was killed as it waited for a shard; its machine ends it before it sees this.
@@ -35,8 +36,19 @@ impl Ctx<'_> {
     /// Adds a script's text, or finds it.
     pub fn add_script(&self, text: &[u8], is_loaded: bool) -> Result<Arc<Source>, CommandError> {
         let table = self.shared.table;
-        let added = self.shared.scripts.add(text, is_loaded, &|name| places(table, name));
+        let added = self.shared.scripts.add(text, is_loaded, self.now().mono_ms, &|name| places(table, name));
         added.map_err(CommandError::err)
+    }
+
+    /// The script of this SHA-1, in any case of its digits, if it is known: mostly this worker's machine knows it.
+    pub fn find_script(&self, sha: &[u8]) -> Option<Rc<Known>> {
+        let now_ms = self.now().mono_ms;
+        let compiled = self.stage.as_ref().and_then(|stage| stage.eval.as_ref()?.compiled(sha));
+        if let Some(known) = compiled {
+            known.source.note_use(now_ms);
+            return Some(known.clone());
+        }
+        self.shared.scripts.get(sha, now_ms).map(|source| Rc::new(Known { source }))
     }
 
     /// Compiles a script, for its errors and for the runs that follow.
@@ -69,13 +81,14 @@ impl Ctx<'_> {
             let vm = usable(stage.eval, ctx.shared)?;
             let under = Under {
                 pause: stage.pause,
+                called: stage.called,
                 busy: Busy::new(stage.refuses_at_ms, false),
                 state: vm.state().clone(),
                 source: Some(source),
                 is_read_only,
                 lacks_memory,
             };
-            ctx.run_under(under, call.keys, |host, reply| vm.run(source, call, host, reply))
+            ctx.run_under(under, stage.returned, call.keys, |host, reply| vm.run(source, call, host, reply))
         })
     }
 
@@ -98,6 +111,7 @@ impl Ctx<'_> {
     pub(super) fn run_under(
         &mut self,
         under: Under<'_>,
+        returned: &mut Output,
         keys: &[&[u8]],
         run: impl FnOnce(&mut dyn Host, &mut Reply<'_>) -> Run,
     ) -> Result<Run, CommandError> {
@@ -108,11 +122,10 @@ impl Ctx<'_> {
         self.counters().add(if is_narrow { Counter::ScriptsNarrow } else { Counter::ScriptsWide }, 1);
         let (was_in_transaction, db) = (self.in_transaction, self.keys.db);
         (self.in_transaction, self.in_script) = (true, true);
-        let mut returned = Output::default();
-        let mut reply = Reply::new(&mut returned, self.reply.proto);
-        let mut host = ScriptHost { ctx: self, under, own: Output::default(), flat: Vec::new() };
+        let mut reply = Reply::new(returned, self.reply.proto);
+        let mut host = ScriptHost { ctx: self, under, flat: Vec::new() };
         let ended = run(&mut host, &mut reply);
-        self.reply.out.append(&mut returned);
+        self.reply.out.append(returned);
         (self.in_transaction, self.in_script) = (was_in_transaction, false);
         self.select(db);
         if !self.in_transaction {
@@ -180,6 +193,8 @@ fn side_by_side(first: &KeySpec, rest: &[KeySpec]) -> Option<KeyPlaces> {
 /// What a script runs under, beside its locks.
 pub(super) struct Under<'u> {
     pub pause: &'u Pause,
+    /// The reply of the call that ended last.
+    pub called: &'u mut Output,
     /// What others are told while the script lets them run.
     pub busy: Busy,
     pub state: Arc<VmState>,
@@ -194,19 +209,18 @@ pub(super) struct Under<'u> {
 struct ScriptHost<'h, 'a> {
     ctx: &'h mut Ctx<'a>,
     under: Under<'h>,
-    /// The reply of the call that ended last, and its bytes where they do not lie in one piece.
-    own: Output,
+    /// The bytes of that reply where they do not lie in one piece.
     flat: Vec<u8>,
 }
 
 impl Host for ScriptHost<'_, '_> {
     fn call(&mut self, buffer: &[u8], words: &[ArgRange], proto: Proto) -> &[u8] {
-        self.own.clear(REPLY_KEPT_BYTES_MAX);
+        self.under.called.clear(REPLY_KEPT_BYTES_MAX);
         // A longer reply would be copied only to find no room in the machine.
-        self.own.set_limit(SCRIPT_MEMORY_BYTES_MAX);
+        self.under.called.set_limit(SCRIPT_MEMORY_BYTES_MAX);
         let mut args = Args::new(buffer, words);
         // The reply goes to the script, not to the caller.
-        std::mem::swap(self.ctx.reply.out, &mut self.own);
+        std::mem::swap(self.ctx.reply.out, self.under.called);
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
         match self.admit(&args) {
             Err(line) => {
@@ -223,15 +237,15 @@ impl Host for ScriptHost<'_, '_> {
             }
         }
         self.ctx.reply.proto = callers;
-        std::mem::swap(self.ctx.reply.out, &mut self.own);
-        if self.own.is_over() {
+        std::mem::swap(self.ctx.reply.out, self.under.called);
+        if self.under.called.is_over() {
             return b"-ERR not enough memory for the reply\r\n";
         }
-        if self.own.as_plain().is_none() {
-            self.flat = bytes_of(&mut self.own);
+        if self.under.called.as_plain().is_none() {
+            self.flat = bytes_of(self.under.called);
             return &self.flat;
         }
-        self.own.as_plain().unwrap_or_default()
+        self.under.called.as_plain().unwrap_or_default()
     }
 
     fn log(&mut self, level: i64, text: &[u8]) {

@@ -3,6 +3,7 @@
 use corosensei::Yielder;
 
 use crate::keyspace::Busy;
+use crate::protocol::output::Output;
 use crate::script::Vm;
 use crate::script::functions::FunctionVm;
 
@@ -16,6 +17,9 @@ pub struct Stage<'s> {
     pub eval: &'s mut Option<Vm>,
     /// The machine for functions of libraries.
     pub functions: &'s mut Option<FunctionVm>,
+    /// For the reply of the call that is made, and for what is returned.
+    pub called: &'s mut Output,
+    pub returned: &'s mut Output,
     /// From when on others are refused what it keeps, monotonic ms.
     pub refuses_at_ms: u64,
 }

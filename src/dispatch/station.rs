@@ -48,7 +48,7 @@ pub struct Finished {
 /// What waits for the next script.
 struct Shelf {
     current: Rc<Current>,
-    kit: Option<Kit>,
+    kit: Option<Box<Kit>>,
     stack: Option<DefaultStack>,
     /// Of the script that has the kit and lets others run meanwhile.
     busy: Option<Busy>,
@@ -62,10 +62,14 @@ pub struct Kit {
     pub eval: Option<Vm>,
     /// The machine for functions of libraries.
     pub functions: Option<FunctionVm>,
+    /// Stands in for the worker's own, which the script has.
     pub meter: Meter,
     pub buffer: Vec<u8>,
     pub words: Vec<ArgRange>,
     pub out: Output,
+    /// The reply of the call that the script made last, and what it returns.
+    pub called: Output,
+    pub returned: Output,
 }
 
 /// What a worker keeps of the room for a script's words and reply, bytes.
@@ -97,7 +101,7 @@ impl Station {
     ///
     /// # Errors
     /// Where another script has it, or there is no memory for it.
-    pub(super) fn take_kit(&self) -> Result<Kit, CommandError> {
+    pub(super) fn take_kit(&self) -> Result<Box<Kit>, CommandError> {
         let mut shelf = self.shelf.borrow_mut();
         if let Some(busy) = shelf.busy {
             return Err(CommandError::Busy(busy));
@@ -107,7 +111,8 @@ impl Station {
         }
         let meter = Meter::new(self.shared.clock.clone(), self.calls.clone());
         let (buffer, words, out) = Default::default();
-        Ok(Kit { eval: None, functions: None, meter, buffer, words, out })
+        let (called, returned) = Default::default();
+        Ok(Box::new(Kit { eval: None, functions: None, meter, buffer, words, out, called, returned }))
     }
 
     /// Takes a stack for a script. It is mapped as it is used.
@@ -122,12 +127,14 @@ impl Station {
     }
 
     /// Puts back what a script had.
-    pub(super) fn put_back(&self, mut kit: Kit) {
+    pub(super) fn put_back(&self, mut kit: Box<Kit>) {
         kit.buffer.clear();
         kit.buffer.shrink_to(KEPT_BYTES_MAX);
         kit.words.clear();
         kit.words.shrink_to(KEPT_BYTES_MAX / size_of::<ArgRange>());
-        kit.out.clear(KEPT_BYTES_MAX);
+        for out in [&mut kit.out, &mut kit.called, &mut kit.returned] {
+            out.clear(KEPT_BYTES_MAX);
+        }
         let mut shelf = self.shelf.borrow_mut();
         (shelf.busy, shelf.kit) = (None, Some(kit));
     }

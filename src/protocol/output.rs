@@ -190,18 +190,20 @@ impl Output {
     /// Moves everything of `other`, of which nothing is consumed, to the end of `self`. Cost: one copy of what is short.
     pub fn append(&mut self, other: &mut Output) {
         debug_assert_eq!(other.consumed, 0, "only the first output of a connection is written");
-        let mut other = std::mem::take(other);
         self.is_over |= other.is_over;
         if other.full.is_empty() && other.tail.bytes.len() < CHUNK_BYTES_MIN {
             let mut from = 0;
-            for (at, value) in other.tail.shared {
+            for (at, value) in std::mem::take(&mut other.tail.shared) {
                 self.extend(&other.tail.bytes[from..at]);
                 self.extend_shared(value);
                 from = at;
             }
             self.extend(&other.tail.bytes[from..]);
+            // Its room stays for the next.
+            other.clear(CHUNK_BYTES_MIN);
             return;
         }
+        let mut other = std::mem::take(other);
         if self.len().saturating_add(other.len()) > self.limit {
             self.is_over = true;
             return;

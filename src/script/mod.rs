@@ -19,7 +19,7 @@ pub use host::Host;
 pub use machine::{Call, Run};
 pub use sources::{ScriptFlags, Scripts, Source, sha1_hex};
 pub use state::{Called, Killed, Machines, VmState};
-pub use vm::Vm;
+pub use vm::{Known, Vm};
 
 #[cfg(test)]
 mod tests;

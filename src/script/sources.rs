@@ -25,7 +25,7 @@ pub struct Source {
     is_narrow: AtomicBool,
     is_loaded: AtomicBool,
     is_gone: AtomicBool,
-    /// A number that grows with each use of any.
+    /// When it was used last, monotonic ms.
     used_at: AtomicU64,
 }
 
@@ -42,7 +42,6 @@ pub struct ScriptFlags {
 #[derive(Debug, Default)]
 pub struct Scripts {
     by_sha: Mutex<HashMap<String, Arc<Source>>>,
-    uses: AtomicU64,
     evicted: AtomicU64,
     pub machines: Machines,
     /// Scripts that let go of their worker and have ended.
@@ -53,6 +52,13 @@ pub struct Scripts {
 static SOURCES: AtomicU64 = AtomicU64::new(1);
 
 impl Source {
+    /// Notes that it is used: those not used for long give way first. Mostly a look alone, as all workers may use it.
+    pub fn note_use(&self, now_ms: u64) {
+        if self.used_at.load(Relaxed) != now_ms {
+            self.used_at.store(now_ms, Relaxed);
+        }
+    }
+
     /// Whether it was flushed, or gave way to others.
     #[must_use]
     pub fn is_gone(&self) -> bool {
@@ -133,6 +139,7 @@ impl Scripts {
         &self,
         text: &[u8],
         is_loaded: bool,
+        now_ms: u64,
         places: &dyn Fn(&[u8]) -> KeyPlaces,
     ) -> Result<Arc<Source>, String> {
         if text.len() > SCRIPT_BYTES_MAX {
@@ -144,7 +151,7 @@ impl Scripts {
             if is_loaded {
                 known.is_loaded.store(true, Relaxed);
             }
-            self.note_use(known);
+            known.note_use(now_ms);
             return Ok(known.clone());
         }
         let flags = ScriptFlags::read(text)?;
@@ -159,7 +166,7 @@ impl Scripts {
             used_at: AtomicU64::new(0),
             sha: sha.clone(),
         });
-        self.note_use(&source);
+        source.note_use(now_ms);
         by_sha.insert(sha, source.clone());
         if !is_loaded {
             self.evict(&mut by_sha);
@@ -167,17 +174,13 @@ impl Scripts {
         Ok(source)
     }
 
-    /// Notes that a source is used: those not used for long give way first.
-    pub fn note_use(&self, source: &Source) {
-        source.used_at.store(self.uses.fetch_add(1, Relaxed), Relaxed);
-    }
-
     fn evict(&self, by_sha: &mut HashMap<String, Arc<Source>>) {
         let evaled = by_sha.values().filter(|source| !source.is_loaded.load(Relaxed));
         let (mut count, mut oldest) = (0, None::<&Arc<Source>>);
         for source in evaled {
             count += 1;
-            let is_older = |than: &Arc<Source>| source.used_at.load(Relaxed) < than.used_at.load(Relaxed);
+            let age = |source: &Source| (source.used_at.load(Relaxed), source.number);
+            let is_older = |than: &Arc<Source>| age(source) < age(than);
             if oldest.is_none_or(is_older) {
                 oldest = Some(source);
             }
@@ -191,10 +194,10 @@ impl Scripts {
 
     /// The source with this SHA-1, in any case of its digits.
     #[must_use]
-    pub fn get(&self, sha: &[u8]) -> Option<Arc<Source>> {
+    pub fn get(&self, sha: &[u8], now_ms: u64) -> Option<Arc<Source>> {
         let sha = std::str::from_utf8(sha).ok()?.to_ascii_lowercase();
         let found = self.by_sha.lock().unwrap_or_else(PoisonError::into_inner).get(&sha).cloned()?;
-        self.note_use(&found);
+        found.note_use(now_ms);
         Some(found)
     }
 

@@ -312,7 +312,7 @@ fn narrow_programs_touch_their_keys_alone() {
         if begun.elapsed() > TIME_MAX {
             return Ok(());
         }
-        let source = scripts.add(text.as_bytes(), false, &places).expect("a short source");
+        let source = scripts.add(text.as_bytes(), false, 0, &places).expect("a short source");
         let mut vm = vm.borrow_mut();
         if vm.is_spoilt() {
             *vm = Vm::new(Clock::system(), "7.2.4").expect("a machine");

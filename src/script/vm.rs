@@ -1,7 +1,9 @@
 //! The machine for scripts, and the scripts it has compiled. Each worker has one, made on first use.
 
-use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::bridge::{Callable, Entry};
 use super::host::Host;
@@ -14,11 +16,18 @@ use crate::protocol::reply::Reply;
 /// What sources are called in errors.
 const SOURCE: &str = "@user_script";
 
+/// A script, counted by its worker alone: all workers may run the same one.
+pub struct Known {
+    pub source: Arc<Source>,
+}
+
 /// A machine and what it compiled.
 pub struct Vm {
     machine: Machine,
     /// By the sources' numbers.
     compiled: HashMap<u64, (Arc<Source>, Callable)>,
+    /// The same by SHA-1.
+    by_sha: HashMap<String, Rc<Known>>,
 }
 
 impl Vm {
@@ -28,7 +37,7 @@ impl Vm {
     /// Where there is no memory for it.
     pub fn new(clock: Clock, version: &str) -> mlua::Result<Vm> {
         let (machine, _) = Machine::new(clock, version, SOURCE)?;
-        Ok(Vm { machine, compiled: HashMap::new() })
+        Ok(Vm { machine, compiled: HashMap::new(), by_sha: HashMap::new() })
     }
 
     /// What others see of it.
@@ -41,6 +50,13 @@ impl Vm {
     #[must_use]
     pub fn is_spoilt(&self) -> bool {
         self.machine.is_spoilt()
+    }
+
+    /// The script of this SHA-1, if it is compiled here and not gone.
+    #[must_use]
+    pub fn compiled(&self, sha: &[u8]) -> Option<&Rc<Known>> {
+        let known = self.by_sha.get(std::str::from_utf8(sha).ok()?);
+        known.filter(|known| !known.source.is_gone())
     }
 
     /// Runs a script to its end and writes its value.
@@ -71,10 +87,12 @@ impl Vm {
         for (_, (_, compiled)) in self.compiled.extract_if(|_, (source, _)| source.is_gone()) {
             self.machine.forget(compiled);
         }
+        self.by_sha.retain(|_, known| !known.source.is_gone());
         let script = self.machine.compile(source.code());
         let compiled = script.and_then(|script| self.machine.keep(script));
         let compiled = compiled
             .map_err(|text| format!("ERR Error compiling script (new function): {text}").into_bytes())?;
+        self.by_sha.insert(source.sha.clone(), Rc::new(Known { source: source.clone() }));
         self.compiled.insert(source.number, (source.clone(), compiled));
         Ok(())
     }

@@ -118,14 +118,14 @@ fn evalsha_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
 fn by_sha(ctx: &mut Ctx<'_>, args: &mut Args<'_>, is_read_only: bool) -> Result<(), CommandError> {
     let sha = args.take()?;
     let split = Split::read(args)?;
-    let source = ctx.shared.scripts.get(sha).ok_or_else(|| CommandError::text(NO_SCRIPT))?;
-    split.run(ctx, &source, is_read_only)
+    let known = ctx.find_script(sha).ok_or_else(|| CommandError::text(NO_SCRIPT))?;
+    split.run(ctx, &known.source, is_read_only)
 }
 
 /// The words behind a script: its keys and its arguments.
 pub(super) struct Split<'a> {
-    keys: Vec<&'a [u8]>,
-    argv: Vec<&'a [u8]>,
+    words: Vec<&'a [u8]>,
+    keys: usize,
 }
 
 impl<'a> Split<'a> {
@@ -137,13 +137,14 @@ impl<'a> Split<'a> {
         if count > args.left() {
             return Err(CommandError::err("Number of keys can't be greater than number of args"));
         }
-        let mut keys: Vec<&[u8]> = std::iter::from_fn(|| args.try_take()).collect();
-        let argv = keys.split_off(count);
-        Ok(Split { keys, argv })
+        let mut words = Vec::with_capacity(args.left());
+        words.extend(std::iter::from_fn(|| args.try_take()));
+        Ok(Split { words, keys: count })
     }
 
     pub fn call(&self) -> Call<'_> {
-        Call { keys: &self.keys, argv: &self.argv }
+        let (keys, argv) = self.words.split_at(self.keys);
+        Call { keys, argv }
     }
 
     fn run(&self, ctx: &mut Ctx<'_>, source: &Arc<Source>, is_read_only: bool) -> Result<(), CommandError> {

@@ -140,9 +140,10 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 fn exists(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let now_ms = ctx.now().mono_ms;
     ctx.reply.array(args.left());
     while let Some(sha) = args.try_take() {
-        ctx.reply.int(i64::from(ctx.shared.scripts.get(sha).is_some()));
+        ctx.reply.int(i64::from(ctx.shared.scripts.get(sha, now_ms).is_some()));
     }
     Ok(())
 }
