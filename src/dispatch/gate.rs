@@ -136,7 +136,7 @@ impl Ctx<'_> {
         }
         let lacks = self.check_memory(row, args)?;
         self.check_listening(row)?;
-        let put_off = lacks.or_else(|| self.is_paused(row).then_some(PutOff::Pause));
+        let put_off = lacks.or_else(|| self.is_paused(row, args).then_some(PutOff::Pause));
         Ok(match put_off {
             Some(why) => Admitted::PutOff(why),
             None if is_queueing && !row.role.runs_while_queueing() => Admitted::Queue,
@@ -171,23 +171,27 @@ impl Ctx<'_> {
 
     /// Whether a request must be put off because of CLIENT PAUSE.
     #[inline]
-    fn is_paused(&self, row: &Row) -> bool {
-        self.shared.operator.pause.is_set() && self.is_paused_now(row)
+    fn is_paused(&self, row: &Row, args: &Args<'_>) -> bool {
+        self.shared.operator.pause.is_set() && self.is_paused_now(row, args)
     }
 
     #[cold]
-    fn is_paused_now(&self, row: &Row) -> bool {
+    fn is_paused_now(&self, row: &Row, args: &Args<'_>) -> bool {
         let pause = &self.shared.operator.pause;
-        pause.until(self.now().mono_ms).is_some() && (!pause.spares_reads() || self.may_write(row))
+        pause.until(self.now().mono_ms).is_some() && (!pause.spares_reads() || self.may_write(row, args))
     }
 
     /// Whether it may change the keyspace, or is an EXEC of something that may.
-    fn may_write(&self, row: &Row) -> bool {
-        let runs_writes = |row: &Row| row.role == Role::Script && !row.spec.has(Flag::Readonly);
-        let writes =
-            |row: &Row| row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate) || runs_writes(row);
+    fn may_write(&self, row: &Row, args: &Args<'_>) -> bool {
+        let writes = |row: &Row, args: &Args<'_>| {
+            let runs_writes = row.role == Role::Script && !row.spec.has(Flag::Readonly);
+            row.spec.has(Flag::Write)
+                || row.spec.has(Flag::MayReplicate)
+                || (runs_writes && !self.says_no_writes(args))
+        };
         let queued = self.session.transaction.as_ref().filter(|_| row.role == Role::Exec);
-        writes(row) || queued.is_some_and(|queue| queue.queued.iter().any(|queued| writes(queued.row)))
+        writes(row, args)
+            || queued.is_some_and(|queue| queue.queued.iter().any(|one| writes(one.row, &one.args())))
     }
 
     /// An EXEC that is itself refused ends the transaction.

@@ -22,7 +22,7 @@ use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
 use crate::script::proof::{KeyPlaces, Last};
-use crate::script::{Call, Host, Known, Run, Source, Vm, VmState};
+use crate::script::{Call, Host, Known, Run, ScriptFlags, Source, Vm, VmState};
 use crate::table::{FindKeys, Flag, KeySpec, Locking, Row, Table};
 
 /// A script was killed as it waited for a shard; its machine ends it before it sees this.
@@ -38,6 +38,18 @@ impl Ctx<'_> {
         let table = self.shared.table;
         let added = self.shared.scripts.add(text, is_loaded, self.now().mono_ms, &|name| places(table, name));
         added.map_err(CommandError::err)
+    }
+
+    /// Whether the script or function that a request calls says of itself that it writes nothing. It is its first word: a text,
+    /// an SHA-1 or a name, none of which can be taken for another.
+    pub(super) fn says_no_writes(&self, args: &Args<'_>) -> bool {
+        let word = if args.words() > 1 { args.word(1) } else { return false };
+        let functions = self.shared.functions.current();
+        let function = functions.find(word).map(|(library, at)| library.functions[at].flags);
+        let source = || self.shared.scripts.get(word, self.now().mono_ms).map(|source| source.flags);
+        function.is_some_and(|flags| flags.no_writes())
+            || ScriptFlags::read(word).is_ok_and(|flags| flags.no_writes)
+            || source().is_some_and(|flags| flags.no_writes)
     }
 
     /// The script of this SHA-1, in any case of its digits, if it is known: mostly this worker's machine knows it.
@@ -287,10 +299,10 @@ impl ScriptHost<'_, '_> {
         if row.spec.has(Flag::NoScript) && !self.ctx.shared.operator.scripts_may_all.load(Relaxed) {
             return Err("ERR This Redis command is not allowed from script");
         }
+        if self.under.is_read_only && (row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate)) {
+            return Err("ERR Write commands are not allowed from read-only scripts.");
+        }
         if row.spec.has(Flag::Write) {
-            if self.under.is_read_only {
-                return Err("ERR Write commands are not allowed from read-only scripts.");
-            }
             let has_written = self.under.state.has_written.load(Relaxed);
             if self.under.lacks_memory && !has_written && row.spec.has(Flag::DenyOom) {
                 return Err("OOM command not allowed when used memory > 'maxmemory'.");

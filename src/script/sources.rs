@@ -98,8 +98,11 @@ pub fn sha1_hex(text: &[u8]) -> String {
 }
 
 impl ScriptFlags {
-    /// Reads a script's first line, in Redis's own words where it is wrong.
-    fn read(text: &[u8]) -> Result<ScriptFlags, String> {
+    /// Reads a script's first line.
+    ///
+    /// # Errors
+    /// Where it is wrong, in Redis's own words.
+    pub fn read(text: &[u8]) -> Result<ScriptFlags, String> {
         if !text.starts_with(b"#!") {
             return Ok(ScriptFlags::default());
         }

@@ -115,7 +115,16 @@ fn a_pause_of_writes_puts_scripts_off_that_may_write() {
     assert_eq!(operator.say("CLIENT PAUSE 100000 WRITE"), "OK");
     writer.send(&["EVAL", "return redis.call('SET', KEYS[1], 'w')", "1", "k"]);
     assert_eq!(reader.call(&["EVAL_RO", "return redis.call('GET', KEYS[1])", "1", "k"]).text(), "v");
+    let said = "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])";
+    assert_eq!(reader.call(&["EVAL", said, "1", "k"]).text(), "v");
+    let sha = reader.call(&["SCRIPT", "LOAD", said]).text();
+    assert_eq!(reader.call(&["EVALSHA", &sha, "1", "k"]).text(), "v");
     writer.expect_silence();
+    let refused = reader.call(&["EVAL_RO", "return redis.call('PUBLISH', 'c', 'm')", "0"]);
+    assert!(
+        format!("{refused:?}").contains("Write commands are not allowed from read-only scripts"),
+        "{refused:?}"
+    );
     assert_eq!(operator.say("CLIENT UNPAUSE"), "OK");
     assert_eq!(writer.reply().text(), "OK");
 }
