@@ -36,8 +36,8 @@ const IDLE_BYTES: usize = 24;
 const SHARED_BYTES: usize = 4;
 
 /// Milliseconds of 2020-01-01T00:00:00Z: deadlines of the 34 years from there fit five bytes.
-const EPOCH_MS: i64 = 1_577_836_800_000;
-const SHORT_BITS: u32 = 40;
+pub(super) const EPOCH_MS: i64 = 1_577_836_800_000;
+pub(super) const SHORT_BITS: u32 = 40;
 
 const _: () = assert!((Kind::Pass as u8) < FREE);
 
