@@ -15,6 +15,7 @@ pub mod memory;
 pub mod metrics;
 pub mod process;
 pub mod push;
+pub mod score;
 pub mod seldom;
 pub mod sparse;
 pub mod sync;
