@@ -11,6 +11,7 @@ pub mod entry;
 pub mod eviction;
 mod marks;
 pub mod meta;
+pub mod order;
 pub mod packed;
 mod regions;
 pub mod shared;
