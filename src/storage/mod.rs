@@ -9,6 +9,7 @@ pub mod arena;
 mod bucket;
 pub mod entry;
 pub mod eviction;
+pub mod list;
 mod marks;
 pub mod meta;
 pub mod order;
