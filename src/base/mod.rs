@@ -6,6 +6,7 @@ pub mod clock;
 pub mod events;
 pub mod files;
 pub mod gauge;
+pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod int;

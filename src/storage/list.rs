@@ -182,7 +182,7 @@ impl List {
         self.chunks.range(..upto).rev().flat_map(|chunk| chunk.values().rev()).skip(behind)
     }
 
-    /// Puts an element in as the one of that number: 0 pushes at the front, `len` at the back. Beyond the end it comes last.
+    /// Puts an element in as the one of that number: 0 pushes at the front, `len` at the back. Beyond the end it is last.
     /// Cost: at either end a copy of it; else as `get`, and what is behind it in its chunk moves.
     pub fn insert(&mut self, index: usize, value: &NewValue<'_>) {
         let (at, within) = self.locate_gap(index.min(self.len));
@@ -214,8 +214,8 @@ impl List {
         self.add(at + usize::from(within > 0), Chunk::of(value));
     }
 
-    /// Puts an element in place of the one of that number; false where there is none. Returns a large one that went: dropping
-    /// it may free much.
+    /// Puts an element in place of the one of that number; `None` where there is none. Returns a large one that went:
+    /// dropping it may free much.
     pub fn set(&mut self, index: usize, value: &NewValue<'_>) -> Option<Option<Bytes>> {
         if index >= self.len {
             return None;
