@@ -9,6 +9,7 @@ pub mod gauge;
 pub mod geohash;
 pub mod glob;
 pub mod hash;
+pub mod hll;
 pub mod int;
 pub mod lent;
 pub mod limits;
