@@ -4,8 +4,8 @@
 //! number      of each 26 bits: longitude 51, 49, ... 1   latitude 50, 48, ... 0
 //! longitude   ±180°     latitude ±85.05112878°, the square of EPSG:3857
 //! ```
-//! A search asks for the numbers of up to nine cells around its centre, then for each position's distance. Cells, their
-//! order and the sphere are Redis's, because replies that are not sorted show them. Pure; knows no set.
+//! A search asks for the numbers of up to nine cells around its centre, then for each position's distance. Cells,
+//! their order and the sphere are Redis's, because replies that are not sorted show them. Pure; knows no set.
 //! Interleaved positions: Niemeyer's geohash, 2008. Distances: the haversine formula.
 
 use std::ops::Range;
@@ -132,8 +132,8 @@ impl Search {
         }
     }
 
-    /// The numbers that positions within the shape have, and others near: the cell of the centre first, then those around it
-    /// as far as they are needed. Up to nine ranges.
+    /// The numbers that positions within the shape have, and others near: the cell of the centre first, then those
+    /// around it as far as they are needed. Up to nine ranges.
     pub fn ranges(&self) -> impl Iterator<Item = Range<u64>> + use<> {
         let (west, east, south, north) = self.edges();
         let mut cell = Cell::around(self.centre, self.steps());

@@ -4,9 +4,9 @@
 //! HYLL | form 1: 0 dense, 1 sparse | - 3 | cached count 8, its top bit: no longer true | registers
 //! dense    16,384 registers of 6 bits, the first in the lowest        sparse   runs (`sparse`)
 //! ```
-//! A register keeps the longest row of zeros among the hashes that fell to it. Estimator: Ertl, "New cardinality estimation
-//! algorithms for HyperLogLog sketches", 2017. Hash: MurmurHash64A (Appleby), its seed Redis's. Pure; knows no key.
-//! Of bytes that somebody SET, nothing is believed: what they are not is `Invalid`.
+//! A register keeps the longest row of zeros among the hashes that fell to it. Estimator: Ertl, "New cardinality
+//! estimation algorithms for HyperLogLog sketches", 2017. Hash: MurmurHash64A (Appleby), its seed Redis's. Pure;
+//! knows no key. Of bytes that somebody SET, nothing is believed: what they are not is `Invalid`.
 
 mod sparse;
 #[cfg(test)]
@@ -106,8 +106,8 @@ pub fn raises(value: &[u8], mark: Mark) -> Result<bool, Invalid> {
     Ok(old < mark.count)
 }
 
-/// Puts a mark into a value; false where that changes nothing. A sparse value becomes dense where it would be longer than
-/// `sparse_bytes_max`, or the mark is greater than runs can hold. The cached count is true no longer.
+/// Puts a mark into a value; false where that changes nothing. A sparse value becomes dense where it would be longer
+/// than `sparse_bytes_max`, or the mark is greater than runs can hold. The cached count is true no longer.
 /// Cost: as `raises`; what is behind the run moves.
 ///
 /// # Errors

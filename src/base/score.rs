@@ -1,7 +1,7 @@
 //! Scores of sorted sets: doubles, as clients write them and as they read them back.
 //!
-//! Reads what C's `strtod` reads in full, but no NaN and nothing out of range. Prints as Redis from 7.2 on: integers within
-//! ±2^62 as such, else the fewest digits that read back as the same number, placed by the rule of `fpconv`.
+//! Reads what C's `strtod` reads in full, but no NaN and nothing out of range. Prints as Redis from 7.2 on: integers
+//! within ±2^62 as such, else the fewest digits that read back as the same number, placed by the rule of `fpconv`.
 
 use std::ops::Deref;
 

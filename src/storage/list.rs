@@ -3,8 +3,8 @@
 //! ```text
 //! chunk   strip of elements, up to 4 KiB, or of one above that | one element from 16 KiB on, shared
 //! ```
-//! An element of a number is found by summing up the chunks' counts from the nearer end. Chunks split where something does
-//! not fit, and join with a neighbour where both fill half a chunk at most. Knows no key and no command.
+//! An element of a number is found by summing up the chunks' counts from the nearer end. Chunks split where something
+//! does not fit, and join with a neighbour where both fill half a chunk at most. Knows no key and no command.
 //! Invariants: no chunk is empty; `len` and `chunk_bytes` are what a recount gives.
 
 mod strip;
@@ -182,7 +182,8 @@ impl List {
         self.chunks.range(..upto).rev().flat_map(|chunk| chunk.values().rev()).skip(behind)
     }
 
-    /// Puts an element in as the one of that number: 0 pushes at the front, `len` at the back. Beyond the end it is last.
+    /// Puts an element in as the one of that number: 0 pushes at the front, `len` at the back. Beyond the end it is
+    /// last.
     /// Cost: at either end a copy of it; else as `get`, and what is behind it in its chunk moves.
     pub fn insert(&mut self, index: usize, value: &NewValue<'_>) {
         let (at, within) = self.locate_gap(index.min(self.len));
@@ -268,8 +269,8 @@ impl List {
         went
     }
 
-    /// Takes out elements equal to a text, at most `max`, from the front or from the back; returns how many, and the large
-    /// ones. Cost: a look at every element up to the last that goes, and a move of those in their chunks.
+    /// Takes out elements equal to a text, at most `max`, from the front or from the back; returns how many, and the
+    /// large ones. Cost: a look at every element up to the last that goes, and a move of those in their chunks.
     pub fn remove_equal(&mut self, text: &[u8], from_back: bool, max: usize) -> (usize, Vec<Bytes>) {
         let needle = Element::of(text);
         let (mut removed, mut went) = (0, Vec::new());

@@ -4,12 +4,12 @@
 //! leaf    64 references of 4 bytes
 //! inner   32 children: score and reference of the first member, members below, node
 //! ```
-//! Knows no record: whoever asks compares it (`compare`, which tells how a record stands to what is looked for) and tells its
-//! score (`score_of`). Scores of first members are kept, so that a search asks few records outside of one leaf.
-//! Everything is found by comparison once, and changed by its rank from there. Invariants: members ascend by score and
-//! member; a count is the sum of the children's; all leaves are equally deep, and none is empty; nodes at the ends of the
-//! tree split so that rising and falling scores leave full ones behind.
-//! Counted B-trees: Tatham, "Counted B-Trees", 2001.
+//! Knows no record: whoever asks compares it (`compare`, which tells how a record stands to what is looked for) and
+//! tells its score (`score_of`). Scores of first members are kept, so that a search asks few records outside of one
+//! leaf. Everything is found by comparison once, and changed by its rank from there. Invariants: members ascend by
+//! score and member; a count is the sum of the children's; all leaves are equally deep, and none is empty; nodes at
+//! the ends of the tree split so that rising and falling scores leave full ones behind. Counted B-trees: Tatham,
+//! "Counted B-Trees", 2001.
 
 mod faults;
 mod node;
@@ -47,8 +47,8 @@ impl Order {
     }
 
     /// How many members are before a place: those for which `compare` says `Less`, and it says so for none behind
-    /// them. `score` is the score at that place: members with a lower one are before it, with a higher one behind it, and only
-    /// those with the same are asked, but in one leaf.
+    /// them. `score` is the score at that place: members with a lower one are before it, with a higher one behind it,
+    /// and only those with the same are asked, but in one leaf.
     /// Cost: the logarithm of the members; some six records of one leaf.
     #[must_use]
     pub fn rank_of(&self, score: f64, mut compare: impl FnMut(u32) -> Ordering) -> usize {

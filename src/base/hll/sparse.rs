@@ -5,8 +5,8 @@
 //! 01xxxxxx yyyyyyyy   xy + 1 zeros
 //! 1vvvvvxx            x + 1 registers of v + 1
 //! ```
-//! Splits and joins runs where Redis does, so that the same additions make the same bytes. Of bytes that somebody SET, everything
-//! is checked when it is used.
+//! Splits and joins runs where Redis does, so that the same additions make the same bytes. Of bytes that somebody
+//! SET, everything is checked when it is used.
 
 use super::{Corrupted, HEADER_BYTES, REGISTERS};
 
@@ -124,8 +124,8 @@ pub fn find(runs: &[u8], index: usize) -> Result<Place, Corrupted> {
     }
 }
 
-/// Raises a register to a value of its run's form, which is greater; false, and nothing changed, where the value would become
-/// longer than `bytes_max`, its header counted. Cost: what is behind the run moves.
+/// Raises a register to a value of its run's form, which is greater; false, and nothing changed, where the value
+/// would become longer than `bytes_max`, its header counted. Cost: what is behind the run moves.
 pub fn raise(value: &mut Vec<u8>, place: Place, index: usize, to: u8, bytes_max: usize) -> bool {
     let Place { at, bytes, before, first, run } = place;
     let mut made = Made::default();

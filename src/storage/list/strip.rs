@@ -12,8 +12,8 @@ use crate::storage::packed::twoway::{self, Elements};
 
 /// Bytes of a chunk of several elements.
 pub const CHUNK_BYTES: usize = 4096;
-/// Elements are moved for room at one end only where that makes at least so much of it: a queue that is fed at one end and
-/// drained at the other would else move its last chunk for every element.
+/// Elements are moved for room at one end only where that makes at least so much of it: a queue that is fed at one
+/// end and drained at the other would else move its last chunk for every element.
 const ROOM_BYTES_MIN: usize = CHUNK_BYTES / 4;
 /// What a strip grows by at least.
 const STEP_BYTES_MIN: usize = 64;

@@ -7,8 +7,8 @@ pub const LEAF_LEN: usize = 64;
 /// Children of an inner node.
 pub const FAN: usize = 32;
 
-/// A node with fewer is joined with a neighbour, if both together are no more than three quarters of one: what comes and goes
-/// at that edge does not split and join each time.
+/// A node with fewer is joined with a neighbour, if both together are no more than three quarters of one: what comes
+/// and goes at that edge does not split and join each time.
 const fn is_poor(len: usize, full: usize) -> bool {
     len < full / 4
 }
@@ -50,8 +50,8 @@ impl Nodes {
     }
 }
 
-/// Which ends of the whole tree a node is at: there it is split so that the other node stays full, since what came at an
-/// end mostly goes on there.
+/// Which ends of the whole tree a node is at: there it is split so that the other node stays full, since what came at
+/// an end mostly goes on there.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends {
     pub is_first: bool,
@@ -242,7 +242,8 @@ fn child_of(children: &[Child], rank: usize) -> (usize, usize) {
     (at, before)
 }
 
-/// The child that a member belongs into which is to get that rank: of two the left one, so that no first member changes.
+/// The child that a member belongs into which is to get that rank: of two the left one, so that no first member
+/// changes.
 fn child_of_gap(children: &[Child], rank: usize) -> (usize, usize) {
     child_of(children, rank.saturating_sub(1))
 }

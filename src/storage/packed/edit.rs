@@ -1,9 +1,9 @@
 //! A change of a packed value, worked out from its bytes and then made wherever they are to lie.
 //!
-//! Planning reads the old bytes and borrows what is inserted from the request alone. So the store, once it knows the new
-//! length, can make room as it likes: the change is made in place (`apply`) where the entry's block still fits, and else
-//! while the bytes are copied to their new block (`copy`), each of them once and never through a vector of their own.
-//! Splices alone would not do: a page's offsets move with its items.
+//! Planning reads the old bytes and borrows what is inserted from the request alone. So the store, once it knows the
+//! new length, can make room as it likes: the change is made in place (`apply`) where the entry's block still fits,
+//! and else while the bytes are copied to their new block (`copy`), each of them once and never through a vector of
+//! their own. Splices alone would not do: a page's offsets move with its items.
 
 use super::element::Element;
 use super::form::{Form, Layout};

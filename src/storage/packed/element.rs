@@ -7,8 +7,8 @@
 //! 0xc9          a score that is no small integer: the 8 bytes of a double
 //! 0xd0..=0xff   the integers 0 to 47
 //! ```
-//! Invariant: what reads as an integer and prints back to the same digits is one, in as few bytes as it needs, so that
-//! equal texts are equal bytes. Decoding takes any bytes and says `None` where they are no element.
+//! Invariant: what reads as an integer and prints back to the same digits is one, in as few bytes as it needs, so
+//! that equal texts are equal bytes. Decoding takes any bytes and says `None` where they are no element.
 
 use crate::base::int::parse_i64;
 

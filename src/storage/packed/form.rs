@@ -1,5 +1,5 @@
-//! The first byte of a packed value: of which type it is, how it lies, and what its header holds. Also how large it may
-//! grow, and what is said where it would grow larger.
+//! The first byte of a packed value: of which type it is, how it lies, and what its header holds. Also how large it
+//! may grow, and what is said where it would grow larger.
 //!
 //! ```text
 //! form    type 2 bits | layout 3 bits | deadlines 1 bit | - 1 bit | named 1 bit      (from the lowest bit)
@@ -154,7 +154,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For hashes, sets and sorted sets: a search costs less than a microsecond, the copy when it grows a third of one.
+    /// For hashes, sets and sorted sets: a search costs less than a microsecond, the copy when it grows a third of
+    /// one.
     pub const SEARCHED: Limits = Limits { items: 512, run_items: 64, bytes: 16 * 1024 - 1 };
     /// For lists: a push at the front moves all the rest.
     pub const LIST: Limits = Limits { items: RUN_LEN_MAX, run_items: RUN_LEN_MAX, bytes: 2 * 1024 };

@@ -1,5 +1,5 @@
-//! A run or a page as its items: finding them, walking over them, planning changes. What hashes, sets and sorted sets have
-//! in common; none of it knows what a field, a member or a score is for.
+//! A run or a page as its items: finding them, walking over them, planning changes. What hashes, sets and sorted sets
+//! have in common; none of it knows what a field, a member or a score is for.
 //!
 //! Reads any bytes: what is no value of the type reads as an empty one that nothing can be put into.
 
@@ -112,10 +112,9 @@ impl<'a> Frame<'a> {
     #[inline]
     #[must_use]
     pub fn find(&self, needle: Element<'_>) -> Option<Place> {
-        let of_type = self.form.of_type();
         let (index, at) = match &self.directory {
-            None => run::find(self.items, of_type, needle)?,
-            Some(directory) => directory.find(self.items, of_type, needle)?,
+            None => run::find(self.items, self.form.of_type(), needle)?,
+            Some(directory) => directory.find(self.items, needle)?,
         };
         if index >= self.count {
             return None;

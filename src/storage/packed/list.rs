@@ -84,8 +84,8 @@ impl<'a> List<'a> {
         self.splice(index..index + 1, Some(text), limits)
     }
 
-    /// A change that takes the elements of those numbers out; `None` where they are not all there. For single ones in several
-    /// places: `retain`.
+    /// A change that takes the elements of those numbers out; `None` where they are not all there. For single ones in
+    /// several places: `retain`.
     #[must_use]
     pub fn remove(&self, range: Range<usize>) -> Option<Edit<'static>> {
         let unlimited = Limits { items: usize::MAX, run_items: usize::MAX, bytes: usize::MAX };

@@ -3,10 +3,10 @@
 //! ```text
 //! form 1 | count 1, 2 or none | [earliest deadline 5] | items | [directory]
 //! ```
-//! Up to 64 items are a *run*, searched from the front; more are a *page*, with a directory behind them; sets of integers
-//! are sorted arrays. A view (`Hash`, `Set`, `List`, `Zset`) reads a value and plans its changes; an `Edit` makes one,
-//! where the bytes lie or on their way to a longer block (`edit` says why so). What a form can't hold it says as `Misfit`:
-//! the caller has the value rebuilt in another layout and asks again, or makes it a large one.
+//! Up to 64 items are a *run*, searched from the front; more are a *page*, with a directory behind them; sets of
+//! integers are sorted arrays. A view (`Hash`, `Set`, `List`, `Zset`) reads a value and plans its changes; an `Edit`
+//! makes one, where the bytes lie or on their way to a longer block (`edit` says why so). What a form can't hold it
+//! says as `Misfit`: the caller has the value rebuilt in another layout and asks again, or makes it a large one.
 //! Knows no keys, no store, no clock. Reads any bytes without a fault; `faults` tells what is wrong with them.
 
 mod check;

@@ -3,12 +3,12 @@
 //! ```text
 //! header | items, in the order in which they came | offset 2, for each | tag 1, for each
 //! ```
-//! Offsets are counted from the first item and stand, as the tags do, in the order of the collection: of insertion, or of
-//! score and member. So an item of a sorted set moves nothing but its three bytes when its rank changes.
+//! Offsets are counted from the first item and stand, as the tags do, in the order of the collection: of insertion,
+//! or of score and member. So an item of a sorted set moves nothing but its three bytes when its rank changes.
 
+use super::deadline;
 use super::element::Element;
-use super::form::{Form, Type};
-use super::item::Parts;
+use super::form::Form;
 
 /// Bytes of an offset.
 pub const OFFSET_BYTES: usize = 2;
@@ -39,14 +39,14 @@ impl<'a> Directory<'a> {
         self.offsets.get(index).map(|offset| usize::from(u16::from_le_bytes(*offset)))
     }
 
-    /// The number and the place of the item whose first element is this one. Cost: a search for a byte, and a comparison
-    /// for each item with the same tag: one in 256 of the others.
+    /// The number and the place of the item whose first element is this one. Cost: a search for a byte, and a
+    /// comparison for each item with the same tag: one in 256 of the others.
     #[inline]
     #[must_use]
-    pub fn find(&self, items: &[u8], of_type: Type, needle: Element<'_>) -> Option<(usize, usize)> {
+    pub fn find(&self, items: &[u8], needle: Element<'_>) -> Option<(usize, usize)> {
         let is_it = |at: usize| {
             let item = items.get(at..)?;
-            let first = Element::decode(item.get(Parts::of(item, of_type)?.first_at..)?)?.0;
+            let (first, _) = Element::decode(item.get(deadline::skip(item)..)?)?;
             (first == needle).then_some(at)
         };
         memchr::memchr_iter(needle.hash_tag(), self.tags)

@@ -9,8 +9,8 @@ use super::item::Parts;
 use super::page::{self, DIRECTORY_BYTES, OFFSET_BYTES};
 use super::twoway;
 
-/// The same value in another layout, its name kept. The layout must be one that `Misfit` asked for, or a run or page: strings
-/// don't become integers again. Cost: one copy and an allocation; for a page one hash per item.
+/// The same value in another layout, its name kept. The layout must be one that `Misfit` asked for, or a run or page:
+/// strings don't become integers again. Cost: one copy and an allocation; for a page one hash per item.
 #[must_use]
 pub fn rebuilt(value: &[u8], layout: Layout) -> Vec<u8> {
     let Some(form) = Form::read(value) else { return value.to_vec() };
@@ -79,8 +79,8 @@ pub fn retain(value: &mut [u8], keep: impl FnMut(usize) -> bool) -> usize {
     end
 }
 
-/// The layout in which a value takes less than in its own, now that items have gone: a run where a page has half as many
-/// as a run may have. Half, so that one item that comes and goes does not change the form each time.
+/// The layout in which a value takes less than in its own, now that items have gone: a run where a page has half as
+/// many as a run may have. Half, so that one item that comes and goes does not change the form each time.
 #[must_use]
 pub fn lesser_layout(value: &[u8], limits: &Limits) -> Option<Layout> {
     let form = Form::read(value).filter(|form| form.layout() == Layout::Page)?;

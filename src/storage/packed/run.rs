@@ -1,6 +1,7 @@
 //! Items one after the other, found by walking from the front. For few: no item has anything beside it.
 
-use super::element::Element;
+use super::deadline;
+use super::element::{Element, skip};
 use super::form::{RUN_LEN_MAX, Type};
 use super::item::Parts;
 
@@ -21,12 +22,14 @@ pub fn position(items: &[u8], of_type: Type, index: usize) -> Option<usize> {
 pub fn find(items: &[u8], of_type: Type, needle: Element<'_>) -> Option<(usize, usize)> {
     let (mut at, mut index) = (0, 0);
     while let Some(item) = items.get(at..) {
-        let parts = Parts::of(item, of_type)?;
-        let (first, _) = Element::decode(item.get(parts.first_at..)?)?;
+        let first_at = deadline::skip(item);
+        let (first, bytes) = Element::decode(item.get(first_at..)?)?;
         if first == needle {
             return Some((index, at));
         }
-        (at, index) = (at + parts.end, index + 1);
+        let second_at = first_at + bytes;
+        let second = if of_type == Type::Set { 0 } else { skip(item.get(second_at..)?)? };
+        (at, index) = (at + second_at + second, index + 1);
     }
     None
 }

@@ -1,5 +1,5 @@
-//! Packed values against lists of the standard library, recounted after each step, with limits so small that forms change
-//! all the time; and what they cost.
+//! Packed values against lists of the standard library, recounted after each step, with limits so small that forms
+//! change all the time; and what they cost.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
