@@ -442,6 +442,43 @@ fn items_cost_no_more_than_they_may() {
 }
 
 #[test]
+fn deadlines_cost_six_bytes_a_field_and_the_header_five() {
+    let mut value = hash_of(10, 20);
+    let before = value.len();
+    for index in 0..10 {
+        let place = Hash::read(&value).place(index).unwrap();
+        let at = Some(1_800_000_000_000 - index as i64);
+        let edit = Hash::read(&value).set_deadline(place, at, &Limits::SEARCHED).unwrap();
+        change(&mut value, &edit);
+        assert_eq!(Hash::read(&value).earliest(), at);
+    }
+    assert_eq!(value.len(), before + 10 * 6 + 5);
+}
+
+#[test]
+fn members_of_one_score_are_found_by_their_bytes() {
+    for members in [20, 100] {
+        let mut value = Zset::EMPTY.to_vec();
+        // Integers are kept by their value and ordered as texts all the same.
+        for number in 0..members {
+            let name = number.to_string();
+            assert!(try_change(&mut value, |value| {
+                Zset::read(value).set(None, name.as_bytes(), 0.0, &Limits::SEARCHED)
+            }));
+        }
+        let mut names: Vec<String> = (0..members).map(|number| number.to_string()).collect();
+        names.sort();
+        let zset = Zset::read(&value);
+        for bound in ["", "0", "1", "15", "150", "2", "9", "99", "a"] {
+            let below = names.iter().filter(|name| name.as_str() < bound).count();
+            assert_eq!(zset.rank_of(|found| found.member.cmp_text(bound.as_bytes()).is_lt()), below);
+            let up_to = names.iter().filter(|name| name.as_str() <= bound).count();
+            assert_eq!(zset.rank_of(|found| found.member.cmp_text(bound.as_bytes()).is_le()), up_to);
+        }
+    }
+}
+
+#[test]
 fn run_becomes_a_page_with_its_65th_item_and_a_run_again_with_half_of_that() {
     let (mut value, more) = (hash_of(64, 3), hash_of(65, 3));
     assert_eq!([&value, &more].map(|value| Form::read(value).unwrap().layout()), [Layout::Run, Layout::Page]);
