@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+use crate::base::score;
+
 use super::output::Output;
 
 /// The protocol version a connection speaks.
@@ -131,10 +133,10 @@ impl<'a> Reply<'a> {
 
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
-        let text = format!("{value}");
+        let text = score::text(value);
         match self.proto {
-            Proto::Resp2 => self.bulk(text.as_bytes()),
-            Proto::Resp3 => self.line(b',', text.as_bytes()),
+            Proto::Resp2 => self.bulk(&text),
+            Proto::Resp3 => self.line(b',', &text),
         }
     }
 
@@ -213,6 +215,8 @@ mod tests {
         assert_eq!(both(|r| r.set(2)), pair("*2\r\n", "~2\r\n"));
         assert_eq!(both(|r| r.push(2)), pair("*2\r\n", ">2\r\n"));
         assert_eq!(both(|r| r.double(1.5)), pair("$3\r\n1.5\r\n", ",1.5\r\n"));
+        assert_eq!(both(|r| r.double(1e300)), pair("$6\r\n1e+300\r\n", ",1e+300\r\n"));
+        assert_eq!(both(|r| r.double(-f64::INFINITY)), pair("$4\r\n-inf\r\n", ",-inf\r\n"));
         assert_eq!(both(|r| r.verbatim("hi")), pair("$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"));
         assert_eq!(both(|r| r.int(-7)), pair(":-7\r\n", ":-7\r\n"));
         assert_eq!(both(|r| r.bulk_int(12)), pair("$2\r\n12\r\n", "$2\r\n12\r\n"));
