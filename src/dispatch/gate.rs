@@ -80,6 +80,17 @@ impl Ctx<'_> {
         result
     }
 
+    /// Refuses all but what may always run, if that is asked for, while a script runs for longer than it should.
+    #[cold]
+    fn check_alone(&self, row: &Row) -> Result<(), CommandError> {
+        let is_alone = self.settings.busy_reply_scope == BusyScope::Server && !row.spec.has(Flag::AllowBusy);
+        let busy = self.keys.keyspace.any_busy().filter(|_| is_alone);
+        match busy.filter(|busy| busy.refuses_at_ms() <= self.now().mono_ms) {
+            Some(busy) => Err(refusal(busy)),
+            None => Ok(()),
+        }
+    }
+
     /// Locks what a command will need, as scripts may keep it: where one does, nothing has been done yet.
     #[inline(never)]
     fn reserve(&mut self, row: &Row, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -91,11 +102,6 @@ impl Ctx<'_> {
                 args.known_hash(row.first_key).unwrap_or_else(|| keyspace.hash(args.word(row.first_key)));
             args.set_hash(row.first_key, hash);
             return Ok(self.keys.hold_one(hash)?);
-        }
-        let is_alone = self.settings.busy_reply_scope == BusyScope::Server && !row.spec.has(Flag::AllowBusy);
-        let is_refused = |busy: &Busy| busy.refuses_at_ms() <= self.now().mono_ms;
-        if is_alone && let Some(busy) = keyspace.any_busy().filter(is_refused) {
-            return Err(CommandError::Busy(busy));
         }
         match row.spec.locking {
             // Those that walk see to it themselves.
@@ -115,11 +121,7 @@ impl Ctx<'_> {
     #[cold]
     fn put_off_for(&mut self, busy: Busy, row: &'static Row, args: &Args<'_>) -> Result<(), CommandError> {
         if busy.refuses_at_ms() <= self.now().mono_ms {
-            let kill = if busy.is_function() { "FUNCTION" } else { "SCRIPT" };
-            let line = format!(
-                "BUSY Redis is busy running a script. You can only call {kill} KILL or SHUTDOWN NOSAVE."
-            );
-            return Err(self.refuse(Some(row), args, CommandError::text(line)));
+            return Err(self.refuse(Some(row), args, refusal(busy)));
         }
         self.session.refused_at_ms = busy.refuses_at_ms();
         self.session.put_off = Some(PutOff::Script);
@@ -133,6 +135,9 @@ impl Ctx<'_> {
         let is_queueing = self.session.transaction.is_some();
         if is_queueing && row.spec.has(Flag::NoMulti) {
             return Err(CommandError::err("Command not allowed inside a transaction"));
+        }
+        if self.keys.keyspace.is_any_slow() {
+            self.check_alone(row)?;
         }
         let lacks = self.check_memory(row, args)?;
         self.check_listening(row)?;
@@ -278,6 +283,14 @@ impl Ctx<'_> {
             self.meter.calls().note_rejected(row);
         }
     }
+}
+
+/// What is told while a script keeps something for longer than it should.
+fn refusal(busy: Busy) -> CommandError {
+    let kill = if busy.is_function() { "FUNCTION" } else { "SCRIPT" };
+    CommandError::text(format!(
+        "BUSY Redis is busy running a script. You can only call {kill} KILL or SHUTDOWN NOSAVE."
+    ))
 }
 
 /// The row of a request, subcommand included, with its arity checked.

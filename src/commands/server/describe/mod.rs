@@ -316,7 +316,7 @@ fn keys_of_request(table: &Table, args: &Args<'_>) -> Result<Vec<KeyAt>, Command
     let word = |at: usize| args.word(first + at);
     let key = |(at, spec)| KeyAt { word: first + at, flags: row.key_flags(spec, words, word) };
     let found: Vec<KeyAt> = row.keys(words, word).map(key).collect();
-    if found.is_empty() {
+    if found.is_empty() && !row.spec.has(Flag::NoMandatoryKeys) {
         return Err(CommandError::err("Invalid arguments specified for command"));
     }
     Ok(found)
