@@ -69,7 +69,7 @@ fn entries(criterion: &mut Criterion) {
         group.bench_function(format!("read_16b_64b{name}"), |bencher| {
             bencher.iter(|| {
                 let entry = Entry::read(black_box(&block), &shared);
-                (entry.is_visible(), entry.expire_at(), entry.value().len())
+                (entry.is_visible(), entry.expire_at(), entry.value().map_or(0, |value| value.len()))
             });
         });
     }
@@ -104,7 +104,9 @@ fn store(criterion: &mut Criterion) {
         let mut next = keys.iter().cycle();
         let mut drawn = move || next.next().map_or(KEY, Vec::as_slice);
         group.bench_function(format!("get_hit_16b_64b_{size}"), |bencher| {
-            bencher.iter(|| store.get(&hashed(drawn())).map(|entry| entry.value().len()));
+            bencher.iter(|| {
+                store.get(&hashed(drawn())).map(|entry| entry.value().map_or(0, |value| value.len()))
+            });
         });
         group.bench_function(format!("put_over_16b_64b_{size}"), |bencher| {
             bencher.iter(|| put(&mut store, drawn()));

@@ -69,7 +69,7 @@ fn stored(requests: &[u32], sizes: Sizes<'_>, room: usize, order: Order) -> Hits
         }
         while held + weight > room {
             let Some(victim) = store.victim(now_ms) else { break };
-            held -= KEY_BYTES + store.entry(victim).value().len();
+            held -= KEY_BYTES + store.entry(victim).value().map_or(0, |value| value.len());
             drop(store.remove(victim));
         }
         held += weight;

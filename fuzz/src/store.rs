@@ -64,7 +64,7 @@ fn apply(store: &mut Store, model: &mut Model, now_ms: &mut i64, (what, key, num
         3 => {
             let Some(found) = found else { return };
             let change = |bytes: &mut [u8]| bytes.iter_mut().take(3).for_each(|byte| *byte = what);
-            match store.entry(found).value() {
+            match store.entry(found).value().expect("only strings") {
                 ValueRef::Inline(_) => drop(store.edit(found, len, change)),
                 ValueRef::Shared(_) => drop(store.edit_large(found, len, change)),
             }
@@ -117,7 +117,7 @@ fn compare(store: &Store, model: &Model) {
     let mut seen = 0;
     store.each(|entry| {
         let (value, meta) = &model[entry.key()];
-        assert_eq!((entry.value().as_slice(), entry.meta()), (&value[..], *meta));
+        assert_eq!((entry.value().expect("only strings").as_slice(), entry.meta()), (&value[..], *meta));
         seen += 1;
     });
     assert_eq!(seen, model.len());

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::error::CommandError;
 use super::value::write_value;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 use crate::fill::{Answer, Outcome};
@@ -26,12 +27,11 @@ pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]
     }
 }
 
-/// Writes `[status, value, token, ms]`.
+/// Writes `[status, value, token, ms]`, or the error of a key that holds another type.
 pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
     if let Outcome::Hit { value, ttl_ms } = outcome {
         return write_hit(reply, value, *ttl_ms);
     }
-    reply.array(4);
     let (status, value, grant, ms) = match outcome {
         Outcome::Hit { value, ttl_ms } => ("HIT", Some(value), None, *ttl_ms),
         Outcome::Lead(grant) => ("LEAD", None, Some(grant), grant.lease_ms as i64),
@@ -39,6 +39,7 @@ pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
         Outcome::Stale { value, past_ms } => ("STALE", Some(value), None, *past_ms),
         Outcome::None { ttl_ms } => ("NONE", None, None, *ttl_ms),
         Outcome::Fail { message, retry_ms } => {
+            reply.array(4);
             reply.simple("FAIL");
             reply.bulk(message);
             reply.null();
@@ -48,7 +49,9 @@ pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
         Outcome::Pass { ttl_ms } => ("PASS", None, None, *ttl_ms),
         Outcome::Wait { retry_ms } => ("WAIT", None, None, *retry_ms),
         Outcome::Leading { left_ms } => ("SELF", None, None, *left_ms),
+        Outcome::WrongType => return reply.error(CommandError::WrongType.wire()),
     };
+    reply.array(4);
     reply.simple(status);
     match value {
         Some(value) => value.write(reply),

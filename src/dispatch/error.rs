@@ -1,6 +1,7 @@
 //! The one type that knows error texts of the wire. They are Redis's own wherever Redis has one.
 
 use crate::keyspace::Busy;
+use crate::storage::WrongType;
 
 /// Why a command was refused.
 /// Two words long, so that a handler's result travels in registers: most requests have none to tell.
@@ -66,6 +67,12 @@ impl CommandError {
             CommandError::Busy(_) => b"BUSY Redis is busy running a script.",
             CommandError::Text(line) | CommandError::Counted(line) => line,
         }
+    }
+}
+
+impl From<WrongType> for CommandError {
+    fn from(_: WrongType) -> CommandError {
+        CommandError::WrongType
     }
 }
 

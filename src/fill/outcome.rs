@@ -46,6 +46,8 @@ pub enum Outcome<V> {
     Wait { retry_ms: i64 },
     /// The caller's connection leads this key already.
     Leading { left_ms: i64 },
+    /// The key holds what no fill gives: an error, and nobody is elected.
+    WrongType,
 }
 
 impl<V> Outcome<V> {
@@ -70,6 +72,7 @@ impl<V> Outcome<V> {
             Outcome::Pass { ttl_ms } => Outcome::Pass { ttl_ms },
             Outcome::Wait { retry_ms } => Outcome::Wait { retry_ms },
             Outcome::Leading { left_ms } => Outcome::Leading { left_ms },
+            Outcome::WrongType => Outcome::WrongType,
         }
     }
 }

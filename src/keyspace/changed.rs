@@ -24,7 +24,7 @@ impl View<'_> {
     /// leads.
     pub(super) fn deleted(&mut self, key: &Key<'_>, taken: Option<Kind>) {
         if let Some(kind) = taken {
-            self.answered(key, kind == Kind::Value);
+            self.answered(key, kind.is_visible());
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
     }
@@ -71,7 +71,7 @@ impl View<'_> {
     pub(super) fn take_and_tell(&mut self, found: Found, tell: fn(&mut Self, &[u8])) {
         let key = self.store().entry(found).key().to_vec();
         match self.take_found(found) {
-            Kind::Value => tell(self, &key),
+            Kind::Value | Kind::Collection => tell(self, &key),
             Kind::Stale | Kind::None | Kind::Pass => self.outdated(&key, false),
         }
     }

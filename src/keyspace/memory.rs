@@ -56,8 +56,10 @@ impl View<'_> {
         let store = self.store();
         for _ in 0..BUCKETS_AT_A_TIME {
             cursor = store.scan(cursor, |entry| {
-                if entry.is_visible() {
-                    counts[entry.value().len().checked_ilog2().map_or(0, |log| log as usize + 1)] += 1;
+                if let Ok(value) = entry.value()
+                    && entry.is_visible()
+                {
+                    counts[value.len().checked_ilog2().map_or(0, |log| log as usize + 1)] += 1;
                 }
             });
             if cursor == 0 {

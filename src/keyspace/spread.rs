@@ -123,7 +123,7 @@ impl Keys<'_> {
             let key = Key { bytes: &bytes, hash: keyspace.hash(&bytes) };
             let mut view = self.view_shard(from, db);
             let Some(entry) = view.store().get(&key) else { continue };
-            let (value, meta) = (entry.value().to_taken(), entry.meta());
+            let (value, meta) = (entry.to_taken(), entry.meta());
             view.take_entry(&key);
             drop(view);
             self.view_shard(to, db).receive(&key, &value.to_new(), meta);

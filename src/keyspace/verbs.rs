@@ -13,7 +13,7 @@ use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, Taken, ValueRef};
+use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, Taken, ValueRef, WrongType};
 
 /// The condition of a SET.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,20 @@ pub enum SetWhen<'a> {
 
 impl View<'_> {
     /// The value of a key, counted as a hit or a miss.
+    ///
+    /// # Errors
+    /// Where it is no string; counted all the same.
     #[inline]
-    pub fn read(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+    pub fn read(&mut self, key: &Key<'_>) -> Result<Option<ValueRef<'_>>, WrongType> {
+        match self.use_entry(key) {
+            Some(entry) => entry.value().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry of a key, of whatever type, counted as a hit or a miss, and as a use.
+    #[inline]
+    pub(super) fn use_entry(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
         self.tend(key);
         let View { shard, effects, scope, db, .. } = self;
         let store = &mut shard.db(*db).store;
@@ -41,28 +53,38 @@ impl View<'_> {
             return None;
         };
         scope.note_use(store, found);
-        Some(store.entry(found).value())
+        Some(store.entry(found))
     }
 
-    /// As `read`, without the event of a missing key: for commands about a key rather than its value.
-    pub fn inspect(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+    /// The entry of a key, counted as a hit or a miss without the event of a missing key: for commands about a key rather
+    /// than its value.
+    pub fn inspect(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
         self.tend(key);
         let counters = self.scope.counters;
         let found = visible(self.store(), key);
         counters.add(if found.is_some() { Counter::KeyspaceHits } else { Counter::KeyspaceMisses }, 1);
-        found.map(|entry| entry.value())
+        found
     }
 
     /// The value of a key, not counted.
+    ///
+    /// # Errors
+    /// Where it is no string.
     #[inline]
-    pub fn peek(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+    pub fn peek(&mut self, key: &Key<'_>) -> Result<Option<ValueRef<'_>>, WrongType> {
         self.tend(key);
-        visible(self.store(), key).map(|entry| entry.value())
+        visible(self.store(), key).map(|entry| entry.value()).transpose()
+    }
+
+    /// Whether there is a key, of whatever type; not counted.
+    pub fn has(&mut self, key: &Key<'_>) -> bool {
+        self.tend(key);
+        visible(self.store(), key).is_some()
     }
 
     /// Whether the key exists, counted as a hit or a miss.
     pub fn exists(&mut self, key: &Key<'_>) -> bool {
-        self.read(key).is_some()
+        self.use_entry(key).is_some()
     }
 
     /// The key's deadline: `None` if it is absent, `Some(None)` if it has none.
@@ -72,13 +94,16 @@ impl View<'_> {
     }
 
     /// Whether `when` holds for the key as it is now.
-    pub fn admits(&mut self, key: &Key<'_>, when: &SetWhen<'_>) -> bool {
-        match when {
+    ///
+    /// # Errors
+    /// Where a value is to be compared with what is no string.
+    pub fn admits(&mut self, key: &Key<'_>, when: &SetWhen<'_>) -> Result<bool, WrongType> {
+        Ok(match when {
             SetWhen::Always => true,
-            SetWhen::Absent => self.peek(key).is_none(),
-            SetWhen::Present => self.peek(key).is_some(),
-            SetWhen::Equals(expected) => self.peek(key).is_some_and(|value| value.as_slice() == *expected),
-        }
+            SetWhen::Absent => !self.has(key),
+            SetWhen::Present => self.has(key),
+            SetWhen::Equals(expected) => self.peek(key)?.is_some_and(|value| value.as_slice() == *expected),
+        })
     }
 
     /// SET and its kin: stores a value, and tells so.
@@ -114,25 +139,42 @@ impl View<'_> {
 
     /// Changes a value in place, or creates it from nothing: `change` sees it with length `len`.
     /// Deadline and refill facts stay.
-    pub fn edit(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8])) {
-        self.edit_if(key, len, |bytes| {
+    ///
+    /// # Errors
+    /// Where it is no string; then nothing changes.
+    pub fn edit(
+        &mut self,
+        key: &Key<'_>,
+        len: usize,
+        change: impl FnOnce(&mut [u8]),
+    ) -> Result<(), WrongType> {
+        let change = |bytes: &mut [u8]| {
             change(bytes);
             true
-        });
+        };
+        self.edit_if(key, len, change).map(|_| ())
     }
 
     /// As `edit`, but `change` says whether it changed a byte: nobody is told where it did not and the
     /// length is the same as before. Returns whether they were told.
-    pub fn edit_if(&mut self, key: &Key<'_>, len: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
+    ///
+    /// # Errors
+    /// As `edit`.
+    pub fn edit_if(
+        &mut self,
+        key: &Key<'_>,
+        len: usize,
+        change: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<bool, WrongType> {
         self.tend(key);
         let mut is_changed = true;
         let scope = self.scope;
         let store = self.store();
         match find_visible(store, key) {
             Some(found) => {
-                scope.note_use(store, found);
-                let old = store.entry(found).value();
+                let old = store.entry(found).value()?;
                 let (before, is_large) = (old.len(), matches!(old, ValueRef::Shared(_)));
+                scope.note_use(store, found);
                 let change = |bytes: &mut [u8]| is_changed = change(bytes) || before != len;
                 let found = match is_large {
                     false => store.edit(found, len, change),
@@ -154,12 +196,12 @@ impl View<'_> {
         if is_changed {
             self.wrote(key);
         }
-        is_changed
+        Ok(is_changed)
     }
 
     /// Replaces a value by one that `compute` makes of it (`None`: of an absent key), in one look-up.
-    /// Deadline and refill facts stay; nothing changes where `compute` fails.
-    pub fn recompute<T: AsRef<[u8]>, E>(
+    /// Deadline and refill facts stay; nothing changes where `compute` fails, or where it is no string.
+    pub fn recompute<T: AsRef<[u8]>, E: From<WrongType>>(
         &mut self,
         key: &Key<'_>,
         compute: impl FnOnce(Option<&[u8]>) -> Result<T, E>,
@@ -170,7 +212,7 @@ impl View<'_> {
         match find_visible(store, key) {
             Some(found) => {
                 scope.note_use(store, found);
-                let old = store.entry(found).value();
+                let old = store.entry(found).value()?;
                 let is_large = matches!(old, ValueRef::Shared(_));
                 let value = compute(Some(old.as_slice()))?;
                 let value = value.as_ref();
@@ -189,11 +231,6 @@ impl View<'_> {
         }
         self.wrote(key);
         Ok(())
-    }
-
-    /// Whether the value was changed in place since it was set (OBJECT ENCODING's `raw`).
-    pub fn is_edited(&mut self, key: &Key<'_>) -> bool {
-        visible(self.store(), key).is_some_and(|entry| entry.is_edited())
     }
 
     /// The stamp of a visible key's last use, where the policy of eviction keeps one. Counted as `inspect` is, and
@@ -218,7 +255,7 @@ impl View<'_> {
         self.tend(key);
         let taken = self.take_entry(key);
         self.deleted(key, taken);
-        taken == Some(Kind::Value)
+        taken.is_some_and(Kind::is_visible)
     }
 
     /// Sets when an existing key ends; a past deadline removes the key. The idle time begins anew.
@@ -242,7 +279,7 @@ impl View<'_> {
     /// The key's value and deadline, taken out: for RENAME and MOVE.
     pub fn take(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
-        let taken = visible(self.store(), key).map(|entry| (entry.value().to_taken(), entry.meta()))?;
+        let taken = visible(self.store(), key).map(|entry| (entry.to_taken(), entry.meta()))?;
         self.take_entry(key)?;
         self.moved_away(key);
         Some(taken)
@@ -251,7 +288,7 @@ impl View<'_> {
     /// The key's value and deadline, copied: for COPY.
     pub fn copy_out(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
-        visible(self.store(), key).map(|entry| (entry.value().to_taken(), entry.meta()))
+        visible(self.store(), key).map(|entry| (entry.to_taken(), entry.meta()))
     }
 
     /// Voids the key's lease as its deletion would, and leaves the entry: for COPY's source.
@@ -431,7 +468,7 @@ impl View<'_> {
         if ghost_hits > 0 {
             self.scope.counters.add(Counter::GhostHits, ghost_hits);
         }
-        let was_visible = old.as_ref().is_some_and(|old| old.kind == Kind::Value);
+        let was_visible = old.as_ref().is_some_and(|old| old.kind.is_visible());
         let has_expired = old.as_ref().and_then(|old| old.expire_at).is_some_and(|at| at <= wall_ms);
         self.keep_freed(old);
         let is_new = has_expired || !was_visible;
@@ -442,7 +479,7 @@ impl View<'_> {
         self.note_expiry(meta.expire_at);
         self.note_size();
         self.note_scattered();
-        if meta.kind == Kind::Value && is_new {
+        if meta.kind.is_visible() && is_new {
             self.notify(Classes::NEW, "new", key.bytes);
         }
     }

@@ -7,7 +7,7 @@
 //! flags 1 | key length 1 | value length 1 | [key length 4] [value length 2] | [expire_at 5, 8 or 24] | [refill 8] | key | value
 //! ```
 //! With a limit on its idle time an entry has three words for its end: when it ends, the latest end, the limit.
-//! Flags: kind in bits 0 to 2 (7 is the arena's mark of a free block), `EXPIRE_*` in 3 and 4, then one bit each.
+//! Flags: kind in bits 0 to 2 (5 and 6 stay free, 7 is the arena's mark of a free block), `EXPIRE_*` in 3 and 4, then one bit each.
 //! A length byte of 255 says that the longer field follows.
 
 use std::num::NonZeroU64;
@@ -15,7 +15,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 
 use super::arena::FREE;
-use super::meta::{Idle, Kind, Meta, Refill, dies_at};
+use super::meta::{Idle, Kind, Meta, Refill, WrongType, dies_at};
 use super::shared::{SharedValues, Stored};
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
@@ -39,7 +39,7 @@ const SHARED_BYTES: usize = 4;
 pub(super) const EPOCH_MS: i64 = 1_577_836_800_000;
 pub(super) const SHORT_BITS: u32 = 40;
 
-const _: () = assert!((Kind::Pass as u8) < FREE);
+const _: () = assert!((Kind::Collection as u8) < FREE);
 
 /// A value on its way into an entry. Built before any lock is taken, so that large copies happen outside.
 #[derive(Clone, Debug)]
@@ -136,8 +136,7 @@ impl<'a> ValueRef<'a> {
     }
 
     /// The same value, for another entry.
-    #[must_use]
-    pub fn to_taken(self) -> Taken {
+    fn to_taken(self) -> Taken {
         match self {
             ValueRef::Inline(bytes) => Taken::Small(bytes.into()),
             ValueRef::Shared(value) => Taken::Stored(value.clone()),
@@ -221,13 +220,28 @@ impl<'a> Entry<'a> {
         &self.block[self.shape.key_at()..self.shape.value_at()]
     }
 
+    /// The value as bytes.
+    ///
+    /// # Errors
+    /// Where it is a collection, whose bytes are nobody's business but its own.
     #[inline]
-    #[must_use]
-    pub fn value(&self) -> ValueRef<'a> {
+    pub fn value(&self) -> Result<ValueRef<'a>, WrongType> {
+        if self.kind() == Kind::Collection { Err(WrongType) } else { Ok(self.bytes_as_value()) }
+    }
+
+    /// Whatever stands in the value's place.
+    #[inline]
+    fn bytes_as_value(&self) -> ValueRef<'a> {
         match self.content() {
             Content::Inline(bytes) => ValueRef::Inline(bytes),
             Content::Shared(number) => ValueRef::Shared(self.shared.get(number)),
         }
+    }
+
+    /// A copy of the value, of whatever type, for another entry.
+    #[must_use]
+    pub fn to_taken(&self) -> Taken {
+        self.bytes_as_value().to_taken()
     }
 
     /// What stands in the value's place.
@@ -250,7 +264,8 @@ impl<'a> Entry<'a> {
             0 => Kind::Value,
             1 => Kind::Stale,
             2 => Kind::None,
-            _ => Kind::Pass,
+            3 => Kind::Pass,
+            _ => Kind::Collection,
         }
     }
 
@@ -314,7 +329,7 @@ impl<'a> Entry<'a> {
     #[inline]
     #[must_use]
     pub fn is_visible(&self) -> bool {
-        self.kind() == Kind::Value
+        self.kind().is_visible()
     }
 
     /// Whether the value was changed in place since it was set.
@@ -340,7 +355,7 @@ impl std::fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entry")
             .field("key", &self.key().escape_ascii().to_string())
-            .field("value_bytes", &self.value().len())
+            .field("value_bytes", &self.bytes_as_value().len())
             .field("meta", &self.meta())
             .finish()
     }
@@ -515,7 +530,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn metas() -> impl Strategy<Value = Meta> {
-        let kind = prop_oneof![Just(Kind::Value), Just(Kind::Stale), Just(Kind::None), Just(Kind::Pass)];
+        let kind = prop_oneof![
+            Just(Kind::Value),
+            Just(Kind::Stale),
+            Just(Kind::None),
+            Just(Kind::Pass),
+            Just(Kind::Collection)
+        ];
         let refill = proptest::option::of((any::<u32>(), any::<u32>()))
             .prop_map(|both| both.map(|(grace_ms, delta_ms)| Refill { grace_ms, delta_ms }));
         let near = EPOCH_MS - 2..EPOCH_MS + (1 << SHORT_BITS) + 2;
@@ -564,13 +585,14 @@ mod tests {
             prop_assert!(block.ends_with(&[0xAA; 3]) && block[0] != FREE);
             prop_assert!(has_key(&block, &key) && !has_key(&block, b"other"));
             let entry = Entry::read(&block, &shared);
-            prop_assert_eq!((entry.key(), entry.value().as_slice(), entry.meta()), (&key[..], &value[..], meta));
+            prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice(), entry.meta()), (&key[..], &value[..], meta));
+            prop_assert_eq!(entry.value().is_err(), meta.kind == Kind::Collection);
             prop_assert_eq!(entry.bytes() + 3, block.len());
             let idle = idle.filter(|_| later.is_some());
             if replace_expire_at(&mut block, later, idle) {
                 let entry = Entry::read(&block, &shared);
                 prop_assert_eq!(entry.meta(), Meta { expire_at: later, idle, ..meta });
-                prop_assert_eq!((entry.key(), entry.value().as_slice()), (&key[..], &value[..]));
+                prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice()), (&key[..], &value[..]));
             }
         }
 
@@ -586,7 +608,7 @@ mod tests {
                 prop_assert_eq!(place.len(), after);
                 place.fill(9);
                 let entry = Entry::read(&block, &shared);
-                prop_assert_eq!((entry.key(), entry.value().as_slice()), (&b"k"[..], &vec![9; after][..]));
+                prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice()), (&b"k"[..], &vec![9; after][..]));
                 prop_assert_eq!((entry.meta(), super::super::arena::rounded(entry.bytes())), (meta, whole));
             } else {
                 prop_assert!(before != after);

@@ -16,7 +16,22 @@ pub enum Kind {
     None,
     /// FILL.PASS: uncacheable.
     Pass,
+    /// A hash or a set: visible to every command, but not as bytes.
+    Collection,
 }
+
+impl Kind {
+    /// Whether ordinary commands see an entry of this kind: the one place that says so.
+    #[inline]
+    #[must_use]
+    pub fn is_visible(self) -> bool {
+        matches!(self, Kind::Value | Kind::Collection)
+    }
+}
+
+/// A key holds another type than the one asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType;
 
 /// What FILL keeps with a value: how long it may be served stale and what it cost to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -24,7 +24,7 @@ pub mod wheel;
 pub use ahead::Ahead;
 pub use entry::{Entry, NewValue, Taken, ValueRef};
 pub use eviction::{Eviction, Order};
-pub use meta::{Idle, Kind, Meta, Refill};
+pub use meta::{Idle, Kind, Meta, Refill, WrongType};
 pub use shared::Stored;
 pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};

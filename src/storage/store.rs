@@ -169,7 +169,7 @@ impl Store {
         };
         self.write(key, place, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
-        self.hidden += usize::from(meta.kind != Kind::Value);
+        self.hidden += usize::from(!meta.kind.is_visible());
         self.file(now_ms, key.hash, filed_at, meta.expire_at);
         removed
     }
@@ -388,7 +388,7 @@ impl Store {
             Content::Inline(_) => None,
         };
         self.expiring -= usize::from(expire_at.is_some());
-        self.hidden -= usize::from(kind != Kind::Value);
+        self.hidden -= usize::from(!kind.is_visible());
         Removed { kind, expire_at, shared: number.map(|number| self.shared.take(number)) }
     }
 
@@ -432,7 +432,8 @@ impl Store {
     /// Writes an entry anew with a value that `change` made of the old one's bytes.
     fn rewrite(&mut self, found: Found, change: impl FnOnce(&mut Vec<u8>)) -> Found {
         let entry = self.read(found.block);
-        let (key, meta, mut value) = (entry.key().to_vec(), entry.meta(), entry.value().as_slice().to_vec());
+        let Content::Inline(value) = entry.content() else { return found };
+        let (key, meta, mut value) = (entry.key().to_vec(), entry.meta(), value.to_vec());
         change(&mut value);
         let key = Key { bytes: &key, hash: 0 };
         let block = if value.len() < SHARED_VALUE_BYTES_MIN {
@@ -523,7 +524,7 @@ mod tests {
             assert!(!put(name, len), "there is no room for a block of its own");
         }
         assert_eq!(store.recount().faults, [""; 0]);
-        assert_eq!(store.get(&hashed(b"a")).unwrap().value().as_slice(), &large[..]);
+        assert_eq!(store.get(&hashed(b"a")).unwrap().value().unwrap().as_slice(), &large[..]);
         assert_eq!(store.get(&hashed(b"b")).unwrap().kind(), Kind::None);
         assert_eq!((store.len(), store.expiring(), store.hidden()), (2, 1, 1));
         store.arena.segments_limit = None;

@@ -114,7 +114,7 @@ pub(super) fn stale(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comman
     let key = ctx.key(args)?;
     let grace_ms = if args.skip("GRACE") { Some(grace(args)?) } else { None };
     args.finish()?;
-    let kept = ctx.keys.view(&key).fill_stale(&key, grace_ms);
+    let kept = ctx.keys.view(&key).fill_stale(&key, grace_ms)?;
     ctx.reply.int(i64::from(kept));
     Ok(())
 }

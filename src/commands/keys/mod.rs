@@ -222,7 +222,7 @@ fn rename(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn renamenx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let (source, target) = source_and_target(ctx, args)?;
-    let is_free = ctx.keys.view(&target).peek(&target).is_none();
+    let is_free = !ctx.keys.view(&target).has(&target);
     if is_free {
         rename_entry(ctx, &source, &target);
     }
@@ -241,7 +241,7 @@ fn rename_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, target: &Key<'_>) {
 fn source_and_target<'a>(ctx: &mut Ctx<'_>, args: &mut Args<'a>) -> Result<(Key<'a>, Key<'a>), CommandError> {
     let source = ctx.key(args)?;
     let target = ctx.key(args)?;
-    let exists = ctx.keys.view(&source).peek(&source).is_some();
+    let exists = ctx.keys.view(&source).has(&source);
     if exists { Ok((source, target)) } else { Err(CommandError::NoSuchKey) }
 }
 
@@ -282,7 +282,7 @@ fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_
     drop(view);
     let Some((value, meta)) = found else { return false };
     let mut view = ctx.keys.view_in(to_db, target);
-    if !replace && view.peek(target).is_some() {
+    if !replace && view.has(target) {
         return false;
     }
     view.put_back(target, &value, meta);
@@ -301,8 +301,8 @@ fn move_key(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     }
     // One key, but two looks at it: the shard must stay locked in between.
     ctx.keys.hold(std::iter::once(key.hash))?;
-    let exists = ctx.keys.view(&key).peek(&key).is_some();
-    let moves = exists && ctx.keys.view_in(to_db, &key).peek(&key).is_none();
+    let exists = ctx.keys.view(&key).has(&key);
+    let moves = exists && !ctx.keys.view_in(to_db, &key).has(&key);
     if moves {
         move_entry(ctx, from_db, &key, to_db, &key);
         ctx.keys.notify(from_db, Classes::GENERIC, "move_from", key.bytes);

@@ -176,10 +176,9 @@ fn refcount(value: &[u8]) -> i64 {
 fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    let is_edited = view.is_edited(&key);
-    match view.inspect(&key).map(|value| encoding(value.as_slice())) {
-        Some(_) if is_edited => ctx.reply.bulk(b"raw"),
-        Some(encoding) => ctx.reply.bulk(encoding.as_bytes()),
+    match view.inspect(&key) {
+        Some(entry) if entry.is_edited() => ctx.reply.bulk(b"raw"),
+        Some(entry) => ctx.reply.bulk(encoding(entry.value()?.as_slice()).as_bytes()),
         None => ctx.reply.null(),
     }
     Ok(())
@@ -188,7 +187,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 fn object_refcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    match view.inspect(&key).map(|value| refcount(value.as_slice())) {
+    match view.inspect(&key).map(|entry| entry.value().map_or(1, |value| refcount(value.as_slice()))) {
         Some(count) => ctx.reply.int(count),
         None => ctx.reply.null(),
     }

@@ -165,7 +165,7 @@ fn sleep(ctx: &mut Ctx<'_>, seconds: &[u8]) {
 fn show_object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    let value = view.peek(&key).ok_or(CommandError::NoSuchKey)?.as_slice();
+    let value = view.peek(&key)?.ok_or(CommandError::NoSuchKey)?.as_slice();
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:0 lru_seconds_idle:0",
         value.as_ptr(),
@@ -203,7 +203,7 @@ fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
         }
         let key = ctx.keys.key(&name);
         let mut view = ctx.keys.view(&key);
-        if view.peek(&key).is_none() {
+        if !view.has(&key) {
             view.set(&key, &NewValue::copied(&value), Expiry::None);
         }
     }

@@ -11,14 +11,16 @@ use crate::keyspace::Ends;
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
-    write_found(&mut ctx.reply, ctx.keys.view(&key).read(&key));
+    write_found(&mut ctx.reply, ctx.keys.view(&key).read(&key)?);
     Ok(())
 }
 
 pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     ctx.reply.array(args.left());
     while !args.is_done() {
-        get(ctx, args)?;
+        let key = ctx.key(args)?;
+        // What is no string counts as absent here, and not as an error.
+        write_found(&mut ctx.reply, ctx.keys.view(&key).read(&key).unwrap_or_default());
     }
     Ok(())
 }
@@ -26,7 +28,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 pub(super) fn getdel(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    write_found(&mut ctx.reply, view.read(&key));
+    write_found(&mut ctx.reply, view.read(&key)?);
     // Also where no key is: its fill may be under way, and must not bring back what was deleted.
     view.remove(&key);
     Ok(())
@@ -44,13 +46,14 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comman
     }
     let wall_ms = ctx.now().wall_ms;
     let mut view = ctx.keys.view(&key);
+    view.peek(&key)?;
     let before = view.ends(&key);
     // A wrong number is an error only where there is a key, as in Redis.
     let ends = match new_ends(lifetime, idle, before.unwrap_or_default(), wall_ms) {
         Err(error) if before.is_some() => return Err(error),
         ends => ends.ok().flatten(),
     };
-    write_found(&mut ctx.reply, view.read(&key));
+    write_found(&mut ctx.reply, view.read(&key)?);
     if let Some(ends) = ends.filter(|ends| *ends != Ends::default() || before.is_some_and(|old| old != *ends))
     {
         // A past deadline deletes, so it voids a fill also where no key is.

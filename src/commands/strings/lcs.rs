@@ -11,8 +11,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::keyspace::Busy;
-use crate::storage::ValueRef;
+use crate::storage::{ValueRef, WrongType};
 use crate::table::KeyFlag::{Access, RO};
 use crate::table::arg::{integer, key, token};
 use crate::table::{Category, Flag, Group, Locking, Spec};
@@ -93,14 +92,22 @@ fn lcs(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 /// Both values at one moment, so that the long computation needs no lock. An absent key is empty.
-fn snapshot(ctx: &mut Ctx<'_>, keys: &[Key<'_>; 2]) -> Result<[Bytes; 2], Busy> {
+fn snapshot(ctx: &mut Ctx<'_>, keys: &[Key<'_>; 2]) -> Result<[Bytes; 2], CommandError> {
     ctx.keys.hold(keys.iter().map(|key| key.hash))?;
-    let both =
-        keys.each_ref().map(|key| ctx.keys.view(key).read(key).map(ValueRef::to_bytes).unwrap_or_default());
+    let mut both = [Bytes::new(), Bytes::new()];
+    for (bytes, key) in both.iter_mut().zip(keys) {
+        let value = ctx.keys.view(key).read(key).map_err(|WrongType| no_string())?.map(ValueRef::to_bytes);
+        *bytes = value.unwrap_or_default();
+    }
     if !ctx.in_transaction {
         ctx.keys.release();
     }
     Ok(both)
+}
+
+/// LCS has a text of its own.
+fn no_string() -> CommandError {
+    CommandError::err("The specified keys must contain string values")
 }
 
 /// Redis's bounds. Its table takes four bytes for each pair of places, ours one bit; what is refused is

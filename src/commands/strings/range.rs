@@ -18,7 +18,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     let tail = args.take()?;
     let len_max = ctx.settings.bulk_bytes_max as u64;
     let mut view = ctx.keys.view(&key);
-    let before = view.peek(&key).map(ValueRef::len);
+    let before = view.peek(&key)?.map(ValueRef::len);
     let at = before.unwrap_or(0);
     let len = at + tail.len();
     // As in Redis, what a single request can carry may be stored at once, but not grow further.
@@ -26,7 +26,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
         return Err(CommandError::StringTooLong);
     }
     match before {
-        Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail)),
+        Some(_) => view.edit(&key, len, |bytes| bytes[at..].copy_from_slice(tail))?,
         None => view.set_quietly(&key, &NewValue::copied(tail), Expiry::None),
     }
     view.notify(Classes::STRING, "append", key.bytes);
@@ -36,7 +36,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
 
 pub(super) fn strlen(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
-    let len = ctx.keys.view(&key).read(&key).map_or(0, ValueRef::len);
+    let len = ctx.keys.view(&key).read(&key)?.map_or(0, ValueRef::len);
     ctx.reply.int(len as i64);
     Ok(())
 }
@@ -46,7 +46,7 @@ pub(super) fn getrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Com
     let key = ctx.key(args)?;
     let span = Span { start: args.integer()?, end: args.integer()? };
     let mut view = ctx.keys.view(&key);
-    let found = view.read(&key);
+    let found = view.read(&key)?;
     let within = |value: ValueRef<'_>| {
         let (first, last) = span.within(value.len() as u64).filter(|_| !span.is_reversed())?;
         Some(first as usize..last as usize + 1)
@@ -69,7 +69,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Com
     let end = offset.saturating_add(part.len() as u64);
     let len_max = ctx.settings.bulk_bytes_max as u64;
     let mut view = ctx.keys.view(&key);
-    let before = view.peek(&key).map_or(0, ValueRef::len);
+    let before = view.peek(&key)?.map_or(0, ValueRef::len);
     if part.is_empty() {
         ctx.reply.int(before as i64);
         return Ok(());
@@ -79,7 +79,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Com
     }
     let (offset, end) = (offset as usize, end as usize);
     let len = before.max(end);
-    view.edit(&key, len, |bytes| bytes[offset..end].copy_from_slice(part));
+    view.edit(&key, len, |bytes| bytes[offset..end].copy_from_slice(part))?;
     view.notify(Classes::STRING, "setrange", key.bytes);
     ctx.reply.int(len as i64);
     Ok(())

@@ -73,9 +73,9 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     let idle_ms = options.idle.map(|number| idle_ms(number, now_ms, "set")).transpose()?;
     let mut view = ctx.keys.view(&key);
     if options.returns_old {
-        write_found(&mut ctx.reply, view.read(&key));
+        write_found(&mut ctx.reply, view.read(&key)?);
     }
-    let is_admitted = view.admits(&key, &options.when);
+    let is_admitted = view.admits(&key, &options.when)?;
     if is_admitted {
         view.set_idle(&key, &value, expiry, idle_ms);
     }
@@ -91,7 +91,7 @@ pub(super) fn setnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comman
     let key = ctx.key(args)?;
     let value = args.value()?;
     let mut view = ctx.keys.view(&key);
-    let is_admitted = view.admits(&key, &SetWhen::Absent);
+    let is_admitted = !view.has(&key);
     if is_admitted {
         view.set(&key, &value, Expiry::None);
     }
@@ -125,7 +125,7 @@ pub(super) fn getset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comma
     let key = ctx.key(args)?;
     let value = args.value()?;
     let mut view = ctx.keys.view(&key);
-    write_found(&mut ctx.reply, view.read(&key));
+    write_found(&mut ctx.reply, view.read(&key)?);
     view.set(&key, &value, Expiry::None);
     Ok(())
 }
@@ -141,7 +141,7 @@ pub(super) fn mset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
 pub(super) fn msetnx(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let pairs = pairs(ctx, args, "msetnx")?;
     ctx.keys.hold(pairs.iter().map(|(key, _)| key.hash))?;
-    let is_admitted = pairs.iter().all(|(key, _)| ctx.keys.view(key).admits(key, &SetWhen::Absent));
+    let is_admitted = !pairs.iter().any(|(key, _)| ctx.keys.view(key).has(key));
     if is_admitted {
         set_all(ctx, &pairs);
     }

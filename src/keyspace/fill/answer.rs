@@ -16,7 +16,7 @@ use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
 use crate::keyspace::view::visible;
-use crate::storage::{Idle, Kind, Meta, NewValue, Refill};
+use crate::storage::{Idle, Kind, Meta, NewValue, Refill, WrongType};
 
 /// The message of a FILL.FAIL without one.
 const FAILED: &[u8] = b"fill failed";
@@ -121,7 +121,7 @@ impl View<'_> {
         let stale = match self.known(key) {
             Known::Stale { past_ms } => {
                 let entry = self.store().get(key);
-                entry.map(|entry| (entry.value().to_bytes(), past_ms))
+                entry.and_then(|entry| Some((entry.value().ok()?.to_bytes(), past_ms)))
             }
             _ => None,
         };
@@ -149,7 +149,10 @@ impl View<'_> {
 
     /// STALE: a fresh value becomes stale now and keeps `grace_ms`; a flight is voided.
     /// True if a value was kept as stale.
-    pub fn fill_stale(&mut self, key: &Key<'_>, grace_ms: Option<u32>) -> bool {
+    ///
+    /// # Errors
+    /// Where it is no string: a collection can't be stale.
+    pub fn fill_stale(&mut self, key: &Key<'_>, grace_ms: Option<u32>) -> Result<bool, WrongType> {
         let known = self.known(key);
         let default_ms = u32::try_from(self.scope.rules.grace_ms).unwrap_or(u32::MAX);
         let wall_ms = self.scope.now.wall_ms;
@@ -167,10 +170,11 @@ impl View<'_> {
                     grace_ms.map_or(own.grace_ms, |more| if more == 0 { 0 } else { whole(more) }),
                 ))
             }
+            Known::Collection => return Err(WrongType),
             Known::Missing | Known::None { .. } | Known::Pass { .. } => None,
         };
         let kept = kept.filter(|(_, grace_ms)| *grace_ms > 0);
-        let value = self.store().get(key).map(|entry| entry.value().to_taken());
+        let value = self.store().get(key).map(|entry| entry.to_taken());
         match (kept, value) {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
@@ -186,7 +190,7 @@ impl View<'_> {
             self.notify(Classes::GENERIC, "del", key.bytes);
         }
         self.void_by_delete(key, Counter::FillVoidDelete);
-        kept.is_some()
+        Ok(kept.is_some())
     }
 
     /// Checks a token. If its answer is welcome: notes it, and returns the ms since the lease began.

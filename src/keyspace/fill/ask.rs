@@ -64,7 +64,8 @@ impl View<'_> {
         let scope = self.scope;
         let store = self.store();
         scope.note_use(store, found);
-        store.entry(found).value()
+        // What is asked for here was known as a value.
+        store.entry(found).value().unwrap_or(ValueRef::Inline(b""))
     }
 
     fn decide(
@@ -93,6 +94,7 @@ impl View<'_> {
                     None => Outcome::Stale { value, past_ms },
                 }
             }
+            Known::Collection => Outcome::WrongType,
             Known::Missing | Known::Stale { .. } => return self.decide_miss(key, asked, leases),
         })
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::Known;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
@@ -9,6 +11,7 @@ use crate::base::metrics::Counter;
 use crate::fill::outcome::ASK_AGAIN_MS;
 use crate::fill::{Flight, Outcome, ReplySlot, Token};
 use crate::keyspace::view::View;
+use crate::storage::{ValueRef, WrongType};
 
 impl View<'_> {
     /// Lets a lease's clock begin when its reply is handed to the socket of `client`. False if the lease has ended.
@@ -89,9 +92,12 @@ impl View<'_> {
             Known::Fresh { ttl_ms, .. } => ttl_ms,
             _ => -1,
         };
-        let value = self.store().get(key).map(|entry| entry.value().to_bytes());
-        let value = value.unwrap_or_default();
-        self.settle_all(key, waiters.into_iter(), |_| Outcome::Hit { value: value.clone(), ttl_ms });
+        let value = self.store().get(key).map(|entry| entry.value().map(ValueRef::to_bytes));
+        let outcome = match value.unwrap_or_else(|| Ok(Bytes::new())) {
+            Ok(value) => Outcome::Hit { value, ttl_ms },
+            Err(WrongType) => Outcome::WrongType,
+        };
+        self.settle_all(key, waiters.into_iter(), |_| outcome.clone());
     }
 
     /// A deletion, also of an absent key: the lease is void, the oldest waiter leads the new generation.

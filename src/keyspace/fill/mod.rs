@@ -102,10 +102,21 @@ pub struct FlightInfo {
 /// What is known of a key, its time applied.
 enum Known {
     Missing,
-    Fresh { ttl_ms: i64, delta_ms: u32 },
-    Stale { past_ms: i64 },
-    None { ttl_ms: i64 },
-    Pass { ttl_ms: i64 },
+    Fresh {
+        ttl_ms: i64,
+        delta_ms: u32,
+    },
+    Stale {
+        past_ms: i64,
+    },
+    None {
+        ttl_ms: i64,
+    },
+    Pass {
+        ttl_ms: i64,
+    },
+    /// A collection, which FILL commands have no use for.
+    Collection,
 }
 
 /// A look at a key for FILL.GET.
@@ -174,6 +185,7 @@ impl View<'_> {
         let known = match entry.kind() {
             Kind::None => Known::None { ttl_ms },
             Kind::Pass => Known::Pass { ttl_ms },
+            Kind::Collection => Known::Collection,
             // Its end may lie ahead again: the wall clock was set back.
             Kind::Stale => Known::Stale { past_ms: (wall_ms - expire_at.unwrap_or(wall_ms)).max(0) },
             Kind::Value => {
@@ -203,10 +215,10 @@ pub fn count_hit(counters: &Counters) {
     counters.add(Counter::FillHits, 1);
 }
 
-/// Counts one answered key.
+/// Counts one answered key. An error is no answer.
 pub fn count_outcome<V>(counters: &Counters, outcome: &Outcome<V>) {
-    counters.add(Counter::FillGets, 1);
     let status = match outcome {
+        Outcome::WrongType => return,
         Outcome::Hit { .. } => Counter::FillHits,
         Outcome::Lead(_) => Counter::FillLeads,
         Outcome::Refresh { .. } => Counter::FillRefreshes,
@@ -217,6 +229,7 @@ pub fn count_outcome<V>(counters: &Counters, outcome: &Outcome<V>) {
         Outcome::Wait { .. } => Counter::FillWait,
         Outcome::Leading { .. } => Counter::FillSelf,
     };
+    counters.add(Counter::FillGets, 1);
     counters.add(status, 1);
 }
 

@@ -8,7 +8,6 @@ use super::{Store, record_of};
 use crate::base::hash::Key;
 use crate::storage::arena::rounded;
 use crate::storage::entry::Content;
-use crate::storage::meta::Kind;
 
 /// What a store holds, counted, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Store {
             let entry = self.read(block);
             let key = Key { bytes: entry.key(), hash: self.seed.hash(entry.key()) };
             count.entries += 1;
-            count.hidden += usize::from(entry.kind() != Kind::Value);
+            count.hidden += usize::from(!entry.is_visible());
             used += rounded(entry.bytes());
             if let Content::Shared(number) = entry.content() {
                 numbers.insert(number);

@@ -193,7 +193,6 @@ fn bitfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
         Some(reach) => write_fields(ctx, &key, &steps, reach),
         None => read_fields(ctx, &key, &steps),
     }
-    Ok(())
 }
 
 fn bitfield_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -202,26 +201,26 @@ fn bitfield_ro(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
     if steps.iter().any(|step| step.action != Action::Get) {
         return Err(CommandError::err("BITFIELD_RO only supports the GET subcommand"));
     }
-    read_fields(ctx, &key, &steps);
-    Ok(())
+    read_fields(ctx, &key, &steps)
 }
 
-fn read_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step]) {
+fn read_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step]) -> Result<(), CommandError> {
     let mut view = ctx.keys.view(key);
-    let bytes = view.read(key).map_or(&[][..], ValueRef::as_slice);
+    let bytes = view.read(key)?.map_or(&[][..], ValueRef::as_slice);
     ctx.reply.array(steps.len());
     for step in steps {
         ctx.reply.int(step.field.read(bytes, step.offset));
     }
+    Ok(())
 }
 
 /// Runs steps of which at least one writes. As in Redis the value grows to `reach` first, so also where
 /// every write then fails.
-fn write_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step], reach: usize) {
+fn write_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step], reach: usize) -> Result<(), CommandError> {
     let reply = &mut ctx.reply;
-    reply.array(steps.len());
     let mut view = ctx.keys.view(key);
-    let len = view.peek(key).map_or(0, ValueRef::len).max(reach);
+    let len = view.peek(key)?.map_or(0, ValueRef::len).max(reach);
+    reply.array(steps.len());
     let tells = view.edit_if(key, len, |bytes| {
         let mut is_changed = false;
         for step in steps {
@@ -233,8 +232,9 @@ fn write_fields(ctx: &mut Ctx<'_>, key: &Key<'_>, steps: &[Step], reach: usize) 
             }
         }
         is_changed
-    });
+    })?;
     if tells {
         view.notify(Classes::STRING, "setbit", key.bytes);
     }
+    Ok(())
 }

@@ -195,13 +195,13 @@ fn setbit(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     };
     let (at, mask) = place(offset);
     let mut view = ctx.keys.view(&key);
-    let len = view.peek(&key).map_or(0, ValueRef::len).max(at + 1);
+    let len = view.peek(&key)?.map_or(0, ValueRef::len).max(at + 1);
     let mut before = false;
     let is_changed = view.edit_if(&key, len, |bytes| {
         before = bytes[at] & mask != 0;
         bytes[at] = if on { bytes[at] | mask } else { bytes[at] & !mask };
         before != on
-    });
+    })?;
     if is_changed {
         view.notify(Classes::STRING, "setbit", key.bytes);
     }
@@ -214,7 +214,7 @@ fn getbit(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let offset = bit_offset(ctx, args.take()?)?;
     let (at, mask) = place(offset);
     let mut view = ctx.keys.view(&key);
-    let byte = view.read(&key).and_then(|value| value.as_slice().get(at).copied());
+    let byte = view.read(&key)?.and_then(|value| value.as_slice().get(at).copied());
     ctx.reply.int(i64::from(byte.unwrap_or(0) & mask != 0));
     Ok(())
 }
@@ -229,9 +229,9 @@ fn bitcount(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> 
     let counted = read_count_span(args);
     let count = look(ctx, &key, |bytes| {
         let within = counted?.and_then(|(span, unit)| unit.bits_within(span, bytes.len()));
-        Ok::<_, CommandError>(within.map_or(0, |(first, last)| scan::count_between(bytes, first, last)))
+        Ok(within.map_or(0, |(first, last)| scan::count_between(bytes, first, last)))
     });
-    ctx.reply.int(count.transpose()?.unwrap_or(0) as i64);
+    ctx.reply.int(count?.unwrap_or(0) as i64);
     Ok(())
 }
 
@@ -261,7 +261,7 @@ fn bitpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let found = look(ctx, &key, |bytes| {
         let (span, unit) = searched?;
         let Some((first, last)) = unit.bits_within(span, bytes.len()) else {
-            return Ok::<_, CommandError>(-1);
+            return Ok(-1);
         };
         Ok(match scan::position(bytes, wanted, first, last) {
             Some(at) => at as i64,
@@ -271,7 +271,7 @@ fn bitpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         })
     });
     // An absent key is nothing but clear bits.
-    ctx.reply.int(found.transpose()?.unwrap_or(if wanted { -1 } else { 0 }));
+    ctx.reply.int(found?.unwrap_or(if wanted { -1 } else { 0 }));
     Ok(())
 }
 
@@ -298,14 +298,19 @@ fn check_words(args: &Args<'_>, words: RangeInclusive<usize>) -> Result<(), Comm
 }
 
 /// Reads a value; a large one after its lock is released.
-fn look<R>(ctx: &mut Ctx<'_>, key: &Key<'_>, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+fn look<R>(
+    ctx: &mut Ctx<'_>,
+    key: &Key<'_>,
+    read: impl FnOnce(&[u8]) -> Result<R, CommandError>,
+) -> Result<Option<R>, CommandError> {
     let mut view = ctx.keys.view(key);
     let large = match view.read(key)? {
-        ValueRef::Inline(bytes) => return Some(read(bytes)),
-        ValueRef::Shared(value) => Bytes::clone(value),
+        None => return Ok(None),
+        Some(ValueRef::Inline(bytes)) => return read(bytes).map(Some),
+        Some(ValueRef::Shared(value)) => Bytes::clone(value),
     };
     drop(view);
-    Some(read(&large))
+    read(&large).map(Some)
 }
 
 fn bitop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -318,7 +323,7 @@ fn bitop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     // are read where they lie.
     let mut sources = Vec::with_capacity(args.left());
     for key in args.keys(ctx.keys.keyspace) {
-        sources.push(ctx.keys.view(&key).read(&key).map(ValueRef::to_bytes).unwrap_or_default());
+        sources.push(ctx.keys.view(&key).read(&key)?.map(ValueRef::to_bytes).unwrap_or_default());
     }
     let slices: Vec<&[u8]> = sources.iter().map(|bytes| &bytes[..]).collect();
     let result = Bytes::from(combine(operation, &slices));
