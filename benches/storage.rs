@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use onefill::base::hash::{HashSeed, Key};
 use onefill::storage::arena::Block;
 use onefill::storage::entry::{self, Content};
-use onefill::storage::shared::SharedValues;
+use onefill::storage::outside::OutsideValues;
 use onefill::storage::table::Table;
 use onefill::storage::{Entry, Meta, NewValue, Store};
 
@@ -65,10 +65,10 @@ fn entries(criterion: &mut Criterion) {
         group.bench_function(format!("write_16b_64b{name}"), |bencher| {
             bencher.iter(|| entry::write(black_box(&mut block), KEY, content, meta));
         });
-        let shared = SharedValues::default();
+        let outside = OutsideValues::default();
         group.bench_function(format!("read_16b_64b{name}"), |bencher| {
             bencher.iter(|| {
-                let entry = Entry::read(black_box(&block), &shared);
+                let entry = Entry::read(black_box(&block), &outside);
                 (entry.is_visible(), entry.expire_at(), entry.value().map_or(0, |value| value.len()))
             });
         });

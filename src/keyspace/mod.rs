@@ -12,6 +12,7 @@ mod evict;
 mod fill;
 mod fills;
 mod flights;
+mod freed;
 mod gate;
 mod idle;
 mod keys;
@@ -33,6 +34,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
+
+use bytes::Bytes;
 
 pub use aside::KeptAside;
 pub use busy::Busy;
@@ -59,7 +62,7 @@ use crate::base::limits::{REAPED_VALUE_BYTES_MIN, SHARDS};
 use crate::base::sync::{AtomicU64, Mutex, MutexGuard};
 use crate::fill::FillTimes;
 pub use crate::storage::Ahead;
-use crate::storage::Store;
+use crate::storage::{Large, Store};
 use fills::Fills;
 use gate::Gate;
 use routes::Routes;
@@ -101,6 +104,7 @@ pub struct Keyspace {
 #[derive(Debug)]
 enum CastOff {
     Store(Box<Store>),
+    Large(Box<dyn Large>),
     Value(Lent),
 }
 
@@ -119,11 +123,16 @@ fn reap(cast_off: &Receiver<CastOff>, lending: &Lending, entries: &AtomicUsize, 
         match next {
             Ok(CastOff::Store(mut store)) => {
                 let (len, held) = (store.len(), store.size().held_bytes);
-                // What somebody reads stays, and counts on as what it is now.
-                let read = store.drain_large().filter(|value| !value.is_unique());
-                still_read.extend(read.map(|value| lending.let_go(value)));
+                store.drain_large(&mut |value| keep_read(value, &mut still_read, lending));
                 drop(store);
                 entries.fetch_sub(len, Relaxed);
+                bytes.fetch_sub(held, Relaxed);
+            }
+            Ok(CastOff::Large(mut large)) => {
+                let held = large.held_bytes();
+                large.drain(&mut |value| keep_read(value, &mut still_read, lending));
+                drop(large);
+                entries.fetch_sub(1, Relaxed);
                 bytes.fetch_sub(held, Relaxed);
             }
             Ok(CastOff::Value(value)) if value.is_unread() => drop(value),
@@ -131,6 +140,13 @@ fn reap(cast_off: &Receiver<CastOff>, lending: &Lending, entries: &AtomicUsize, 
             Err(RecvTimeoutError::Timeout) => still_read.retain(|value| !value.is_unread()),
             Err(RecvTimeoutError::Disconnected) => return,
         }
+    }
+}
+
+/// What somebody reads stays, and counts on as what it is now.
+fn keep_read(value: Bytes, still_read: &mut Vec<Lent>, lending: &Lending) {
+    if !value.is_unique() {
+        still_read.push(lending.let_go(value));
     }
 }
 
@@ -201,7 +217,7 @@ impl Keyspace {
         self.databases
     }
 
-    /// Entries cast off by FLUSHALL and FLUSHDB that are not freed yet.
+    /// Entries cast off by FLUSHALL and FLUSHDB, and large collections, that are not freed yet.
     #[must_use]
     pub fn entries_to_free(&self) -> usize {
         self.reaping.load(Relaxed)
@@ -263,6 +279,13 @@ impl Keyspace {
         self.reaping_bytes.fetch_add(store.size().held_bytes, Relaxed);
         // The receiver lives as long as the keyspace; should its thread be gone, dropping here is right.
         drop(self.reaper.send(CastOff::Store(Box::new(store))));
+    }
+
+    /// As `cast_off`, for one large collection.
+    fn cast_off_large(&self, large: Box<dyn Large>) {
+        self.reaping.fetch_add(1, Relaxed);
+        self.reaping_bytes.fetch_add(large.held_bytes(), Relaxed);
+        drop(self.reaper.send(CastOff::Large(large)));
     }
 
     /// Bytes of values that were removed and are still in memory.

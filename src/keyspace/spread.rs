@@ -122,11 +122,10 @@ impl Keys<'_> {
         for bytes in keys {
             let key = Key { bytes: &bytes, hash: keyspace.hash(&bytes) };
             let mut view = self.view_shard(from, db);
-            let Some(entry) = view.store().get(&key) else { continue };
-            let (value, meta) = (entry.to_taken(), entry.meta());
-            view.take_entry(&key);
+            let Some(found) = view.store().find(&key) else { continue };
+            let (value, meta) = view.take_out(found);
             drop(view);
-            self.view_shard(to, db).receive(&key, &value.to_new(), meta);
+            self.view_shard(to, db).receive(&key, value, meta);
         }
     }
 

@@ -13,7 +13,9 @@ use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::storage::{Entry, Found, Kind, Meta, NewValue, Removed, Store, Taken, ValueRef, WrongType};
+use crate::storage::{
+    Content, Entry, Found, Kind, Meta, NewContent, NewValue, Removed, Store, Taken, ValueRef, WrongType,
+};
 
 /// The condition of a SET.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +33,12 @@ impl View<'_> {
     /// Where it is no string; counted all the same.
     #[inline]
     pub fn read(&mut self, key: &Key<'_>) -> Result<Option<ValueRef<'_>>, WrongType> {
-        match self.use_entry(key) {
-            Some(entry) => entry.value().map(Some),
-            None => Ok(None),
-        }
+        self.look(key, |entry| entry.value()).transpose()
     }
 
-    /// The entry of a key, of whatever type, counted as a hit or a miss, and as a use.
+    /// Shows the entry of a key, of whatever type, counted as a hit or a miss, and as a use.
     #[inline]
-    pub(super) fn use_entry(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
+    pub(super) fn look<'s, R>(&'s mut self, key: &Key<'_>, see: impl FnOnce(Entry<'s>) -> R) -> Option<R> {
         self.tend(key);
         let View { shard, effects, scope, db, .. } = self;
         let store = &mut shard.db(*db).store;
@@ -53,7 +52,7 @@ impl View<'_> {
             return None;
         };
         scope.note_use(store, found);
-        Some(store.entry(found))
+        Some(see(store.entry(found)))
     }
 
     /// The entry of a key, counted as a hit or a miss without the event of a missing key: for commands about a key rather
@@ -76,15 +75,20 @@ impl View<'_> {
         visible(self.store(), key).map(|entry| entry.value()).transpose()
     }
 
+    /// The entry of a key, of whatever type; not counted.
+    pub fn entry(&mut self, key: &Key<'_>) -> Option<Entry<'_>> {
+        self.tend(key);
+        visible(self.store(), key)
+    }
+
     /// Whether there is a key, of whatever type; not counted.
     pub fn has(&mut self, key: &Key<'_>) -> bool {
-        self.tend(key);
-        visible(self.store(), key).is_some()
+        self.entry(key).is_some()
     }
 
     /// Whether the key exists, counted as a hit or a miss.
     pub fn exists(&mut self, key: &Key<'_>) -> bool {
-        self.use_entry(key).is_some()
+        self.look(key, |_| ()).is_some()
     }
 
     /// The key's deadline: `None` if it is absent, `Some(None)` if it has none.
@@ -279,13 +283,13 @@ impl View<'_> {
     /// The key's value and deadline, taken out: for RENAME and MOVE.
     pub fn take(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
-        let taken = visible(self.store(), key).map(|entry| (entry.to_taken(), entry.meta()))?;
-        self.take_entry(key)?;
+        let found = find_visible(self.store(), key)?;
+        let taken = self.take_out(found);
         self.moved_away(key);
         Some(taken)
     }
 
-    /// The key's value and deadline, copied: for COPY.
+    /// The key's value and deadline, copied: for COPY. Cost: a large collection is copied whole.
     pub fn copy_out(&mut self, key: &Key<'_>) -> Option<(Taken, Meta)> {
         self.tend(key);
         visible(self.store(), key).map(|entry| (entry.to_taken(), entry.meta()))
@@ -297,8 +301,8 @@ impl View<'_> {
     }
 
     /// Puts a taken or copied value under a key, with all that was known of it.
-    pub fn put_back(&mut self, key: &Key<'_>, value: &Taken, meta: Meta) {
-        self.put_entry(key, &value.to_new(), meta);
+    pub fn put_back(&mut self, key: &Key<'_>, value: Taken, meta: Meta) {
+        self.put_taken(key, value, meta);
         self.wrote(key);
     }
 
@@ -464,7 +468,27 @@ impl View<'_> {
             return;
         }
         let old = store.put_at(wall_ms, found, key, value, meta);
-        let ghost_hits = store.take_ghost_hits();
+        self.note_placed(key, old, meta);
+    }
+
+    /// As `put_entry`, for a value that was taken or copied from another entry.
+    pub(super) fn put_taken(&mut self, key: &Key<'_>, value: Taken, meta: Meta) {
+        let value = match value {
+            Taken::Small(bytes) => return self.put_entry(key, &NewValue::Small(&bytes), meta),
+            Taken::Outside(value) => NewContent::Outside(value),
+        };
+        let wall_ms = self.scope.now.wall_ms;
+        self.follow_eviction();
+        let store = self.store();
+        let found = store.find(key);
+        let old = store.put_content(wall_ms, found, key, value, meta);
+        self.note_placed(key, old, meta);
+    }
+
+    /// What an entry that was put in, in place of an old one or of none, leads to.
+    fn note_placed(&mut self, key: &Key<'_>, old: Option<Removed>, meta: Meta) {
+        let wall_ms = self.scope.now.wall_ms;
+        let ghost_hits = self.store().take_ghost_hits();
         if ghost_hits > 0 {
             self.scope.counters.add(Counter::GhostHits, ghost_hits);
         }
@@ -485,10 +509,10 @@ impl View<'_> {
     }
 
     /// Puts in an entry that comes from another shard: nothing has happened to it, and nobody is told.
-    pub(super) fn receive(&mut self, key: &Key<'_>, value: &NewValue<'_>, meta: Meta) {
+    pub(super) fn receive(&mut self, key: &Key<'_>, value: Taken, meta: Meta) {
         let wall_ms = self.scope.now.wall_ms;
         self.follow_eviction();
-        self.store().put(wall_ms, key, value, meta);
+        self.store().put_taken(wall_ms, key, value, meta);
         self.note_expiry(meta.expire_at);
         self.note_size();
     }
@@ -497,6 +521,21 @@ impl View<'_> {
     pub(super) fn take_entry(&mut self, key: &Key<'_>) -> Option<Kind> {
         let found = self.store().find(key)?;
         Some(self.take_found(found))
+    }
+
+    /// Takes an entry out with its value, for another place.
+    pub(super) fn take_out(&mut self, found: Found) -> (Taken, Meta) {
+        let store = self.store();
+        let entry = store.entry(found);
+        let meta = entry.meta();
+        let small: Box<[u8]> = match entry.content() {
+            Content::Inline(bytes) => bytes.into(),
+            Content::Outside(_) => Box::default(),
+        };
+        let removed = store.remove(found);
+        self.note_size();
+        self.note_scattered();
+        (removed.outside.map_or(Taken::Small(small), Taken::Outside), meta)
     }
 
     pub(super) fn take_found(&mut self, found: Found) -> Kind {
@@ -508,23 +547,6 @@ impl View<'_> {
         kind
     }
 
-    /// Keeps a large value that nobody has any more until the lock is released.
-    fn keep_freed(&mut self, removed: Option<Removed>) {
-        self.let_go(removed.and_then(|removed| removed.shared?.into_last()));
-    }
-
-    /// Changes a value that lies outside of its entry. Returns where its entry is.
-    #[cold]
-    fn edit_large(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Found {
-        let left = self.store().edit_large(found, len, change);
-        self.let_go(left);
-        found
-    }
-
-    fn let_go(&mut self, value: Option<bytes::Bytes>) {
-        self.effects.freed.extend(value.map(|value| self.keyspace.lending.let_go(value)));
-    }
-
     /// Wakes the sweeper in time for a new deadline.
     fn note_expiry(&mut self, expire_at: Option<i64>) {
         if let Some(at) = expire_at {
@@ -533,7 +555,7 @@ impl View<'_> {
     }
 
     /// Wakes the sweeper to compact memory that deletions left scattered.
-    fn note_scattered(&mut self) {
+    pub(super) fn note_scattered(&mut self) {
         if self.store().is_scattered() {
             let at = self.shard.compact_at.max(self.scope.now.mono_ms);
             self.keyspace.note_due(self.index, at);

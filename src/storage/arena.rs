@@ -23,6 +23,8 @@ pub const GRANULE: usize = 4;
 pub const SEGMENT_BYTES: usize = GRANULE << GRANULE_BITS;
 /// A block longer than this has a segment of its own.
 pub const LONE_BYTES_MIN: usize = 4096;
+/// Steps in which such a block doubles.
+const LONE_STEPS: usize = 16;
 /// The first byte of a free block; the owner's blocks must begin otherwise.
 pub const FREE: u8 = 0b0000_0111;
 
@@ -46,6 +48,8 @@ const FREE_BYTES_MIN_PRESSED: usize = 1024;
 /// Free lists: one per size below 64 granules, then eight per doubling.
 const CLASSES: usize = 64 + 8 * 8;
 
+/// Segments that an owner which asks leaves unused.
+const SEGMENTS_SPARE: usize = 4;
 /// Segments that a block can name.
 const SEGMENTS_MAX: usize = 1 << (BLOCK_BITS - GRANULE_BITS);
 const _: () = assert!(CLASSES <= u128::BITS as usize);
@@ -73,10 +77,14 @@ impl Block {
     }
 }
 
-/// The bytes a block for `len` bytes takes.
+/// The bytes a block for `len` bytes takes. One with a segment of its own grows in steps of a sixteenth, so that what
+/// grows item by item is not copied for each.
 #[inline]
 #[must_use]
 pub const fn rounded(len: usize) -> usize {
+    if len > LONE_BYTES_MIN {
+        return len.next_multiple_of((1 << len.ilog2()) / LONE_STEPS);
+    }
     let len = len.next_multiple_of(GRANULE);
     if len < BLOCK_BYTES_MIN { BLOCK_BYTES_MIN } else { len }
 }
@@ -194,6 +202,36 @@ impl Arena {
         LineAddress::of(self.segments[block.segment()].bytes.as_ptr().wrapping_add(block.at()))
     }
 
+    /// A block to read, and another one to write.
+    ///
+    /// # Panics
+    /// Where they are the same.
+    pub fn two(&mut self, read: Block, write: Block) -> (&[u8], &mut [u8]) {
+        let (from, into) = (read.segment(), write.segment());
+        if from != into {
+            return match self.segments.get_disjoint_mut([from, into]) {
+                Ok([from, into]) => (&from.bytes[read.at()..], &mut into.bytes[write.at()..]),
+                Err(_) => unreachable!("two segments of the arena"),
+            };
+        }
+        let bytes = &mut self.segments[from].bytes;
+        assert!(read != write, "one block");
+        if read.at() < write.at() {
+            let (low, high) = bytes.split_at_mut(write.at());
+            (&low[read.at()..], high)
+        } else {
+            let (low, high) = bytes.split_at_mut(read.at());
+            (high, &mut low[write.at()..])
+        }
+    }
+
+    /// Whether there may be no room for one block more and what compaction takes meanwhile.
+    #[inline]
+    #[must_use]
+    pub fn is_almost_full(&self) -> bool {
+        self.segments.len() + SEGMENTS_SPARE > self.segments_max() + self.vacant.len()
+    }
+
     /// Says whether to hold little more than is used; what is held already of the open segment is let go.
     pub fn set_sparing(&mut self, sparing: bool) {
         self.is_sparing = sparing;
@@ -299,13 +337,16 @@ impl Arena {
         to
     }
 
-    /// A block of exactly this size from its list, where the list holds just one size.
+    /// A block of exactly this size from its list; where the list holds several sizes its head alone is looked at.
     fn take_exact(&mut self, size: usize) -> Option<Block> {
         let class = class_of(size);
-        if class >= 64 || self.filled >> class & 1 == 0 {
+        if self.filled >> class & 1 == 0 {
             return None;
         }
         let block = Block(self.heads[class]);
+        if class >= 64 && free_size(self.bytes(block)) != size {
+            return None;
+        }
         self.take(block, size, size);
         Some(block)
     }

@@ -15,6 +15,8 @@ pub(super) const BLOCK_MASK: u32 = (1 << super::arena::BLOCK_BITS) - 1;
 /// The bits of a link that name a bucket; the bits "young" lie above.
 const LINK_MASK: u32 = (1 << LINK_BITS) - 1;
 const LINK_BITS: u32 = u32::BITS - SLOTS as u32;
+/// Overflow buckets that a link can name.
+pub(super) const OVERFLOW_MAX: usize = LINK_MASK as usize;
 
 /// Twelve references of one home, or of those that found no room there.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! One entry: header, deadline, refill facts, key and value in one piece of an arena's block.
 //!
 //! The layout is written by `write` and read by `Entry`; nobody else knows it. Values of
-//! `SHARED_VALUE_BYTES_MIN` and more lie outside as reference-counted `Bytes`, their number in the entry.
+//! `SHARED_VALUE_BYTES_MIN` and more, and large collections, lie outside (`outside`), their number in the entry.
 //!
 //! ```text
 //! flags 1 | key length 1 | value length 1 | [key length 4] [value length 2] | [expire_at 5, 8 or 24] | [refill 8] | key | value
@@ -12,12 +12,10 @@
 
 use std::num::NonZeroU64;
 
-use bytes::Bytes;
-
 use super::arena::FREE;
 use super::meta::{Idle, Kind, Meta, Refill, WrongType, dies_at};
-use super::shared::{SharedValues, Stored};
-use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+use super::outside::{Outside, OutsideValues};
+use super::value::{Collected, Taken, ValueRef};
 
 const KIND_MASK: u8 = 0b0000_0111;
 const EXPIRE_MASK: u8 = 0b0001_1000;
@@ -25,15 +23,15 @@ const EXPIRE_SHORT: u8 = 0b0000_1000;
 const EXPIRE_LONG: u8 = 0b0001_0000;
 const EXPIRE_IDLE: u8 = 0b0001_1000;
 const HAS_REFILL: u8 = 0b0010_0000;
-const SHARED: u8 = 0b0100_0000;
+const OUTSIDE: u8 = 0b0100_0000;
 const EDITED: u8 = 0b1000_0000;
 
 const FIXED_BYTES: usize = 3;
 const LONGER: u8 = u8::MAX;
 const REFILL_BYTES: usize = 8;
 const IDLE_BYTES: usize = 24;
-/// The number of a shared value.
-const SHARED_BYTES: usize = 4;
+/// The number of a value outside.
+const NUMBER_BYTES: usize = 4;
 
 /// Milliseconds of 2020-01-01T00:00:00Z: deadlines of the 34 years from there fit five bytes.
 pub(super) const EPOCH_MS: i64 = 1_577_836_800_000;
@@ -41,122 +39,19 @@ pub(super) const SHORT_BITS: u32 = 40;
 
 const _: () = assert!((Kind::Collection as u8) < FREE);
 
-/// A value on its way into an entry. Built before any lock is taken, so that large copies happen outside.
-#[derive(Clone, Debug)]
-pub enum NewValue<'a> {
-    Small(&'a [u8]),
-    Shared(Bytes),
-    /// One that another entry has, or had.
-    Stored(Stored),
-}
-
-/// An entry's value, taken out or copied for another one.
-#[derive(Clone, Debug)]
-pub enum Taken {
-    Small(Box<[u8]>),
-    Stored(Stored),
-}
-
-impl Taken {
-    /// The value, for the other entry.
-    #[must_use]
-    pub fn to_new(&self) -> NewValue<'_> {
-        match self {
-            Taken::Small(bytes) => NewValue::Small(bytes),
-            Taken::Stored(value) => NewValue::Stored(value.clone()),
-        }
-    }
-}
-
-impl<'a> NewValue<'a> {
-    /// Borrows a small value, copies a large one into a shared block.
-    #[must_use]
-    pub fn copied(bytes: &'a [u8]) -> NewValue<'a> {
-        if bytes.len() < SHARED_VALUE_BYTES_MIN {
-            NewValue::Small(bytes)
-        } else {
-            NewValue::Shared(Bytes::copy_from_slice(bytes))
-        }
-    }
-
-    /// Keeps a large shared value shared.
-    #[must_use]
-    pub fn from_shared(bytes: &'a Bytes) -> NewValue<'a> {
-        if bytes.len() < SHARED_VALUE_BYTES_MIN {
-            NewValue::Small(bytes)
-        } else {
-            NewValue::Shared(bytes.clone())
-        }
-    }
-
-    /// A handle that outlives the request: copies a small value, shares a large one.
-    #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
-        match self {
-            NewValue::Small(bytes) => Bytes::copy_from_slice(bytes),
-            NewValue::Shared(bytes) => bytes.clone(),
-            NewValue::Stored(value) => Bytes::clone(value),
-        }
-    }
-}
-
-/// A value as it lies in its entry.
-#[derive(Clone, Copy, Debug)]
-pub enum ValueRef<'a> {
-    Inline(&'a [u8]),
-    Shared(&'a Stored),
-}
-
-impl<'a> ValueRef<'a> {
-    #[must_use]
-    pub fn as_slice(self) -> &'a [u8] {
-        match self {
-            ValueRef::Inline(bytes) => bytes,
-            ValueRef::Shared(bytes) => bytes,
-        }
-    }
-
-    #[must_use]
-    pub fn len(self) -> usize {
-        self.as_slice().len()
-    }
-
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// A handle that outlives the lock: copies a small value, shares a large one.
-    #[must_use]
-    pub fn to_bytes(self) -> Bytes {
-        match self {
-            ValueRef::Inline(bytes) => Bytes::copy_from_slice(bytes),
-            ValueRef::Shared(value) => Bytes::clone(value),
-        }
-    }
-
-    /// The same value, for another entry.
-    fn to_taken(self) -> Taken {
-        match self {
-            ValueRef::Inline(bytes) => Taken::Small(bytes.into()),
-            ValueRef::Shared(value) => Taken::Stored(value.clone()),
-        }
-    }
-}
-
 /// What stands in an entry's value place.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     Inline(&'a [u8]),
-    /// The number of a shared value.
-    Shared(u32),
+    /// The number of a value outside.
+    Outside(u32),
 }
 
 impl Content<'_> {
     fn len(&self) -> usize {
         match self {
             Content::Inline(bytes) => bytes.len(),
-            Content::Shared(_) => SHARED_BYTES,
+            Content::Outside(_) => NUMBER_BYTES,
         }
     }
 }
@@ -190,9 +85,9 @@ pub fn write(block: &mut [u8], key: &[u8], content: Content<'_>, meta: Meta) {
     block[shape.key_at()..value_at].copy_from_slice(key);
     match content {
         Content::Inline(bytes) => block[value_at..value_at + bytes.len()].copy_from_slice(bytes),
-        Content::Shared(number) => {
-            flags |= SHARED;
-            block[value_at..value_at + SHARED_BYTES].copy_from_slice(&number.to_le_bytes());
+        Content::Outside(number) => {
+            flags |= OUTSIDE;
+            block[value_at..value_at + NUMBER_BYTES].copy_from_slice(&number.to_le_bytes());
         }
     }
     block[0] = flags;
@@ -202,7 +97,7 @@ pub fn write(block: &mut [u8], key: &[u8], content: Content<'_>, meta: Meta) {
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     block: &'a [u8],
-    shared: &'a SharedValues,
+    outside: &'a OutsideValues,
     shape: Shape,
 }
 
@@ -210,8 +105,8 @@ impl<'a> Entry<'a> {
     /// The entry that begins a block.
     #[inline]
     #[must_use]
-    pub fn read(block: &'a [u8], shared: &'a SharedValues) -> Entry<'a> {
-        Entry { block, shared, shape: Shape::read(block) }
+    pub fn read(block: &'a [u8], outside: &'a OutsideValues) -> Entry<'a> {
+        Entry { block, outside, shape: Shape::read(block) }
     }
 
     #[inline]
@@ -234,14 +129,36 @@ impl<'a> Entry<'a> {
     fn bytes_as_value(&self) -> ValueRef<'a> {
         match self.content() {
             Content::Inline(bytes) => ValueRef::Inline(bytes),
-            Content::Shared(number) => ValueRef::Shared(self.shared.get(number)),
+            Content::Outside(number) => match self.outside.get(number) {
+                Outside::Bytes(value) => ValueRef::Shared(value),
+                Outside::Vacant | Outside::Collection(_) => ValueRef::Inline(b""),
+            },
         }
     }
 
-    /// A copy of the value, of whatever type, for another entry.
+    /// The collection, where it is one.
+    #[inline]
+    #[must_use]
+    pub fn collection(&self) -> Option<Collected<'a>> {
+        if self.kind() != Kind::Collection {
+            return None;
+        }
+        Some(match self.content() {
+            Content::Inline(bytes) => Collected::Packed(bytes),
+            Content::Outside(number) => match self.outside.get(number) {
+                Outside::Collection(large) => Collected::Large(&**large),
+                Outside::Vacant | Outside::Bytes(_) => return None,
+            },
+        })
+    }
+
+    /// A copy of the value, of whatever type, for another entry. Cost: a large collection is copied whole.
     #[must_use]
     pub fn to_taken(&self) -> Taken {
-        self.bytes_as_value().to_taken()
+        match self.content() {
+            Content::Inline(bytes) => Taken::Small(bytes.into()),
+            Content::Outside(number) => Taken::Outside(self.outside.get(number).copied()),
+        }
     }
 
     /// What stands in the value's place.
@@ -250,8 +167,8 @@ impl<'a> Entry<'a> {
     pub fn content(&self) -> Content<'a> {
         let bytes = &self.block[self.shape.value_at()..self.shape.total()];
         match bytes {
-            [a, b, c, d] if self.flags() & SHARED != 0 => {
-                Content::Shared(u32::from_le_bytes([*a, *b, *c, *d]))
+            [a, b, c, d] if self.flags() & OUTSIDE != 0 => {
+                Content::Outside(u32::from_le_bytes([*a, *b, *c, *d]))
             }
             _ => Content::Inline(bytes),
         }
@@ -338,7 +255,7 @@ impl<'a> Entry<'a> {
         self.flags() & EDITED != 0
     }
 
-    /// Bytes of this entry, without a shared value.
+    /// Bytes of this entry, without a value outside.
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -412,14 +329,44 @@ pub fn overwrite(block: &mut [u8], value: &[u8], meta: Meta) -> bool {
     true
 }
 
+/// Changes an inline value where it lies: `change` sees it with as many bytes as the longer of both, and leaves `len` of
+/// them. False, and nothing done, where the entry's block or its length field does not fit.
+pub fn splice_in_place(block: &mut [u8], len: usize, change: impl FnOnce(&mut [u8])) -> bool {
+    let old = Shape::read(block);
+    let new = Shape { value_len: len, ..old };
+    if !old.is_as_long_as(&new) {
+        return false;
+    }
+    let at = old.value_at();
+    change(&mut block[at..at + len.max(old.value_len)]);
+    new.write_lengths(block);
+    true
+}
+
+/// Bytes of the entry that begins a block if its value had this length.
+#[must_use]
+pub fn bytes_with(block: &[u8], len: usize) -> usize {
+    Shape { value_len: len, ..Shape::read(block) }.total()
+}
+
+/// Writes an entry of `bytes_with` into a block: all as in another entry, but for the inline value, which `fill` makes
+/// from the old one. Cost: one copy.
+pub fn write_respliced(from: &[u8], into: &mut [u8], len: usize, fill: impl FnOnce(&[u8], &mut [u8])) {
+    let old = Shape::read(from);
+    let new = Shape { value_len: len, ..old };
+    into[0] = from[0];
+    new.write_lengths(into);
+    into[new.fixed()..new.value_at()].copy_from_slice(&from[old.fixed()..old.value_at()]);
+    fill(&from[old.value_at()..old.total()], &mut into[new.value_at()..new.total()]);
+}
+
 /// The place of an inline value of `len` bytes in an entry whose value has another length, its length field set:
 /// `None` where the entry's block is too short or too long for it, or its length needs another field.
 /// The bytes are what they were, whatever the length.
 pub fn resize_in_place(block: &mut [u8], len: usize) -> Option<&mut [u8]> {
     let old = Shape::read(block);
     let new = Shape { value_len: len, ..old };
-    if old.fixed() != new.fixed() || super::arena::rounded(old.total()) != super::arena::rounded(new.total())
-    {
+    if !old.is_as_long_as(&new) {
         return None;
     }
     new.write_lengths(block);
@@ -478,6 +425,12 @@ impl Shape {
         Shape { key_len, value_len, options: expire_bytes(block[0]) + refill }
     }
 
+    /// Whether an entry of the other sizes lies in the same block, its value at the same place.
+    fn is_as_long_as(&self, other: &Shape) -> bool {
+        self.fixed() == other.fixed()
+            && super::arena::rounded(self.total()) == super::arena::rounded(other.total())
+    }
+
     fn write_lengths(&self, block: &mut [u8]) {
         let mut at = FIXED_BYTES;
         block[1] = u8::try_from(self.key_len).unwrap_or(LONGER);
@@ -527,6 +480,7 @@ fn expire_bytes(flags: u8) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::SHARED_VALUE_BYTES_MIN;
     use proptest::prelude::*;
 
     fn metas() -> impl Strategy<Value = Meta> {
@@ -578,19 +532,19 @@ mod tests {
             idle in idles(),
         ) {
             let (key, value) = (vec![b'k'; key_len], vec![b'v'; value_len]);
-            let shared = SharedValues::default();
+            let outside = OutsideValues::default();
             let content = Content::Inline(&value);
             let mut block = vec![0xAA; entry_bytes(key_len, content, meta) + 3];
             write(&mut block, &key, content, meta);
             prop_assert!(block.ends_with(&[0xAA; 3]) && block[0] != FREE);
             prop_assert!(has_key(&block, &key) && !has_key(&block, b"other"));
-            let entry = Entry::read(&block, &shared);
+            let entry = Entry::read(&block, &outside);
             prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice(), entry.meta()), (&key[..], &value[..], meta));
             prop_assert_eq!(entry.value().is_err(), meta.kind == Kind::Collection);
             prop_assert_eq!(entry.bytes() + 3, block.len());
             let idle = idle.filter(|_| later.is_some());
             if replace_expire_at(&mut block, later, idle) {
-                let entry = Entry::read(&block, &shared);
+                let entry = Entry::read(&block, &outside);
                 prop_assert_eq!(entry.meta(), Meta { expire_at: later, idle, ..meta });
                 prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice()), (&key[..], &value[..]));
             }
@@ -599,7 +553,7 @@ mod tests {
         #[test]
         fn a_value_resized_in_place_leaves_all_else(before in lens(), after in lens(), meta in metas()) {
             let value = vec![7; before];
-            let shared = SharedValues::default();
+            let outside = OutsideValues::default();
             let content = Content::Inline(&value);
             let mut block = vec![0; super::super::arena::rounded(entry_bytes(1, content, meta))];
             write(&mut block, b"k", content, meta);
@@ -607,7 +561,7 @@ mod tests {
             if let Some(place) = resize_in_place(&mut block, after) {
                 prop_assert_eq!(place.len(), after);
                 place.fill(9);
-                let entry = Entry::read(&block, &shared);
+                let entry = Entry::read(&block, &outside);
                 prop_assert_eq!((entry.key(), entry.bytes_as_value().as_slice()), (&b"k"[..], &vec![9; after][..]));
                 prop_assert_eq!((entry.meta(), super::super::arena::rounded(entry.bytes())), (meta, whole));
             } else {

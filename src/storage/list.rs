@@ -16,8 +16,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::entry::NewValue;
 use super::packed::{self, Element, element};
+use super::value::NewValue;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 use strip::{CHUNK_BYTES, Strip};
 
@@ -81,7 +81,7 @@ impl Chunk {
             NewValue::Small(text) if text.len() < SHARED_VALUE_BYTES_MIN => {
                 Chunk::Strip(Strip::of(Element::of(text)))
             }
-            NewValue::Small(_) | NewValue::Shared(_) | NewValue::Stored(_) => Chunk::Large(value.to_bytes()),
+            NewValue::Small(_) | NewValue::Shared(_) => Chunk::Large(value.to_bytes()),
         }
     }
 
@@ -119,7 +119,7 @@ impl Chunk {
 fn small<'v>(value: &'v NewValue<'_>) -> Option<Element<'v>> {
     match value {
         NewValue::Small(text) if text.len() <= CHUNK_BYTES => Some(Element::of(text)),
-        NewValue::Small(_) | NewValue::Shared(_) | NewValue::Stored(_) => None,
+        NewValue::Small(_) | NewValue::Shared(_) => None,
     }
 }
 

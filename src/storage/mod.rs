@@ -11,24 +11,28 @@ pub mod entry;
 pub mod eviction;
 pub mod list;
 mod marks;
+pub mod members;
 pub mod meta;
 pub mod order;
+pub mod outside;
 pub mod packed;
 mod regions;
-pub mod shared;
 mod size;
 pub mod store;
 pub mod table;
+pub mod value;
 pub mod wheel;
 
 pub use ahead::Ahead;
-pub use entry::{Entry, NewValue, Taken, ValueRef};
+pub use entry::{Content, Entry};
 pub use eviction::{Eviction, Order};
+pub use members::{Collection, Full, Members};
 pub use meta::{Idle, Kind, Meta, Refill, WrongType};
-pub use shared::Stored;
+pub use outside::{Large, Outside, Stored};
 pub use size::Size;
 pub use store::{Found, Recount, Removed, Store};
 pub use table::Line;
+pub use value::{Collected, NewContent, NewValue, Taken, ValueRef};
 
 /// What the processor fetches at a time.
 const CACHE_LINE_BYTES: usize = 64;

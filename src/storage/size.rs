@@ -2,7 +2,7 @@
 
 use super::arena::rounded;
 use super::entry::Content;
-use super::shared::Stored;
+use super::outside::Outside;
 use super::store::{Found, Store};
 use crate::base::memory::class_bytes;
 
@@ -26,8 +26,8 @@ impl Store {
     #[inline]
     #[must_use]
     pub fn size(&self) -> Size {
-        let Store { table, arena, shared, wheel, .. } = self;
-        let beside = table.bytes() + shared.bytes() + wheel.bytes() + self.eviction_bytes();
+        let Store { table, arena, outside, wheel, .. } = self;
+        let beside = table.bytes() + outside.bytes() + wheel.bytes() + self.eviction_bytes();
         Size {
             held_bytes: arena.held_bytes() + beside,
             spare_bytes: arena.spare_bytes(),
@@ -42,7 +42,10 @@ impl Store {
     pub fn entry_memory(&self, found: Found) -> usize {
         let entry = self.entry(found);
         let large = match entry.content() {
-            Content::Shared(number) => class_bytes(self.shared.get(number).len()) + size_of::<Stored>(),
+            Content::Outside(number) => match self.outside.get(number) {
+                Outside::Bytes(value) => class_bytes(value.len()) + size_of::<Outside>(),
+                other => other.held_bytes() + size_of::<Outside>(),
+            },
             Content::Inline(_) => 0,
         };
         let share = |bytes: usize, entries: usize| bytes.div_ceil(entries.max(1)).min(ENTRY_SHARE_BYTES_MAX);

@@ -6,6 +6,7 @@
 //! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
 //! record in the wheel no later than its `sweep_at`.
 
+mod collections;
 mod recount;
 
 use bytes::Bytes;
@@ -13,12 +14,13 @@ use bytes::Bytes;
 pub use recount::Recount;
 
 use super::arena::{Arena, Block};
-use super::entry::{self, Content, Entry, NewValue};
+use super::entry::{self, Content, Entry};
 use super::eviction;
 use super::meta::Kind;
 use super::meta::{Idle, Meta};
-use super::shared::{SharedValues, Stored};
+use super::outside::{Outside, OutsideValues, Stored};
 use super::table::{HASH_BITS, Line, Slot, Table};
+use super::value::{NewContent, NewValue};
 use super::wheel::Wheel;
 use super::{CACHE_LINE_BYTES, LineAddress};
 use crate::base::hash::{HashSeed, Key};
@@ -33,7 +35,7 @@ pub struct Store {
     pub(super) seed: HashSeed,
     pub(super) table: Table,
     pub(super) arena: Arena,
-    pub(super) shared: SharedValues,
+    pub(super) outside: OutsideValues,
     pub(super) wheel: Wheel,
     /// What eviction needs, while there is a limit on memory.
     pub(super) eviction: Option<Box<eviction::State>>,
@@ -54,8 +56,8 @@ pub struct Removed {
     pub kind: Kind,
     /// When it expired, or would have, wall-clock ms.
     pub expire_at: Option<i64>,
-    /// A large value: dropping it may free much, best done outside of any lock.
-    pub shared: Option<Stored>,
+    /// A value outside of it: dropping it may free much, best done outside of any lock.
+    pub outside: Option<Outside>,
 }
 
 impl Store {
@@ -66,7 +68,7 @@ impl Store {
             seed,
             table: Table::default(),
             arena: Arena::default(),
-            shared: SharedValues::default(),
+            outside: OutsideValues::default(),
             wheel: Wheel::default(),
             eviction: None,
             expiring: 0,
@@ -99,9 +101,9 @@ impl Store {
         self.hidden
     }
 
-    /// Takes the large values out of a store that ends, those that no other store has.
-    pub fn drain_large(&mut self) -> impl Iterator<Item = Bytes> {
-        self.shared.drain()
+    /// Takes what lies outside out of a store that ends, and shows the strings that no other store has.
+    pub fn drain_large(&mut self, see: &mut dyn FnMut(Bytes)) {
+        self.outside.drain(see);
     }
 
     /// Finds a key's entry. Cost: one bucket line, one entry line, rarely a second bucket.
@@ -155,17 +157,28 @@ impl Store {
         value: &NewValue<'_>,
         meta: Meta,
     ) -> Option<Removed> {
+        self.put_content(now_ms, found, key, value.to_content(), meta)
+    }
+
+    /// As `put_at`, for a value of whatever type.
+    pub fn put_content(
+        &mut self,
+        now_ms: i64,
+        found: Option<Found>,
+        key: &Key<'_>,
+        content: NewContent<'_>,
+        meta: Meta,
+    ) -> Option<Removed> {
         found.into_iter().for_each(|found| self.note_use(found, now_ms));
         let filed_at = found.and_then(|found| sweep_at(&self.entry(found)));
-        let place = match value {
-            NewValue::Small(bytes) => self.find_room(key, found, Content::Inline(bytes), meta),
-            NewValue::Shared(_) | NewValue::Stored(_) => self.find_room(key, found, SHARED, meta),
+        let place = match &content {
+            NewContent::Inline(bytes) => self.find_room(key, found, Content::Inline(bytes), meta),
+            NewContent::Outside(_) => self.find_room(key, found, OUTSIDE, meta),
         };
         let removed = found.map(|found| self.forget(found));
-        let content = match value {
-            NewValue::Small(bytes) => Content::Inline(bytes),
-            NewValue::Shared(bytes) => Content::Shared(self.shared.add(Stored::new(bytes.clone()))),
-            NewValue::Stored(value) => Content::Shared(self.shared.add(value.clone())),
+        let content = match content {
+            NewContent::Inline(bytes) => Content::Inline(bytes),
+            NewContent::Outside(value) => Content::Outside(self.outside.add(value)),
         };
         self.write(key, place, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
@@ -211,7 +224,7 @@ impl Store {
     /// else still reads it, and the old one is returned.
     pub fn edit_large(&mut self, found: Found, len: usize, change: impl FnOnce(&mut [u8])) -> Option<Bytes> {
         match self.read(found.block).content() {
-            Content::Shared(number) => self.shared.edit(number, len, change),
+            Content::Outside(number) => self.outside.edit(number, len, change),
             Content::Inline(_) => None,
         }
     }
@@ -243,7 +256,7 @@ impl Store {
         if !entry::replace_expire_at(self.arena.bytes_mut(found.block), expire_at, idle) {
             let entry = self.entry(found);
             match entry.content() {
-                Content::Shared(number) => self.write_over(key, found, Content::Shared(number), meta),
+                Content::Outside(number) => self.write_over(key, found, Content::Outside(number), meta),
                 Content::Inline(value) => {
                     let value = value.to_vec();
                     self.write_over(key, found, Content::Inline(&value), meta)
@@ -376,7 +389,7 @@ impl Store {
 
     #[inline]
     pub(super) fn read(&self, block: Block) -> Entry<'_> {
-        Entry::read(self.arena.bytes(block), &self.shared)
+        Entry::read(self.arena.bytes(block), &self.outside)
     }
 
     /// Takes an entry out of the counts; its block and its slot stay as they are.
@@ -384,12 +397,12 @@ impl Store {
         let entry = self.read(found.block);
         let (kind, content, expire_at) = (entry.kind(), entry.content(), entry.expire_at());
         let number = match content {
-            Content::Shared(number) => Some(number),
+            Content::Outside(number) => Some(number),
             Content::Inline(_) => None,
         };
         self.expiring -= usize::from(expire_at.is_some());
         self.hidden -= usize::from(!kind.is_visible());
-        Removed { kind, expire_at, shared: number.map(|number| self.shared.take(number)) }
+        Removed { kind, expire_at, outside: number.map(|number| self.outside.take(number)) }
     }
 
     /// Where an entry with such a value is to be written: over the one found where that has the same size, else in a new
@@ -439,9 +452,9 @@ impl Store {
         let block = if value.len() < SHARED_VALUE_BYTES_MIN {
             self.write_over(&key, found, Content::Inline(&value), meta)
         } else {
-            let place = self.find_room(&key, Some(found), SHARED, meta);
-            let number = self.shared.add(Stored::new(Bytes::from(value)));
-            self.write(&key, place, Content::Shared(number), meta)
+            let place = self.find_room(&key, Some(found), OUTSIDE, meta);
+            let number = self.outside.add(Outside::Bytes(Stored::new(Bytes::from(value))));
+            self.write(&key, place, Content::Outside(number), meta)
         };
         Found { block, ..found }
     }
@@ -467,8 +480,8 @@ impl Store {
     }
 }
 
-/// As large as any shared value is within its entry.
-const SHARED: Content<'static> = Content::Shared(0);
+/// As large as any value outside is within its entry.
+const OUTSIDE: Content<'static> = Content::Outside(0);
 
 /// Where an entry is written, and what is there for its key: where, and its bytes.
 #[derive(Clone, Copy)]
@@ -485,7 +498,7 @@ pub(super) fn record_of(hash: u64) -> u32 {
 
 /// The hash of the key of the entry in a block.
 pub(super) fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
-    let none = SharedValues::default();
+    let none = OutsideValues::default();
     seed.hash(Entry::read(arena.bytes(block), &none).key())
 }
 

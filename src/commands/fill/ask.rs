@@ -23,7 +23,7 @@ use crate::keyspace::{
     Asked, Busy, FillAsk, Looked, View, WaitTerms, count_hit, count_outcome, record_bytes,
 };
 use crate::protocol::reply::Reply;
-use crate::storage::ValueRef;
+use crate::storage::{ValueRef, WrongType};
 
 pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
@@ -34,7 +34,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
-    while !get_once(ctx, &key, &asked) {
+    while !get_once(ctx, &key, &asked)? {
         let is_reserved = !ctx.in_transaction && ctx.keys.holds_any();
         if is_reserved {
             ctx.keys.release();
@@ -48,24 +48,25 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     Ok(())
 }
 
-/// Answers or parks a FILL.GET. False where something kept must give way first.
+/// Answers or parks a FILL.GET. False where something kept must give way first; an error where the key holds no string.
 #[inline]
-fn get_once(ctx: &mut Ctx<'_>, key: &Key<'_>, asked: &FillAsk) -> bool {
+fn get_once(ctx: &mut Ctx<'_>, key: &Key<'_>, asked: &FillAsk) -> Result<bool, WrongType> {
     let mut view = ctx.keys.view(key);
     let looked = view.fill_look(key, asked);
     if let Some(ttl_ms) = looked.hit_ms {
         count_hit(view.counters());
         write_hit(&mut ctx.reply, &view.used_value(looked.found), ttl_ms);
-        return true;
+        return Ok(true);
     }
     let Ctx { shared, settings, session, reply, .. } = ctx;
     match answer_or_park(view, key, asked, looked, &mut Caller { shared, settings, session, reply }) {
-        Ended::Told(None) => true,
+        Ended::Told(None) => Ok(true),
         Ended::Told(Some(grant)) => {
             keep_lease(ctx, LeaseHeld::of(key, ctx.keys.db, grant));
-            true
+            Ok(true)
         }
-        Ended::Crowded => false,
+        Ended::Crowded => Ok(false),
+        Ended::WrongType => Err(WrongType),
     }
 }
 
@@ -81,6 +82,8 @@ enum Ended {
     /// Answered, with a lease or without, or parked.
     Told(Option<Grant>),
     Crowded,
+    /// Nothing was answered yet.
+    WrongType,
 }
 
 /// All but the ordinary hit. Kept out of its way.
@@ -95,6 +98,7 @@ fn answer_or_park(
     let counters = view.counters();
     let Caller { shared, settings, session, reply } = caller;
     let lease_left_ms = match view.fill_decide(key, asked, &session.leases.count, looked) {
+        Asked::Answer(Outcome::WrongType) => return Ended::WrongType,
         Asked::Answer(outcome) => {
             count_outcome(counters, &outcome);
             write_outcome(reply, &outcome);

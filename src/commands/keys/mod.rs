@@ -250,7 +250,7 @@ fn source_and_target<'a>(ctx: &mut Ctx<'_>, args: &mut Args<'a>) -> Result<(Key<
 fn move_entry(ctx: &mut Ctx<'_>, from_db: usize, source: &Key<'_>, to_db: usize, target: &Key<'_>) {
     let taken = ctx.keys.view_in(from_db, source).take(source);
     if let Some((value, meta)) = taken {
-        ctx.keys.view_in(to_db, target).put_back(target, &value, meta);
+        ctx.keys.view_in(to_db, target).put_back(target, value, meta);
     }
 }
 
@@ -285,7 +285,7 @@ fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_
     if !replace && view.has(target) {
         return false;
     }
-    view.put_back(target, &value, meta);
+    view.put_back(target, value, meta);
     view.notify(Classes::GENERIC, "copy_to", target.bytes);
     drop(view);
     ctx.keys.view(source).void_lease(source);

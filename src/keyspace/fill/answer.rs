@@ -179,7 +179,7 @@ impl View<'_> {
             (Some((expire_at, grace_ms)), Some(value)) => {
                 let refill = Some(Refill { grace_ms, ..own });
                 let meta = Meta { kind: Kind::Stale, refill, ..Meta::value(Some(expire_at)) };
-                self.put_entry(key, &value.to_new(), meta);
+                self.put_taken(key, value, meta);
             }
             _ => {
                 self.take_entry(key);

@@ -149,7 +149,7 @@ impl Store {
     }
 
     fn mean_bytes(&self) -> usize {
-        (self.arena.used_bytes() + self.shared.bytes()) / self.len().max(1)
+        (self.arena.used_bytes() + self.outside.bytes()) / self.len().max(1)
     }
 
     /// Uses that an entry pays per sweep beyond the one that every entry does.

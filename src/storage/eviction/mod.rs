@@ -162,7 +162,7 @@ impl Store {
     fn whole_bytes(&self, entry: &Entry<'_>) -> usize {
         match entry.content() {
             Content::Inline(_) => entry.bytes(),
-            Content::Shared(number) => entry.bytes() + self.shared.get(number).len(),
+            Content::Outside(number) => entry.bytes() + self.outside.get(number).held_bytes(),
         }
     }
 

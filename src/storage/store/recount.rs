@@ -8,6 +8,8 @@ use super::{Store, record_of};
 use crate::base::hash::Key;
 use crate::storage::arena::rounded;
 use crate::storage::entry::Content;
+use crate::storage::packed;
+use crate::storage::value::Collected;
 
 /// What a store holds, counted, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +55,13 @@ impl Store {
             count.entries += 1;
             count.hidden += usize::from(!entry.is_visible());
             used += rounded(entry.bytes());
-            if let Content::Shared(number) = entry.content() {
+            if let Content::Outside(number) = entry.content() {
                 numbers.insert(number);
+            }
+            if let Some(Collected::Packed(bytes)) = entry.collection() {
+                count
+                    .faults
+                    .extend(packed::faults(bytes).into_iter().map(|fault| format!("packed: {fault}")));
             }
             if entry.expire_at().is_some() {
                 count.expiring += 1;
@@ -70,16 +77,17 @@ impl Store {
         count.check("hidden entries", self.hidden, hidden);
         count.check("bytes of entries", self.arena.used_bytes(), used);
         count.check("young entries", self.table.young(), young);
-        count.check("large values", self.shared.len(), numbers.len());
+        count.check("values outside", self.outside.len(), numbers.len());
         count.check("records", self.wheel.len(), self.wheel.records().count());
         count.check("entries that a look-up does not find", 0, unfound);
         count.check("entries with a deadline that the wheel does not know", 0, unfiled);
         count.check("bytes that the arena holds", self.arena.held_bytes(), self.arena.counted_bytes());
-        count.check("bytes of large values", self.shared.bytes(), self.shared.counted_bytes());
+        count.check("bytes of values outside", self.outside.bytes(), self.outside.counted_bytes());
+        count.faults.extend(self.outside.faults());
         count.bytes = self.table.bytes()
             + self.arena.counted_bytes()
             + self.wheel.counted_bytes()
-            + self.shared.counted_bytes()
+            + self.outside.counted_bytes()
             + self.eviction_bytes();
         count
     }
