@@ -14,8 +14,8 @@ const LETTERS: &[(u8, Classes)] = &[
     (b'g', Classes::GENERIC),
     (b'$', Classes::STRING),
     (b'l', Classes(1 << 2)),
-    (b's', Classes(1 << 3)),
-    (b'h', Classes(1 << 4)),
+    (b's', Classes::SET),
+    (b'h', Classes::HASH),
     (b'z', Classes(1 << 5)),
     (b'x', Classes::EXPIRED),
     (b'e', Classes::EVICTED),
@@ -34,6 +34,10 @@ impl Classes {
     pub const GENERIC: Classes = Classes(1);
     /// String commands.
     pub const STRING: Classes = Classes(1 << 1);
+    /// Set commands.
+    pub const SET: Classes = Classes(1 << 3);
+    /// Hash commands.
+    pub const HASH: Classes = Classes(1 << 4);
     /// A key's time was up.
     pub const EXPIRED: Classes = Classes(1 << 6);
     /// A key made room at `maxmemory`.

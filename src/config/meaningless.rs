@@ -14,7 +14,7 @@ const PROCESS: &str = "the server stays in the foreground: leave this to the ser
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no modules, and scripts are not replicated";
 const TLS: &str = "TLS is not available";
-const TYPES: &str = "there are only strings";
+const TYPES: &str = "there are only strings, hashes and sets";
 
 /// Directives of Redis that are accepted without effect, with the reason: a file or flag that uses one gives
 /// one warning line; CONFIG GET and SET don't know them. Sorted by name.
@@ -75,10 +75,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("dynamic-hz", LOOP),
     ("enable-module-command", SCRIPTS),
     ("enable-protected-configs", DISK),
-    ("hash-max-listpack-entries", TYPES),
-    ("hash-max-listpack-value", TYPES),
-    ("hash-max-ziplist-entries", TYPES),
-    ("hash-max-ziplist-value", TYPES),
     ("hll-sparse-max-bytes", TYPES),
     ("hz", LOOP),
     ("ignore-warnings", LOG),
@@ -135,9 +131,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("replica-serve-stale-data", REPLICAS),
     ("sanitize-dump-payload", DISK),
     ("server_cpulist", PROCESS),
-    ("set-max-intset-entries", TYPES),
-    ("set-max-listpack-entries", TYPES),
-    ("set-max-listpack-value", TYPES),
     ("set-proc-title", PROCESS),
     ("shutdown-on-sigint", DISK),
     ("shutdown-on-sigterm", DISK),

@@ -207,6 +207,11 @@ pub struct Settings {
     /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
     pub slowlog_log_slower_than_us: i64,
     /// Entries of the slow log.
+    pub hash_listpack_entries: usize,
+    pub hash_listpack_value_bytes: usize,
+    pub set_intset_entries: usize,
+    pub set_listpack_entries: usize,
+    pub set_listpack_value_bytes: usize,
     pub slowlog_max_len: usize,
     /// From how long on something is an event of the latency monitor; 0 = never.
     pub latency_monitor_threshold_ms: u64,
@@ -262,6 +267,11 @@ impl Default for Settings {
             notify_events: Classes::NONE,
             enable_debug_command: DebugAccess::No,
             slowlog_log_slower_than_us: 10_000,
+            hash_listpack_entries: 512,
+            hash_listpack_value_bytes: 64,
+            set_intset_entries: 512,
+            set_listpack_entries: 128,
+            set_listpack_value_bytes: 64,
             slowlog_max_len: 128,
             latency_monitor_threshold_ms: 0,
             latency_tracking: true,

@@ -1,7 +1,7 @@
 //! What the settings mean for the keyspace: its rules, and which entries make room.
 
 use crate::config::{EvictionPolicy, Settings};
-use crate::keyspace::Rules;
+use crate::keyspace::{Forms, Rules};
 use crate::storage::eviction::LfuRule;
 use crate::storage::{Eviction, Order};
 
@@ -24,6 +24,14 @@ pub fn rules_of(settings: &Settings) -> Rules {
         leases_per_connection: settings.fill_leases_per_connection,
         eviction: eviction(settings),
         events: settings.notify_events.in_effect(),
+        forms: Forms {
+            hash_entries: settings.hash_listpack_entries,
+            hash_value_bytes: settings.hash_listpack_value_bytes,
+            set_ints: settings.set_intset_entries,
+            set_entries: settings.set_listpack_entries,
+            set_value_bytes: settings.set_listpack_value_bytes,
+            ..Forms::default()
+        },
     }
 }
 

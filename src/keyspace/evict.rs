@@ -279,6 +279,7 @@ mod tests {
             leases_per_connection: 1,
             eviction: None,
             events: Classes::default(),
+            forms: crate::keyspace::Forms::default(),
         };
         let counters = Counters::default();
         let scope = Scope {

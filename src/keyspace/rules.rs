@@ -2,6 +2,7 @@
 //!
 //! Copied out of the settings when those change, so that nothing here knows a setting by its name.
 
+use super::collection::Forms;
 use crate::base::events::Classes;
 use crate::storage::Eviction;
 
@@ -25,4 +26,6 @@ pub struct Rules {
     pub eviction: Option<Eviction>,
     /// The classes of keyspace events that are published.
     pub events: Classes,
+    /// When collections are packed, and what they are called.
+    pub forms: Forms,
 }

@@ -1,0 +1,167 @@
+//! A collection as it is read: the same from either form.
+
+use std::collections::HashSet;
+
+use crate::storage::packed::{Element, Hash, Set, Type};
+use crate::storage::{Collection, ValueRef};
+
+use super::forms::type_of;
+
+/// A field, a value or a member, as it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    Element(Element<'a>),
+    Value(ValueRef<'a>),
+}
+
+impl Part<'_> {
+    /// Shows its text.
+    pub fn with<R>(self, see: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Part::Element(element) => see(element.text(&mut itoa::Buffer::new())),
+            Part::Value(value) => see(value.as_slice()),
+        }
+    }
+
+    /// A copy of its text.
+    #[must_use]
+    pub fn to_vec(self) -> Vec<u8> {
+        self.with(<[u8]>::to_vec)
+    }
+}
+
+/// The items of a collection: fields with their values, or members with nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Items<'a>(pub(super) Collection<'a>);
+
+const NOTHING: Part<'static> = Part::Element(Element::Bytes(b""));
+
+/// A text of a large collection.
+fn text(bytes: &[u8]) -> Part<'_> {
+    Part::Element(Element::Bytes(bytes))
+}
+
+impl<'a> Items<'a> {
+    /// How many there are; never 0.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Collection::Large(members) => members.len(),
+            Collection::Packed(bytes) if self.is_set() => Set::read(bytes).len(),
+            Collection::Packed(bytes) => Hash::read(bytes).len(),
+        }
+    }
+
+    /// Whether there are none: never, where a key has them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a field; of a member nothing. Cost: of a packed collection as its form says, else as a look-up of a key.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<Part<'a>> {
+        match self.0 {
+            Collection::Large(members) => members.get(name).map(Part::Value),
+            Collection::Packed(bytes) if self.is_set() => Set::read(bytes).contains(name).then_some(NOTHING),
+            Collection::Packed(bytes) => Hash::read(bytes).get(name).map(|field| Part::Element(field.value)),
+        }
+    }
+
+    /// Visits all of them: of a packed collection in its order.
+    pub fn each(&self, mut visit: impl FnMut(Part<'_>, Part<'_>)) {
+        match self.0 {
+            Collection::Large(members) => members.each(|name, value| visit(text(name), Part::Value(value))),
+            Collection::Packed(bytes) if self.is_set() => {
+                Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING));
+            }
+            Collection::Packed(bytes) => Hash::read(bytes)
+                .iter()
+                .for_each(|field| visit(Part::Element(field.name), Part::Element(field.value))),
+        }
+    }
+
+    /// One page of a scan: of a packed collection all, whatever the cursor, so that a change of form loses nothing; else
+    /// until `count` were seen. Returns the cursor of the next page, 0 at the end. What is there from the first page to
+    /// the last is visited at least once.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Part<'_>, Part<'_>)) -> u64 {
+        let Collection::Large(members) = self.0 else {
+            self.each(visit);
+            return 0;
+        };
+        let (mut cursor, mut seen, mut steps) = (cursor, 0, 0);
+        loop {
+            cursor = members.scan(cursor, |name, value| {
+                seen += 1;
+                visit(text(name), Part::Value(value));
+            });
+            steps += 1;
+            if cursor == 0 || seen >= count || steps >= count.saturating_mul(10) {
+                return cursor;
+            }
+        }
+    }
+
+    /// Shows one drawn at random, each as likely as any other.
+    pub fn draw(&self, visit: &mut dyn FnMut(Part<'_>, Part<'_>)) {
+        match self.0 {
+            Collection::Large(members) => {
+                if let Some((name, value)) = members.draw(|n| fastrand::usize(..n)) {
+                    visit(text(name), Part::Value(value));
+                }
+            }
+            Collection::Packed(_) => self.at(fastrand::usize(..self.len().max(1)), visit),
+        }
+    }
+
+    /// Shows `count` different ones, all of them if there are no more, each choice as likely as any other. Cost: of a
+    /// large collection that of as many draws, or a walk where a third or more is asked for.
+    pub fn draw_distinct(&self, count: usize, mut visit: impl FnMut(Part<'_>, Part<'_>)) {
+        let len = self.len();
+        if count >= len {
+            return self.each(visit);
+        }
+        if matches!(self.0, Collection::Large(_)) && count < len / 3 {
+            let mut drawn = HashSet::with_capacity(count);
+            while drawn.len() < count {
+                self.draw(&mut |name, value| {
+                    if drawn.insert(name.to_vec()) {
+                        visit(name, value);
+                    }
+                });
+            }
+            return;
+        }
+        // Each item is taken with the probability that the rest of the choice needs.
+        let (mut left, mut wanted) = (len, count);
+        self.each(|name, value| {
+            if wanted > 0 && fastrand::usize(..left) < wanted {
+                wanted -= 1;
+                visit(name, value);
+            }
+            left -= 1;
+        });
+    }
+
+    /// Shows the item of that number of a packed collection.
+    fn at(&self, index: usize, visit: &mut dyn FnMut(Part<'_>, Part<'_>)) {
+        let Collection::Packed(bytes) = self.0 else { return };
+        if self.is_set() {
+            if let Some(member) = Set::read(bytes).at(index) {
+                visit(Part::Element(member), NOTHING);
+            }
+            return;
+        }
+        let hash = Hash::read(bytes);
+        if let Some(field) = hash.place(index).and_then(|place| hash.at(place)) {
+            visit(Part::Element(field.name), Part::Element(field.value));
+        }
+    }
+
+    #[inline]
+    fn is_set(&self) -> bool {
+        type_of(self.0) == Some(Type::Set)
+    }
+}

@@ -1,0 +1,228 @@
+//! Collections under their keys: found, typed, read and changed through handles that hide their form.
+//!
+//! A handler names a `HashRef` or a `SetMut` and never learns whether what it reads is packed in its entry or lies outside
+//! as a store of its own: `items` reads both, `change` changes both and moves from one to the other, `fresh` builds what no
+//! key has yet, `forms` says when and by which names. What changed is told as by the verbs of strings. Invariant: a
+//! collection is never empty; who takes the last item out removes the key.
+
+mod change;
+mod forms;
+mod fresh;
+mod items;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Deref;
+
+use change::Change;
+pub use forms::{Forms, encoding, type_name};
+pub use fresh::Fresh;
+pub use items::{Items, Part};
+
+use super::view::{View, visible};
+use crate::base::events::Classes;
+use crate::base::hash::Key;
+use crate::storage::packed::Type;
+use crate::storage::{Collection, Full, Kind, Meta, NewValue, WrongType};
+
+/// A type of collections, and the class of its events.
+#[derive(Clone, Copy, Debug)]
+struct Family {
+    of_type: Type,
+    class: Classes,
+}
+
+const HASH: Family = Family { of_type: Type::Hash, class: Classes::HASH };
+const SET: Family = Family { of_type: Type::Set, class: Classes::SET };
+
+/// A hash to read.
+#[derive(Clone, Copy, Debug)]
+pub struct HashRef<'a>(Items<'a>);
+
+/// A set to read.
+#[derive(Clone, Copy, Debug)]
+pub struct SetRef<'a>(Items<'a>);
+
+impl<'a> Deref for HashRef<'a> {
+    type Target = Items<'a>;
+
+    fn deref(&self) -> &Items<'a> {
+        &self.0
+    }
+}
+
+impl<'a> Deref for SetRef<'a> {
+    type Target = Items<'a>;
+
+    fn deref(&self) -> &Items<'a> {
+        &self.0
+    }
+}
+
+impl SetRef<'_> {
+    /// Whether a member is there. Cost: as `Items::get`.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, member: &[u8]) -> bool {
+        self.get(member).is_some()
+    }
+
+    /// Copies of all members.
+    #[must_use]
+    pub fn members(&self) -> Vec<Vec<u8>> {
+        let mut all = Vec::with_capacity(self.len());
+        self.each(|member, _| all.push(member.to_vec()));
+        all
+    }
+}
+
+/// A hash to change.
+pub struct HashMut<'v, 'a>(Change<'v, 'a>);
+
+impl HashMut<'_, '_> {
+    /// The value of a field.
+    #[inline]
+    pub fn get(&mut self, field: &[u8]) -> Option<Part<'_>> {
+        self.0.items()?.get(field)
+    }
+
+    /// Sets a field; whether it is a new one.
+    ///
+    /// # Errors
+    /// Where the hash holds as much as it may.
+    #[inline]
+    pub fn set(&mut self, field: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
+        self.0.put(field, value)
+    }
+
+    /// Takes a field out; false where it is not there.
+    #[inline]
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        self.0.remove(field)
+    }
+
+    /// Says how many fields a command brings.
+    pub fn brings(&mut self, count: usize) {
+        self.0.brings_fields(count);
+    }
+}
+
+/// A set to change.
+pub struct SetMut<'v, 'a>(Change<'v, 'a>);
+
+impl SetMut<'_, '_> {
+    /// Adds a member; whether it is a new one.
+    ///
+    /// # Errors
+    /// Where the set holds as much as it may.
+    #[inline]
+    pub fn add(&mut self, member: &[u8]) -> Result<bool, Full> {
+        self.0.put(member, &NewValue::Small(b""))
+    }
+
+    /// Takes a member out; false where it is not there.
+    #[inline]
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        self.0.remove(member)
+    }
+
+    /// Takes all of them out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Says how many members a command brings.
+    pub fn brings(&mut self, count: usize) {
+        self.0.brings(count);
+    }
+
+    /// What is there; `None` without key.
+    pub fn as_ref(&mut self) -> Option<SetRef<'_>> {
+        self.0.items().map(SetRef)
+    }
+}
+
+impl<'a> View<'a> {
+    /// A key's hash, counted as a hit or a miss; `None` without key.
+    ///
+    /// # Errors
+    /// Where the key holds something else; counted all the same.
+    #[inline]
+    pub fn hash(&mut self, key: &Key<'_>) -> Result<Option<HashRef<'_>>, WrongType> {
+        Ok(self.items(key, Type::Hash)?.map(HashRef))
+    }
+
+    /// A key's set, counted as a hit or a miss; `None` without key.
+    ///
+    /// # Errors
+    /// As `hash`.
+    #[inline]
+    pub fn set_of(&mut self, key: &Key<'_>) -> Result<Option<SetRef<'_>>, WrongType> {
+        Ok(self.items(key, Type::Set)?.map(SetRef))
+    }
+
+    /// As `set_of`, not counted; `None` also where the key holds something else.
+    pub fn peek_set(&mut self, key: &Key<'_>) -> Option<SetRef<'_>> {
+        self.tend(key);
+        let collection = Collection::of(&visible(self.store(), key)?)?;
+        (forms::type_of(collection) == Some(Type::Set)).then_some(SetRef(Items(collection)))
+    }
+
+    /// What TYPE says of a key, counted as a hit or a miss.
+    pub fn type_of(&mut self, key: &Key<'_>) -> Option<&'static str> {
+        self.look(key, |entry| type_name(&entry))
+    }
+
+    /// A key's hash to change, or none yet. A change is told as `event` when the handle is dropped.
+    ///
+    /// # Errors
+    /// Where the key holds something else.
+    #[inline]
+    pub fn hash_mut<'v>(
+        &'v mut self,
+        key: &Key<'v>,
+        event: &'static str,
+    ) -> Result<HashMut<'v, 'a>, WrongType> {
+        self.change(key, HASH, event).map(HashMut)
+    }
+
+    /// A key's set to change, or none yet. A change is told as `event` when the handle is dropped.
+    ///
+    /// # Errors
+    /// Where the key holds something else.
+    #[inline]
+    pub fn set_mut<'v>(
+        &'v mut self,
+        key: &Key<'v>,
+        event: &'static str,
+    ) -> Result<SetMut<'v, 'a>, WrongType> {
+        self.change(key, SET, event).map(SetMut)
+    }
+
+    /// A set that no key has yet.
+    #[must_use]
+    pub fn fresh_set(&self) -> Fresh {
+        Fresh::new(Type::Set, self.keyspace.seed)
+    }
+
+    /// Puts a set under a key in place of whatever is there, told as `event`; an empty one removes the key.
+    pub fn store_set(&mut self, key: &Key<'_>, set: Fresh, event: &'static str) {
+        match set.into_taken() {
+            Some(taken) => {
+                self.tend(key);
+                self.put_taken(key, taken, Meta { kind: Kind::Collection, ..Meta::value(None) });
+                self.wrote(key);
+                self.notify(Classes::SET, event, key.bytes);
+            }
+            None => {
+                self.remove(key);
+            }
+        }
+    }
+
+    fn items(&mut self, key: &Key<'_>, of_type: Type) -> Result<Option<Items<'_>>, WrongType> {
+        let Some(collection) = self.look(key, |entry| Collection::of(&entry)) else { return Ok(None) };
+        let items = collection.filter(|collection| forms::type_of(*collection) == Some(of_type)).map(Items);
+        items.map_or(Err(WrongType), |items| Ok(Some(items)))
+    }
+}
