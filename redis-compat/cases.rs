@@ -363,14 +363,15 @@ fn scan_all(connection: &mut Connection, words: &[Vec<u8>]) -> Result<(Answer, V
     let mut seen = BTreeSet::new();
     let mut cursor = b"0".to_vec();
     loop {
-        let mut command = vec![b"SCAN".to_vec(), cursor];
-        command.extend(words.iter().skip(1).cloned());
+        // HSCAN and SSCAN have their key before the cursor.
+        let (name, options) = words.split_at(if words[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 });
+        let command = [name, &[cursor], options].concat();
         let reply = connection.call(&command).map_err(|error| error.to_string())?;
         let Reply::Array(parts) = &reply else {
             return Ok((Answer::Reply(reply), Vec::new()));
         };
         let [Reply::Bulk(next), Reply::Array(keys)] = parts.as_slice() else {
-            return Err(format!("SCAN answered {reply}"));
+            return Err(format!("a scan answered {reply}"));
         };
         seen.extend(keys.iter().map(plain_text));
         if next == b"0" {

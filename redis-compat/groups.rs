@@ -27,6 +27,7 @@ groups! {
     error_cases_answer_as_redis => "errors",
     expiry_cases_answer_as_redis => "expiry",
     generic_cases_answer_as_redis => "generic",
+    hash_cases_answer_as_redis => "hashes",
     introspection_cases_answer_as_redis => "introspection",
     notify_cases_answer_as_redis => "notify",
     pubsub_cases_answer_as_redis => "pubsub",

@@ -43,6 +43,8 @@ pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own, bytes: their pages go back to the system at once
 /// (jemalloc's `oversize_threshold`), which takes time. To free a smaller one takes less than to wake a thread.
 pub const REAPED_VALUE_BYTES_MIN: usize = 8 * 1024 * 1024;
+/// Items that a command may draw at random with repetition: each goes into the reply.
+pub const PICKS_MAX: usize = 1 << 24;
 /// Collections from this size on are freed by that thread too, bytes: they are many blocks.
 pub const REAPED_COLLECTION_BYTES_MIN: usize = 64 * 1024;
 /// Expired entries reclaimed under one hold of a shard's lock.

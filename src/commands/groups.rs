@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::{cluster, connection, fill, keys, pubsub, scripting, server, strings, transactions};
+use super::{
+    cluster, connection, fill, hashes, keys, pubsub, scripting, server, strings, transactions,
+};
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
 use crate::table::Table;
@@ -12,6 +14,7 @@ pub static GROUPS: &[&[&[Command]]] = &[
     cluster::FAMILY,
     connection::FAMILY,
     fill::FAMILY,
+    hashes::FAMILY,
     keys::FAMILY,
     pubsub::FAMILY,
     scripting::FAMILY,

@@ -8,6 +8,7 @@ mod cluster;
 mod connection;
 mod fill;
 pub mod groups;
+mod hashes;
 mod help;
 mod keys;
 mod pubsub;

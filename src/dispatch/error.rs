@@ -1,7 +1,7 @@
 //! The one type that knows error texts of the wire. They are Redis's own wherever Redis has one.
 
 use crate::keyspace::Busy;
-use crate::storage::WrongType;
+use crate::storage::{Full, WrongType};
 
 /// Why a command was refused.
 /// Two words long, so that a handler's result travels in registers: most requests have none to tell.
@@ -73,6 +73,12 @@ impl CommandError {
 impl From<WrongType> for CommandError {
     fn from(_: WrongType) -> CommandError {
         CommandError::WrongType
+    }
+}
+
+impl From<Full> for CommandError {
+    fn from(_: Full) -> CommandError {
+        CommandError::err("the collection holds as many items as it may")
     }
 }
 

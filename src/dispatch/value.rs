@@ -3,14 +3,25 @@
 
 use bytes::Bytes;
 
+use crate::keyspace::Part;
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
+use crate::storage::packed::Element;
 
 /// Writes a value as a bulk string.
 pub fn write_value(reply: &mut Reply<'_>, value: ValueRef<'_>) {
     match value {
         ValueRef::Inline(bytes) => reply.bulk(bytes),
         ValueRef::Shared(value) => reply.bulk_shared(Bytes::clone(value)),
+    }
+}
+
+/// Writes a field, a value or a member of a collection.
+pub fn write_part(reply: &mut Reply<'_>, part: Part<'_>) {
+    match part {
+        Part::Element(Element::Int(number)) => reply.bulk_int(number),
+        Part::Element(Element::Bytes(bytes)) => reply.bulk(bytes),
+        Part::Value(value) => write_value(reply, value),
     }
 }
 

@@ -26,7 +26,7 @@ impl Keys<'_> {
         &mut self,
         cursor: u64,
         count: usize,
-        accept: impl Fn(&[u8]) -> bool,
+        accept: impl Fn(&Entry<'_>) -> bool,
     ) -> Result<ScanPage, Busy> {
         let db = self.db;
         let mut shard = (cursor & (SHARDS as u64 - 1)) as usize;
@@ -111,13 +111,13 @@ impl View<'_> {
         &mut self,
         cursor: u64,
         seen: &mut usize,
-        accept: &impl Fn(&[u8]) -> bool,
+        accept: &impl Fn(&Entry<'_>) -> bool,
         into: &mut Vec<Vec<u8>>,
     ) -> u64 {
         let wall_ms = self.scope.now.wall_ms;
         self.store().scan(cursor, |entry| {
             *seen += 1;
-            if is_shown(&entry, wall_ms) && accept(entry.key()) {
+            if is_shown(&entry, wall_ms) && accept(&entry) {
                 into.push(entry.key().to_vec());
             }
         })

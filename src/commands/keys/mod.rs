@@ -4,6 +4,7 @@
 //! A source is for FILL as if deleted, a target as if written, but only where something changed.
 
 mod expiry;
+pub mod member_scan;
 pub mod object;
 mod scan;
 
@@ -206,8 +207,8 @@ fn touch(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn type_of(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
-    let exists = ctx.keys.view(&key).exists(&key);
-    ctx.reply.simple(if exists { "string" } else { "none" });
+    let of_type = ctx.keys.view(&key).type_of(&key);
+    ctx.reply.simple(of_type.unwrap_or("none"));
     Ok(())
 }
 

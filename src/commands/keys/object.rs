@@ -11,8 +11,9 @@ use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::rules::lfu_rule;
-use crate::storage::Order;
+use crate::keyspace;
 use crate::storage::eviction::{frequency, idle_s};
+use crate::storage::{Collection, Entry, Order};
 use crate::table::KeyFlag::RO;
 use crate::table::arg::key;
 use crate::table::{Category, Flag, Group, Locking, Spec, Touch};
@@ -165,6 +166,14 @@ pub fn encoding(value: &[u8]) -> &'static str {
     }
 }
 
+/// The encoding that Redis gives to what an entry holds.
+pub fn encoding_of(entry: &Entry<'_>) -> &'static str {
+    match (Collection::of(entry), entry.value()) {
+        (Some(collection), _) => keyspace::encoding(collection),
+        (None, value) => value.map_or("raw", |value| encoding(value.as_slice())),
+    }
+}
+
 /// The count that Redis tells: it shares the integers below 10,000 and counts those no further.
 fn refcount(value: &[u8]) -> i64 {
     match parse_i64(value) {
@@ -178,7 +187,7 @@ fn object_encoding(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let mut view = ctx.keys.view(&key);
     match view.inspect(&key) {
         Some(entry) if entry.is_edited() => ctx.reply.bulk(b"raw"),
-        Some(entry) => ctx.reply.bulk(encoding(entry.value()?.as_slice()).as_bytes()),
+        Some(entry) => ctx.reply.bulk(encoding_of(&entry).as_bytes()),
         None => ctx.reply.null(),
     }
     Ok(())

@@ -8,6 +8,8 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::keyspace::type_name;
+use crate::storage::Entry;
 use crate::table::arg::{integer, pattern, string};
 use crate::table::{Category, Flag, Group, Locking, Spec};
 
@@ -114,25 +116,13 @@ fn keys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 
 fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let cursor = parse_cursor(args.take()?).ok_or(CommandError::err("invalid cursor"))?;
-    let (mut pattern, mut count, mut is_type_known) = (&b"*"[..], 10, true);
-    while !args.is_done() {
-        if args.left() < 2 {
-            return Err(CommandError::Syntax);
-        } else if args.skip("COUNT") {
-            count = args.integer()?;
-            if count < 1 {
-                return Err(CommandError::Syntax);
-            }
-        } else if args.skip("MATCH") {
-            pattern = args.take()?;
-        } else if args.skip("TYPE") {
-            is_type_known = args.take()?.eq_ignore_ascii_case(b"string");
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let page = ctx.keys.scan(cursor, count, |key| is_type_known && selects(pattern, key))?;
+    let options = ScanOptions::read(args, true)?;
+    let is_of_type = |entry: &Entry<'_>| {
+        options.of_type.is_none_or(|wanted| wanted.eq_ignore_ascii_case(type_name(entry).as_bytes()))
+    };
+    let page = ctx
+        .keys
+        .scan(cursor, options.count, |entry| is_of_type(entry) && selects(options.pattern, entry.key()))?;
     ctx.reply.array(2);
     ctx.reply.bulk(page.cursor.to_string().as_bytes());
     write_keys(ctx, &page.keys);
@@ -144,14 +134,51 @@ fn write_keys(ctx: &mut Ctx<'_>, keys: &[Vec<u8>]) {
     keys.iter().for_each(|key| ctx.reply.bulk(key));
 }
 
+/// The options of SCAN and its kin.
+pub struct ScanOptions<'a> {
+    pub pattern: &'a [u8],
+    /// How many are to be seen, about.
+    pub count: usize,
+    /// SCAN's alone.
+    pub of_type: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Reads what is left of a request; TYPE where the command `takes_type`.
+    ///
+    /// # Errors
+    /// For wrong words.
+    pub fn read(args: &mut Args<'a>, takes_type: bool) -> Result<ScanOptions<'a>, CommandError> {
+        let mut options = ScanOptions { pattern: b"*", count: 10, of_type: None };
+        while !args.is_done() {
+            if args.left() < 2 {
+                return Err(CommandError::Syntax);
+            } else if args.skip("COUNT") {
+                let count = args.integer()?;
+                if count < 1 {
+                    return Err(CommandError::Syntax);
+                }
+                options.count = usize::try_from(count).unwrap_or(usize::MAX);
+            } else if args.skip("MATCH") {
+                options.pattern = args.take()?;
+            } else if takes_type && args.skip("TYPE") {
+                options.of_type = Some(args.take()?);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+}
+
 /// Whether a pattern selects a key; `*` selects also the empty one.
-fn selects(pattern: &[u8], key: &[u8]) -> bool {
+pub fn selects(pattern: &[u8], key: &[u8]) -> bool {
     pattern == b"*" || glob::matches(pattern, key, false)
 }
 
 /// A cursor as Redis reads it, with C's `strtoul`: nothing at all is 0, a sign may stand before the digits and
 /// counts modulo 2^64, and a NUL ends the text.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub fn parse_cursor(text: &[u8]) -> Option<u64> {
     let end = memchr::memchr(0, text).unwrap_or(text.len());
     let text = &text[..end];
     if text.is_empty() {

@@ -11,7 +11,7 @@ use crate::base::glob;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
 use crate::commands::help;
-use crate::commands::keys::object::encoding;
+use crate::commands::keys::object::encoding_of;
 use crate::config::{DebugAccess, Extent};
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -19,7 +19,7 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::keyspace::Expiry;
 use crate::protocol::reply::{Proto, Reply};
-use crate::storage::NewValue;
+use crate::storage::{Collected, NewValue, WrongType};
 use crate::table::{Flag, Group, Locking, Spec, Touch};
 
 pub static COMMANDS: &[Command] = &[Command::new(
@@ -165,12 +165,14 @@ fn sleep(ctx: &mut Ctx<'_>, seconds: &[u8]) {
 fn show_object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    let value = view.peek(&key)?.ok_or(CommandError::NoSuchKey)?.as_slice();
+    let entry = view.entry(&key).ok_or(CommandError::NoSuchKey)?;
+    let (at, bytes) = match entry.value() {
+        Ok(value) => (value.as_slice().as_ptr(), serialized_bytes(value.as_slice())),
+        Err(WrongType) => (entry.key().as_ptr(), entry.collection().map_or(0, Collected::held_bytes)),
+    };
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:0 lru_seconds_idle:0",
-        value.as_ptr(),
-        encoding(value),
-        serialized_bytes(value),
+        "Value at:{at:p} refcount:1 encoding:{} serializedlength:{bytes} lru:0 lru_seconds_idle:0",
+        encoding_of(&entry),
     );
     drop(view);
     ctx.reply.simple(&text);

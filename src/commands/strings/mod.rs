@@ -6,7 +6,7 @@ mod bits;
 mod get;
 mod lcs;
 pub mod lifetime;
-mod number;
+pub mod number;
 mod range;
 mod set;
 mod span;

@@ -3,7 +3,7 @@
 //! Every change is made in place under one hold of the key's lock, so deadlines stay and no increment is
 //! lost. `extended` is the arithmetic of INCRBYFLOAT.
 
-mod extended;
+pub mod extended;
 
 use crate::base::events::Classes;
 use crate::base::hash::Key;
