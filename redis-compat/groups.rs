@@ -32,6 +32,7 @@ groups! {
     notify_cases_answer_as_redis => "notify",
     pubsub_cases_answer_as_redis => "pubsub",
     scan_cases_answer_as_redis => "scan",
+    set_cases_answer_as_redis => "sets",
     server_cases_answer_as_redis => "server",
     string_cases_answer_as_redis => "string",
     memory_cases_answer_as_redis => "memory",

@@ -147,3 +147,25 @@ fn scan_meets_every_key_that_moves_meanwhile() {
     until_moved(&server);
     assert_eq!(seen.len(), KEYS);
 }
+
+#[test]
+fn raised_limit_takes_collections_along_packed_and_large_ones() {
+    let server = limited_to(SMALL);
+    let mut conn = server.connect();
+    for key in 1..40 {
+        for first in (0..key * 40).step_by(40) {
+            let members: Vec<String> = (first..first + 40).map(|member| format!("m{member}")).collect();
+            conn.run(&format!("SADD s{key} {}", members.join(" ")));
+        }
+        conn.run(&format!("HSET h{key} a 1 b {}", "x".repeat(key * 1_000)));
+        conn.run(&format!("EXPIRE h{key} 100"));
+    }
+    assert_eq!(conn.say("CONFIG SET maxmemory 0"), "OK");
+    until_moved(&server);
+    assert_eq!(census(&mut conn, "faults"), Value::Array(Vec::new()));
+    for key in 1..40 {
+        assert_eq!(conn.run(&format!("SCARD s{key}")).int(), key * 40);
+        assert_eq!(conn.run(&format!("HSTRLEN h{key} b")).int(), key * 1_000);
+        assert_eq!(conn.run(&format!("TTL h{key}")).int(), 100);
+    }
+}

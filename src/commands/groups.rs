@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    cluster, connection, fill, hashes, keys, pubsub, scripting, server, strings, transactions,
+    cluster, connection, fill, hashes, keys, pubsub, scripting, server, sets, strings, transactions,
 };
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
@@ -19,6 +19,7 @@ pub static GROUPS: &[&[&[Command]]] = &[
     pubsub::FAMILY,
     scripting::FAMILY,
     server::FAMILY,
+    sets::FAMILY,
     strings::FAMILY,
     transactions::FAMILY,
 ];

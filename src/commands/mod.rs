@@ -14,5 +14,6 @@ mod keys;
 mod pubsub;
 mod scripting;
 mod server;
+mod sets;
 mod strings;
 mod transactions;

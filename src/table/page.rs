@@ -23,6 +23,7 @@ pub const GROUPS: &[Group] = &[
     Group::String,
     Group::Bitmap,
     Group::Hash,
+    Group::Set,
     Group::Generic,
     Group::Transactions,
     Group::PubSub,

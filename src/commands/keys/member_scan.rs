@@ -1,6 +1,6 @@
-//! Walking over the items of one collection: HSCAN.
+//! Walking over the items of one collection: HSCAN, SSCAN.
 //!
-//! The row stands in its family; the options are those of SCAN.
+//! The rows stand in their families; the options are those of SCAN.
 
 use super::scan::{ScanOptions, parse_cursor, selects};
 use crate::dispatch::args::Args;
@@ -11,6 +11,7 @@ use crate::dispatch::error::CommandError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {
     Hash,
+    Set,
 }
 
 /// Answers one page of a scan.
@@ -23,6 +24,7 @@ pub fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>, of: Of) -> Result<(), Comman
     let mut view = ctx.keys.view(&key);
     let items = match of {
         Of::Hash => view.hash(&key)?.map(|hash| *hash),
+        Of::Set => view.set_of(&key)?.map(|set| *set),
     };
     let (mut next, mut found) = (0, Vec::new());
     if let Some(items) = items {

@@ -1,0 +1,177 @@
+//! Collections under the keys of others' features.
+
+use onefill::config::DebugAccess;
+
+use crate::support::{TestServer, Value};
+
+const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
+
+fn start() -> TestServer {
+    TestServer::start_with(|settings| settings.enable_debug_command = DebugAccess::Yes)
+}
+
+/// A number that INFO shows.
+fn figure(server: &TestServer, name: &str) -> u64 {
+    let info = server.control().say("INFO everything");
+    let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    found.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("INFO has no number {name}"))
+}
+
+/// Every figure kept is what a recount finds.
+#[track_caller]
+fn expect_sound(server: &TestServer) {
+    let census = server.control().run("DEBUG RECOUNT");
+    assert_eq!(census.array().last().expect("a recount tells of faults").array(), []);
+}
+
+#[test]
+fn fill_of_a_collection_is_an_error_and_elects_nobody() {
+    let server = start();
+    let [mut writer, mut caller] = server.connect_many();
+    writer.say("HSET h a 1");
+    writer.say("SADD s m");
+    for key in ["h", "s"] {
+        assert_eq!(caller.error(&format!("FILL.GET {key}")), WRONG_TYPE);
+        assert!(server.flight(key).is_none());
+        assert_eq!(caller.error(&format!("FILL.STALE {key}")), WRONG_TYPE);
+    }
+    let answers = caller.run("FILL.MGET 2 h k");
+    assert_eq!(answers.array()[0], Value::Error(WRONG_TYPE.to_owned()));
+    assert_eq!(answers.array()[1].array()[0].text(), "LEAD", "the other key's lease is not lost");
+    let token = answers.array()[1].array()[2].text();
+    assert_eq!(caller.say(&format!("FILL.PUT h {token} v")), "VOID", "another key's token");
+    assert_eq!(caller.say("HGET h a"), "1");
+    assert_eq!(caller.say(&format!("FILL.PUT k {token} v")), "OK");
+}
+
+#[test]
+fn collection_written_over_a_fill_voids_it_and_its_waiters_get_the_error() {
+    let server = start();
+    for write in ["HSET k a 1", "SADD k m", "SUNIONSTORE k other", "COPY other k", "EVAL HSET"] {
+        let [mut leader, mut waiter, mut writer] = server.connect_many();
+        writer.say("DEL other");
+        writer.say("SADD other x");
+        let token = leader.lead("k");
+        server.park(&mut waiter, "k");
+        match write {
+            "EVAL HSET" => {
+                drop(writer.call(&["EVAL", "return redis.call('HSET', KEYS[1], 'a', 1)", "1", "k"]))
+            }
+            write => drop(writer.run(write)),
+        }
+        assert_eq!(waiter.reply(), Value::Error(WRONG_TYPE.to_owned()), "{write}");
+        assert_eq!(leader.say(&format!("FILL.PUT k {token} late")), "VOID", "{write}");
+        writer.say("DEL k");
+    }
+}
+
+#[test]
+fn hidden_entries_give_way_to_a_collection_and_the_last_item_ends_a_fill_as_a_deletion() {
+    let server = start();
+    let [mut leader, mut other] = server.connect_many();
+    for hide in ["FILL.NONE k", "FILL.PASS k"] {
+        let token = leader.lead("k");
+        assert_eq!(leader.say(&format!("{hide} {token} PX 1000")), "OK");
+        assert_eq!(other.say("HSET k a 1"), "1");
+        assert_eq!(other.say("TTL k"), "-1");
+        other.say("DEL k");
+    }
+    let token = leader.lead("k");
+    leader.say(&format!("FILL.PUT k {token} v PX 10 GRACE 100000"));
+    server.advance_ms(20);
+    assert_eq!(other.say("SADD k m"), "1", "a stale value is absent to all but FILL");
+    assert_eq!(other.say("TYPE k"), "set");
+    other.say("SREM k m");
+    other.get("k").expect("LEAD");
+    expect_sound(&server);
+}
+
+#[test]
+fn caches_hear_of_each_change_and_of_the_end() {
+    let server = TestServer::start_with(|settings| {
+        settings.io_threads = 1;
+        settings.enable_debug_command = DebugAccess::Yes;
+    });
+    let mut cache = server.connect_resp3();
+    let mut writer = server.connect();
+    cache.run("CLIENT TRACKING ON");
+    let changes = [
+        ("HSET h a 1", "HGET h a"),
+        ("HINCRBY h a 1", "HGETALL h"),
+        ("HDEL h a", "HLEN h"),
+        ("SADD s 1 2", "SMEMBERS s"),
+        ("SPOP s", "SISMEMBER s 1"),
+        ("SUNIONSTORE s s other", "SRANDMEMBER s"),
+        ("SREM s 1 2", "SCARD s"),
+    ];
+    for (change, read) in changes {
+        let key = change.split(' ').nth(1).expect("a key");
+        cache.run(read);
+        writer.say(change);
+        let message = cache.reply();
+        assert_eq!((message.array()[0].text(), message.array()[1].text()), ("invalidate".into(), key.into()));
+    }
+    cache.run("HGET h a");
+    writer.say("HDEL h none");
+    writer.say("SREM none 1");
+    assert_eq!(cache.say("PING"), "PONG", "what changed nothing tells nobody");
+}
+
+#[test]
+fn collections_expire_and_are_swept_like_all_else() {
+    let server = start();
+    let mut conn = server.connect();
+    for key in 0..50 {
+        conn.say(&format!("HSET h{key} a 1 b 2"));
+        conn.say(&format!("PEXPIRE h{key} 1000"));
+    }
+    (0..600).for_each(|member| drop(conn.say(&format!("SADD large member:{member}"))));
+    conn.say("PEXPIRE large 1000");
+    conn.say("HSET stays a 1");
+    server.advance_ms(1_001);
+    assert_eq!(conn.say("HGETALL h7"), "");
+    assert_eq!(conn.say("SCARD large"), "0");
+    assert_eq!(conn.say("DBSIZE"), "1");
+    assert_eq!(conn.say("HSET h7 c 3"), "1");
+    assert_eq!((conn.say("HLEN h7"), conn.say("TTL h7")), ("1".into(), "-1".into()));
+    expect_sound(&server);
+}
+
+#[test]
+fn scripts_that_keep_to_their_keys_run_narrow() {
+    let server = start();
+    let mut conn = server.connect();
+    let script = "redis.call('HSET', KEYS[1], 'n', (redis.call('HGET', KEYS[1], 'n') or 0) + 1)
+        redis.call('SADD', KEYS[2], ARGV[1]) return redis.call('SCARD', KEYS[2])";
+    for number in ["1", "2", "3"] {
+        assert_eq!(conn.call(&["EVAL", script, "2", "h", "s", number]).text(), number);
+    }
+    assert_eq!(conn.say("HGET h n"), "3");
+    let answer = conn.call(&["EVAL", "return redis.call('HGETALL', KEYS[1])", "1", "h"]);
+    assert_eq!(answer.text(), "n 3");
+    let error = conn.call(&["EVAL", "return redis.pcall('GET', KEYS[1])", "1", "h"]);
+    assert_eq!(error, Value::Error(WRONG_TYPE.to_owned()));
+    assert_eq!((figure(&server, "scripts_wide"), figure(&server, "script_demotions")), (0, 0));
+    assert!(figure(&server, "scripts_narrow") >= 5);
+}
+
+#[test]
+fn databases_are_swapped_and_flushed_with_what_is_in_them() {
+    let server = start();
+    let mut conn = server.connect();
+    (0..600).for_each(|field| drop(conn.say(&format!("HSET h field:{field} {field}"))));
+    conn.say("SADD s a b");
+    let value = "x".repeat(20_000);
+    conn.say(&format!("HSET h large {value}"));
+    assert_eq!(conn.say("SWAPDB 0 1"), "OK");
+    assert_eq!(conn.say("EXISTS h s"), "0");
+    conn.say("SELECT 1");
+    assert_eq!(
+        (conn.say("HLEN h"), conn.say("HGET h field:599"), conn.say("SCARD s")),
+        ("601".into(), "599".into(), "2".into())
+    );
+    expect_sound(&server);
+    assert_eq!(conn.say("FLUSHALL"), "OK");
+    assert_eq!(conn.say("DBSIZE"), "0");
+    expect_sound(&server);
+}

@@ -1,0 +1,88 @@
+//! What collections take of the memory, and how they leave. The allocator is the process's, so each test runs the program.
+
+use crate::program::Program;
+use crate::support::{Conn, wait_until};
+
+const MIB: u64 = 1 << 20;
+
+/// Every figure kept is what a recount finds.
+#[track_caller]
+fn expect_sound(conn: &mut Conn) {
+    let census = conn.run("DEBUG RECOUNT");
+    assert_eq!(census.array().last().expect("a recount tells of faults").array(), []);
+}
+
+/// Adds members, many in one request.
+fn add(conn: &mut Conn, key: &str, members: std::ops::Range<usize>) {
+    for first in members.clone().step_by(500) {
+        let mut words = vec!["SADD".to_owned(), key.to_owned()];
+        words.extend((first..members.end.min(first + 500)).map(|member| format!("member:{member:08}")));
+        conn.call(&words);
+    }
+}
+
+#[test]
+fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
+    for policy in ["allkeys-s3fifo", "allkeys-lru", "allkeys-random"] {
+        let server = Program::start(&[
+            "--maxmemory",
+            "16mb",
+            "--maxmemory-policy",
+            policy,
+            "--enable-debug-command",
+            "yes",
+        ]);
+        let mut conn = server.connect();
+        for round in 0..40 {
+            add(&mut conn, &format!("set:{round}"), 0..20_000);
+            for key in 0..100 {
+                conn.run(&format!(
+                    "HSET hash:{round}:{key} name some-name number {key} text {}",
+                    "x".repeat(key)
+                ));
+            }
+        }
+        let counted = server.figure("used_memory") - server.figure("mem_not_counted_for_evict");
+        assert!(counted < 18 * MIB, "{policy}: {counted}");
+        assert!(server.figure("evicted_keys") > 10, "{policy}");
+        expect_sound(&mut conn);
+        for round in 0..40 {
+            let len = conn.run(&format!("SCARD set:{round}")).int();
+            assert!(len % 500 == 0, "{policy}: {len} of set {round}");
+        }
+    }
+}
+
+#[test]
+fn memory_usage_tells_of_a_large_collection_and_its_deletion_gives_it_back() {
+    let server = Program::start(&["--enable-debug-command", "yes"]);
+    let mut conn = server.connect();
+    let before = server.figure("used_memory");
+    add(&mut conn, "s", 0..200_000);
+    // Pages of the table come from regions of 2 MiB.
+    let (held, told) = (server.figure("used_memory") - before, conn.run("MEMORY USAGE s").int() as u64);
+    assert!(told.abs_diff(held) < held / 8 + 2 * MIB, "{told} told, {held} held");
+    // 15 bytes of a member, and at most as many beside it.
+    assert!(told < 200_000 * 30, "{told}");
+    expect_sound(&mut conn);
+    assert_eq!(conn.say("DEL s"), "1");
+    wait_until("the reaper is done", || server.figure("lazyfree_pending_objects") == 0);
+    wait_until("the memory is free", || server.figure("used_memory") < before + held / 8);
+    expect_sound(&mut conn);
+}
+
+#[test]
+fn ten_fields_take_little_more_than_their_bytes() {
+    let server = Program::start(&[]);
+    let mut conn = server.connect();
+    let before = server.figure("used_memory");
+    for key in 0..20_000 {
+        let fields: Vec<String> =
+            (0..10).map(|field| format!("field:{field} {:020}", key * 10 + field)).collect();
+        conn.run(&format!("HSET hash:{key:06} {}", fields.join(" ")));
+    }
+    let payload = 20_000 * (11 + 10 * (7 + 20));
+    let beside = (server.figure("used_memory") - before - payload) as f64 / 200_000.0;
+    // Four of them in the entry; the rest is the table's, and the segments that each of 32 shards is just filling.
+    assert!(beside < 7.0, "{beside} bytes a field beside key, fields and values");
+}
