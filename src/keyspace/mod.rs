@@ -47,7 +47,7 @@ pub use fill::{Asked, FillAsk, FlightInfo, Looked, Put, PutKind, WaitTerms, coun
 pub use flights::record_bytes;
 pub use idle::{Ends, Expiry};
 pub use keys::Keys;
-pub use memory::SizeCounts;
+pub use memory::{SizeCounts, Sizes};
 pub use recount::Census;
 pub use routes::shards_most;
 pub use rules::Rules;

@@ -175,3 +175,16 @@ fn databases_are_swapped_and_flushed_with_what_is_in_them() {
     assert_eq!(conn.say("DBSIZE"), "0");
     expect_sound(&server);
 }
+
+#[test]
+fn sizes_of_hashes_and_sets_are_told_by_their_items() {
+    let server = start();
+    let mut conn = server.connect();
+    for line in ["SET k vv", "HSET h a 1 b 2 c 3", "HSET i a 1", "SADD s 1", "SADD t a b c d"] {
+        conn.say(line);
+    }
+    (0..600).for_each(|member| drop(conn.say(&format!("SADD large {member}x"))));
+    let expected = "# Keysizes\r\ndb0_distrib_strings_sizes:2=1\r\ndb0_distrib_sets_items:1=1,4=1,512=1\r\n\
+                    db0_distrib_hashes_items:1=1,2=1\r\n";
+    assert_eq!(conn.say("INFO keysizes"), expected);
+}

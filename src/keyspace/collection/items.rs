@@ -42,6 +42,12 @@ fn text(bytes: &[u8]) -> Part<'_> {
 }
 
 impl<'a> Items<'a> {
+    /// Those of a collection.
+    #[must_use]
+    pub fn of(collection: Collection<'a>) -> Items<'a> {
+        Items(collection)
+    }
+
     /// How many there are; never 0.
     #[inline]
     #[must_use]
@@ -160,8 +166,10 @@ impl<'a> Items<'a> {
         }
     }
 
+    /// Whether they are members of a set.
     #[inline]
-    fn is_set(&self) -> bool {
+    #[must_use]
+    pub fn is_set(&self) -> bool {
         type_of(self.0) == Some(Type::Set)
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::page::Page;
 use crate::dispatch::ctx::Ctx;
+use crate::keyspace::{SizeCounts, Sizes};
 
 /// What follows the number in a label, a thousandfold (1,024) each.
 const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
@@ -13,17 +14,25 @@ const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 /// The section. Cost: a look at every entry.
 pub(super) fn sizes(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
-        let counts = ctx.keys.size_counts(db);
-        let mut line = String::new();
-        for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let gap = if line.is_empty() { "" } else { "," };
-            // Writing into a string cannot fail.
-            let _ = write!(line, "{gap}{}={count}", label(index));
-        }
-        if !line.is_empty() {
-            page.field(&format!("db{db}_distrib_strings_sizes"), line);
+        let Sizes { strings, hashes, sets } = ctx.keys.size_counts(db);
+        for (what, counts) in [("strings_sizes", strings), ("sets_items", sets), ("hashes_items", hashes)] {
+            let line = shown(&counts);
+            if !line.is_empty() {
+                page.field(&format!("db{db}_distrib_{what}"), line);
+            }
         }
     }
+}
+
+/// The sizes that there are, with how many have each.
+fn shown(counts: &SizeCounts) -> String {
+    let mut line = String::new();
+    for (index, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let gap = if line.is_empty() { "" } else { "," };
+        // Writing into a string cannot fail.
+        let _ = write!(line, "{gap}{}={count}", label(index));
+    }
+    line
 }
 
 /// The least size that is counted at an index of `SizeCounts`.
