@@ -144,12 +144,13 @@ pub const SCRIPT_PROVED_BYTES_MAX: usize = 256 * 1024;
 pub const SCRIPT_STACK_BYTES: usize = 8 * 1024 * 1024;
 /// A script that runs this long gives the other connections of its worker their turn, nanoseconds.
 pub const SCRIPT_SLICE_NS: u64 = 5_000_000;
-/// What the scripts of one worker may hold, bytes.
-pub const SCRIPT_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// The longest text that scripts make, and the longest reply that they give or get, bytes.
+pub const SCRIPT_TEXT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Functions of all libraries together.
 pub const FUNCTIONS_MAX: usize = 10_000;
-/// What all libraries take together, bytes: a machine that has loaded them all still has room to run them.
-pub const LIBRARIES_BYTES_MAX: usize = SCRIPT_MEMORY_BYTES_MAX / 4;
+/// What all libraries take together, bytes: a machine of the usual `script-memory-limit` that has loaded them all still has room
+/// to run them.
+pub const LIBRARIES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Time that a library may take to register its functions, milliseconds (Redis's own).
 pub const LIBRARY_LOAD_MS: u64 = 500;
 /// Time that all libraries of a payload may take together, milliseconds.

@@ -82,6 +82,8 @@ counters! {
     ScriptsNarrow, "scripts_narrow", "stats", "scripts", "scripts run that are proved to touch no keys but those they name: they run on all workers at once";
     SlowScripts, "slow_scripts", "stats", "scripts", "scripts that let go of their worker before their end, as they took more than 5 ms";
     ScriptsWide, "scripts_wide", "stats", "scripts", "scripts run that may touch any key: one at a time";
+    ScriptGateWaits, "script_gate_waits", "stats", "scripts", "wide scripts that came while another one was running";
+    ScriptBackOffs, "script_back_offs", "stats", "requests", "requests with several keys that let their locks go for a wide script and began again";
     ScriptDemotions, "script_demotions", "stats", "scripts", "scripts whose proof was wrong: they are wide from then on";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
     KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";

@@ -165,6 +165,8 @@ pub struct Settings {
     pub maxmemory_eviction_tenacity: u32,
     /// The longest time that a script may take; 0 = for ever.
     pub busy_reply_threshold_ms: u64,
+    /// What the machine for scripts of one worker may hold, and that for functions, bytes.
+    pub script_memory_bytes_max: usize,
     pub busy_reply_scope: BusyScope,
     /// Limit on what all clients hold together.
     pub maxmemory_clients: MemoryShare,
@@ -244,6 +246,7 @@ impl Default for Settings {
             maxmemory_eviction_tenacity: 10,
             busy_reply_threshold_ms: 5000,
             busy_reply_scope: BusyScope::Keys,
+            script_memory_bytes_max: 128 * 1024 * 1024,
             maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 10,
             lfu_decay_minutes: 1,

@@ -203,6 +203,8 @@ pub static SETTINGS: &[Setting] = &[
         doc: "Password that AUTH and HELLO must give before anything else. Empty: none." },
     live(Topic::Absent, "save", Kind::Off { shown: "", list: true, at_start: AtStart::WarnInFile, check: check_save }, "",
         "Snapshots. A cache keeps nothing on disk: only `\"\"` is accepted; save points in a file are named in a warning."),
+    live(Topic::Memory, "script-memory-limit", memory!(script_memory_bytes_max: usize, 1 << 20, i64::MAX as u64), "134217728",
+        "What the scripts of one worker may hold, and its functions as much again, bytes: a script that asks for more gets `not enough memory`."),
     live(Topic::Data, "set-max-intset-entries", number!(set_intset_entries: usize, 0, i64::MAX), "512",
         "Members up to which OBJECT ENCODING calls a set of integers `intset`."),
     live(Topic::Data, "set-max-listpack-entries", number!(set_listpack_entries: usize, 0, i64::MAX), "128",

@@ -156,7 +156,7 @@ impl Errand {
             reply: Reply::new(out, session.proto),
             session,
             in_transaction: false,
-            in_script: false,
+            in_script: None,
             lacks_memory: self.lacks_memory,
             meter,
             alike_follows: false,

@@ -203,7 +203,7 @@ impl Batch {
                 reply: Reply::new(out, session.proto),
                 session,
                 in_transaction: false,
-                in_script: false,
+                in_script: None,
                 lacks_memory: false,
                 meter: bench.meter,
                 alike_follows: self.alike_follows(index),

@@ -48,6 +48,10 @@ fn without_handler(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError
     Err(CommandError::Syntax)
 }
 
+/// The clock as one script sees it, wall-clock µs: it stands still from the first look on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScriptClock(Option<i64>);
+
 /// The surroundings of one running command.
 pub struct Ctx<'a> {
     pub shared: &'a Shared,
@@ -64,8 +68,8 @@ pub struct Ctx<'a> {
     pub reply: Reply<'a>,
     /// Inside EXEC: nothing parks, locks are held until its end.
     pub in_transaction: bool,
-    /// What runs is called by a script.
-    pub in_script: bool,
+    /// What runs is called by a script: what its calls have seen of the clock.
+    pub in_script: Option<ScriptClock>,
     /// Times and counts what runs.
     pub meter: &'a mut Meter,
     /// There is no room below `maxmemory` for what a script may write.
@@ -80,6 +84,15 @@ impl<'a> Ctx<'a> {
     #[must_use]
     pub fn now(&self) -> Now {
         self.keys.scope.now
+    }
+
+    /// The wall clock in µs, as TIME tells it.
+    pub fn wall_us(&mut self) -> i64 {
+        let clock = &self.shared.clock;
+        match &mut self.in_script {
+            Some(ScriptClock(seen)) => *seen.get_or_insert_with(|| clock.wall_us()),
+            None => clock.wall_us(),
+        }
     }
 
     /// Where this worker counts.

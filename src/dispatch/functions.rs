@@ -41,7 +41,7 @@ impl Ctx<'_> {
         if !is_replacing && functions.current().get(&name).is_some() {
             return Err(CommandError::err(format!("Library '{name}' already exists")));
         }
-        let registered = register(&mut loader(self.shared)?, text, &self.shared.clock)?;
+        let registered = register(&mut loader(self.shared, self.settings)?, text, &self.shared.clock)?;
         let library = Library { name: name.clone(), text: text.into(), functions: registered };
         functions.load(library, is_replacing).map_err(CommandError::err)?;
         Ok(name)
@@ -53,13 +53,13 @@ impl Ctx<'_> {
         // Each has its own limit; all together have one too.
         let all = Span::begin(&shared.clock);
         let texts = texts_of(payload).map_err(CommandError::err)?;
-        let (mut vm, mut incoming) = (loader(shared)?, Libraries::default());
+        let (mut vm, mut incoming) = (loader(self.shared, self.settings)?, Libraries::default());
         for text in texts {
             if all.is_longer_than(LIBRARIES_RESTORE_MS) {
                 return Err(CommandError::err("FUNCTION RESTORE timeout"));
             }
             if vm.is_spoilt() {
-                vm = loader(shared)?;
+                vm = loader(self.shared, self.settings)?;
             }
             let name = name_of(&text).map_err(CommandError::err)?;
             let functions = register(&mut vm, &text, &shared.clock)?;
@@ -105,7 +105,7 @@ impl Ctx<'_> {
         }
         self.on_stage(|ctx, stage| {
             let shared = ctx.shared;
-            let vm = usable_functions(stage.functions, shared)?;
+            let vm = usable_functions(stage.functions, shared, ctx.settings)?;
             vm.keep(&shared.functions.current());
             vm.load(&found.library, &mut Loading::begin(&shared.clock)).map_err(CommandError::text)?;
             let words = (0..args.words()).map(|at| args.word(at));

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
-use super::ctx::Ctx;
+use super::ctx::{Ctx, ScriptClock};
 use super::error::CommandError;
 use super::shared::Shared;
 use super::stage::{Pause, Stage};
 use super::station::usable;
-use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
+use crate::base::limits::SCRIPT_TEXT_BYTES_MAX;
 use crate::base::metrics::Counter;
+use crate::config::Settings;
 use crate::keyspace::{Busy, Keys};
 use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
@@ -66,11 +67,11 @@ impl Ctx<'_> {
     /// Compiles a script, for its errors and for the runs that follow.
     pub fn compile_script(&mut self, source: &Arc<Source>) -> Result<(), CommandError> {
         if let Some(stage) = &mut self.stage {
-            return compile(stage.eval, self.shared, source);
+            return compile(stage.eval, self.shared, self.settings, source);
         }
         let Some(station) = self.station else { return Err(no_worker()) };
         let mut kit = station.take_kit()?;
-        let compiled = compile(&mut kit.eval, self.shared, source);
+        let compiled = compile(&mut kit.eval, self.shared, self.settings, source);
         station.put_back(kit);
         compiled
     }
@@ -90,7 +91,7 @@ impl Ctx<'_> {
             ));
         }
         self.on_stage(|ctx, stage| {
-            let vm = usable(stage.eval, ctx.shared)?;
+            let vm = usable(stage.eval, ctx.shared, ctx.settings)?;
             let under = Under {
                 pause: stage.pause,
                 called: stage.called,
@@ -133,12 +134,12 @@ impl Ctx<'_> {
         }
         self.counters().add(if is_narrow { Counter::ScriptsNarrow } else { Counter::ScriptsWide }, 1);
         let (was_in_transaction, db) = (self.in_transaction, self.keys.db);
-        (self.in_transaction, self.in_script) = (true, true);
+        (self.in_transaction, self.in_script) = (true, Some(ScriptClock::default()));
         let mut reply = Reply::new(returned, self.reply.proto);
         let mut host = ScriptHost { ctx: self, under, flat: Vec::new() };
         let ended = run(&mut host, &mut reply);
         self.reply.out.append(returned);
-        (self.in_transaction, self.in_script) = (was_in_transaction, false);
+        (self.in_transaction, self.in_script) = (was_in_transaction, None);
         self.select(db);
         if !self.in_transaction {
             self.keys.release();
@@ -160,8 +161,13 @@ impl Ctx<'_> {
     }
 }
 
-fn compile(machine: &mut Option<Vm>, shared: &Shared, source: &Arc<Source>) -> Result<(), CommandError> {
-    usable(machine, shared)?.compile(source).map_err(CommandError::text)
+fn compile(
+    machine: &mut Option<Vm>,
+    shared: &Shared,
+    settings: &Settings,
+    source: &Arc<Source>,
+) -> Result<(), CommandError> {
+    usable(machine, shared, settings)?.compile(source).map_err(CommandError::text)
 }
 
 /// Where something runs scripts that is no worker.
@@ -229,7 +235,7 @@ impl Host for ScriptHost<'_, '_> {
     fn call(&mut self, buffer: &[u8], words: &[ArgRange], proto: Proto) -> &[u8] {
         self.under.called.clear(REPLY_KEPT_BYTES_MAX);
         // A longer reply would be copied only to find no room in the machine.
-        self.under.called.set_limit(SCRIPT_MEMORY_BYTES_MAX);
+        self.under.called.set_limit(SCRIPT_TEXT_BYTES_MAX);
         let mut args = Args::new(buffer, words);
         // The reply goes to the script, not to the caller.
         std::mem::swap(self.ctx.reply.out, self.under.called);

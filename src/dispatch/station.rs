@@ -12,6 +12,7 @@ use super::session::Session;
 use super::shared::Shared;
 use crate::base::limits::SCRIPT_STACK_BYTES;
 use crate::base::metrics::Counters;
+use crate::config::Settings;
 use crate::figures::calls::{Calls, Meter};
 use crate::keyspace::{Busy, Effects};
 use crate::protocol::output::Output;
@@ -169,10 +170,16 @@ impl Station {
 }
 
 /// The machine for scripts by EVAL, made where there is none that can be used.
-pub(super) fn usable<'m>(machine: &'m mut Option<Vm>, shared: &Shared) -> Result<&'m mut Vm, CommandError> {
+pub(super) fn usable<'m>(
+    machine: &'m mut Option<Vm>,
+    shared: &Shared,
+    settings: &Settings,
+) -> Result<&'m mut Vm, CommandError> {
+    let bytes_max = settings.script_memory_bytes_max;
+    machine.iter_mut().for_each(|vm| vm.set_memory_bytes_max(bytes_max));
     machine.take_if(|vm| vm.is_spoilt());
     if machine.is_none() {
-        let vm = Vm::new(shared.clock.clone(), REDIS_VERSION).map_err(|_| no_memory())?;
+        let vm = Vm::new(shared.clock.clone(), REDIS_VERSION, bytes_max).map_err(|_| no_memory())?;
         shared.scripts.machines.enlist(vm.state());
         *machine = Some(vm);
     }
@@ -183,10 +190,13 @@ pub(super) fn usable<'m>(machine: &'m mut Option<Vm>, shared: &Shared) -> Result
 pub(super) fn usable_functions<'m>(
     machine: &'m mut Option<FunctionVm>,
     shared: &Shared,
+    settings: &Settings,
 ) -> Result<&'m mut FunctionVm, CommandError> {
+    let bytes_max = settings.script_memory_bytes_max;
+    machine.iter_mut().for_each(|vm| vm.set_memory_bytes_max(bytes_max));
     machine.take_if(|vm| vm.is_spoilt());
     if machine.is_none() {
-        let vm = loader(shared)?;
+        let vm = loader(shared, settings)?;
         shared.functions.machines.enlist(vm.state());
         *machine = Some(vm);
     }
@@ -194,8 +204,9 @@ pub(super) fn usable_functions<'m>(
 }
 
 /// A machine for functions that nobody else knows.
-pub(super) fn loader(shared: &Shared) -> Result<FunctionVm, CommandError> {
-    FunctionVm::new(shared.clock.clone(), REDIS_VERSION).map_err(|_| no_memory())
+pub(super) fn loader(shared: &Shared, settings: &Settings) -> Result<FunctionVm, CommandError> {
+    FunctionVm::new(shared.clock.clone(), REDIS_VERSION, settings.script_memory_bytes_max)
+        .map_err(|_| no_memory())
 }
 
 fn no_memory() -> CommandError {

@@ -26,7 +26,7 @@ impl Ctx<'_> {
         let wanted = u64::try_from(settings.slowlog_log_slower_than_us).ok();
         let us = ns / 1000;
         // Of a script the script itself is one.
-        let is_left_out = row.spec.has(Flag::SkipSlowlog) || self.in_script;
+        let is_left_out = row.spec.has(Flag::SkipSlowlog) || self.in_script.is_some();
         if is_left_out || wanted.is_none_or(|least| us < least) {
             return;
         }
@@ -51,7 +51,7 @@ impl Ctx<'_> {
         }
         let words: Vec<&[u8]> = (0..args.words()).map(|at| args.word(at)).collect();
         let mask = secrets::mask(row, &words);
-        let client = (!self.in_script).then_some(&*self.session.client);
+        let client = self.in_script.is_none().then_some(&*self.session.client);
         let line = line(self.shared.clock.wall_us(), self.keys.db, client, &words, &mask);
         self.shared.clients.monitors.feed(&line);
     }

@@ -37,12 +37,17 @@ pub(super) struct Want<'a> {
 }
 
 impl Gate {
-    /// Waits until nobody else is past the gate, unless one is that runs for long. No shard may be held.
-    pub(super) fn pass(&self) -> Result<Passed<'_>, Busy> {
+    /// Waits until nobody else is past the gate, unless one is that runs for long. No shard may be held. `waits` is called
+    /// where one is.
+    pub(super) fn pass(&self, mut waits: impl FnMut()) -> Result<Passed<'_>, Busy> {
         let busy = || Busy::read(self.mark.load(Relaxed)).map_or(Ok(()), Err);
         // Before, so that no thread waits for its slice to end; and again, as it may just have begun to let others run.
-        busy()?;
-        let passed = Passed(self.holder.lock());
+        busy().inspect_err(|_| waits())?;
+        let passed = self.holder.try_lock().unwrap_or_else(|| {
+            waits();
+            self.holder.lock()
+        });
+        let passed = Passed(passed);
         busy().map(|()| passed)
     }
 

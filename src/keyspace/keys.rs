@@ -17,6 +17,7 @@ use super::shard::Shard;
 use super::view::{Guard, Scope, View};
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
+use crate::base::metrics::Counter;
 use crate::base::sync::MutexGuard;
 use crate::fill::{Answer, ReplySlot};
 use crate::storage::Ahead;
@@ -161,7 +162,11 @@ impl<'a> Keys<'a> {
         } else {
             let mut tries = (0..LET_GO_MAX).map(|_| {
                 gate.wait_while_wanted();
-                self.try_hold_shards(shards.clone())
+                let held = self.try_hold_shards(shards.clone());
+                if held == Ok(false) {
+                    self.scope.counters.add(Counter::ScriptBackOffs, 1);
+                }
+                held
             });
             tries.find(|held| *held != Ok(false)).unwrap_or(Ok(false))
         };
@@ -169,7 +174,7 @@ impl<'a> Keys<'a> {
             true => Ok(()),
             false => {
                 // Nobody wants anything of us now.
-                let _passed = gate.pass()?;
+                let _passed = gate.pass(|| {})?;
                 shards.clone().try_for_each(|shard| self.add(shard, self.keyspace.lock(shard)))
             }
         });
@@ -220,7 +225,8 @@ impl<'a> Keys<'a> {
     pub fn pass_gate(&mut self) -> Result<(), Busy> {
         debug_assert!(self.held.is_empty(), "who passes the gate holds nothing yet");
         if self.gate.is_none() {
-            self.gate = Some(self.keyspace.gate.pass()?);
+            let waits = || self.scope.counters.add(Counter::ScriptGateWaits, 1);
+            self.gate = Some(self.keyspace.gate.pass(waits)?);
         }
         Ok(())
     }

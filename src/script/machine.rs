@@ -17,7 +17,7 @@ use super::natives::{compile, natives, text_of};
 use super::state::VmState;
 use super::watch::Watch;
 use crate::base::clock::Clock;
-use crate::base::limits::{SCRIPT_MEMORY_BYTES_MAX, SCRIPT_SLICE_NS};
+use crate::base::limits::SCRIPT_SLICE_NS;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
 
@@ -56,20 +56,26 @@ pub struct Machine {
     words: Vec<u8>,
     ranges: Vec<ArgRange>,
     runs: u32,
+    memory_bytes_max: usize,
     is_spoilt: bool,
 }
 
 impl Machine {
     /// A machine with everything that scripts find in it, and what the prelude has for functions.lua. `version`: what scripts
-    /// are told of Redis; `source`: what sources are called in errors, an `@` in front.
+    /// are told of Redis; `source`: what sources are called in errors, an `@` in front; `memory_bytes_max`: what it may hold.
     ///
     /// # Errors
     /// Where there is no memory for it.
-    pub fn new(clock: Clock, version: &str, source: &'static str) -> mlua::Result<(Machine, Table)> {
+    pub fn new(
+        clock: Clock,
+        version: &str,
+        source: &'static str,
+        memory_bytes_max: usize,
+    ) -> mlua::Result<(Machine, Table)> {
         let libs =
             StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::COROUTINE | StdLib::OS | StdLib::DEBUG;
         let lua = Lua::new_with(libs, LuaOptions::new())?;
-        lua.set_memory_limit(SCRIPT_MEMORY_BYTES_MAX)?;
+        lua.set_memory_limit(memory_bytes_max)?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name("=prelude").set_mode(ChunkMode::Text);
         let natives = natives(&lua, version, &source[1..])?;
         let (handler, environment, slots, within) = prelude.call((natives, library::all(&lua)?))?;
@@ -78,7 +84,18 @@ impl Machine {
         let state: Arc<VmState> = Arc::default();
         let watch = Watch::new(clock, state.clone(), SCRIPT_SLICE_NS);
         let (words, ranges) = Default::default();
-        let machine = Machine { lua, bridge, source, state, watch, words, ranges, runs: 0, is_spoilt: false };
+        let machine = Machine {
+            lua,
+            bridge,
+            source,
+            state,
+            watch,
+            words,
+            ranges,
+            runs: 0,
+            memory_bytes_max,
+            is_spoilt: false,
+        };
         Ok((machine, within))
     }
 
@@ -90,7 +107,15 @@ impl Machine {
 
     /// Whether the next script would hardly find room: what this one left goes with the machine.
     fn is_full(&self) -> bool {
-        self.held_bytes() > SCRIPT_MEMORY_BYTES_MAX / 4 * 3
+        self.held_bytes() > self.memory_bytes_max / 4 * 3
+    }
+
+    /// Lets it hold so many bytes from now on; what it holds beyond that it keeps, and finds no more room.
+    pub fn set_memory_bytes_max(&mut self, bytes: usize) {
+        if self.memory_bytes_max != bytes && self.lua.set_memory_limit(bytes).is_ok() {
+            self.memory_bytes_max = bytes;
+            self.is_spoilt |= self.is_full();
+        }
     }
 
     /// Bytes that the machine holds.

@@ -299,7 +299,7 @@ fn program() -> impl Strategy<Value = String> {
 fn narrow_programs_touch_their_keys_alone() {
     const TIME_MAX: Duration = Duration::from_secs(10);
     let scripts = Scripts::default();
-    let vm = RefCell::new(Vm::new(Clock::system(), "7.2.4").expect("a machine"));
+    let vm = RefCell::new(Vm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine"));
     let (narrow, wide_strays, calls) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let begun = Instant::now();
     let mut runner = TestRunner::new(Config {
@@ -315,7 +315,7 @@ fn narrow_programs_touch_their_keys_alone() {
         let source = scripts.add(text.as_bytes(), false, 0, &places).expect("a short source");
         let mut vm = vm.borrow_mut();
         if vm.is_spoilt() {
-            *vm = Vm::new(Clock::system(), "7.2.4").expect("a machine");
+            *vm = Vm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine");
         }
         let mut tracer = Tracer { calls: 0, strays: Vec::new() };
         let mut returned = Output::default();

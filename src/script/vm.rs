@@ -31,12 +31,13 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// A machine with everything that scripts find in it. `version`: what scripts are told of Redis.
+    /// A machine with everything that scripts find in it. `version`: what scripts are told of Redis;
+    /// `memory_bytes_max`: what it may hold.
     ///
     /// # Errors
     /// Where there is no memory for it.
-    pub fn new(clock: Clock, version: &str) -> mlua::Result<Vm> {
-        let (machine, _) = Machine::new(clock, version, SOURCE)?;
+    pub fn new(clock: Clock, version: &str, memory_bytes_max: usize) -> mlua::Result<Vm> {
+        let (machine, _) = Machine::new(clock, version, SOURCE, memory_bytes_max)?;
         Ok(Vm { machine, compiled: HashMap::new(), by_sha: HashMap::new() })
     }
 
@@ -44,6 +45,11 @@ impl Vm {
     #[must_use]
     pub fn state(&self) -> &Arc<VmState> {
         &self.machine.state
+    }
+
+    /// Lets it hold so many bytes from now on.
+    pub fn set_memory_bytes_max(&mut self, bytes: usize) {
+        self.machine.set_memory_bytes_max(bytes);
     }
 
     /// Whether it must not be used again.

@@ -67,6 +67,46 @@ fn nothing_expires_while_a_script_runs() {
 }
 
 #[test]
+fn the_clock_that_a_script_sees_stands_still() {
+    let server = Program::start(&["--io-threads", "1"]);
+    let mut conn = server.connect();
+    let script = "local first, begun = redis.call('TIME'), os.clock()
+        repeat until os.clock() - begun > 0.02
+        local second = redis.call('TIME')
+        return {first[1] .. '.' .. first[2], second[1] .. '.' .. second[2]}";
+    let answer = conn.call(&["EVAL", script, "0"]);
+    let [first, second] = [0, 1].map(|at| answer.array()[at].text());
+    assert_eq!(first, second);
+    let next = conn.call(&["EVAL", script, "0"]).array()[0].text();
+    assert_ne!(first, next, "the next one sees the time of its own");
+}
+
+#[test]
+fn the_limit_of_what_scripts_hold_can_be_moved_while_the_server_runs() {
+    let server = TestServer::start_with(|settings| settings.io_threads = 1);
+    let mut conn = server.connect();
+    let script = "local t = {} for i = 1, 24 do t[i] = string.rep('x', 1000000) .. i end return #t";
+    assert_eq!(conn.call(&["EVAL", script, "0"]).text(), "24");
+    assert_eq!(conn.say("CONFIG SET script-memory-limit 8mb"), "OK");
+    let Value::Error(error) = conn.call(&["EVAL", script, "0"]) else { panic!("it found room") };
+    assert!(error.contains("not enough memory"), "{error}");
+    assert_eq!(conn.call(&["EVAL", "return 1", "0"]).text(), "1");
+    assert_eq!(conn.say("CONFIG SET script-memory-limit 128mb"), "OK");
+    assert_eq!(conn.call(&["EVAL", script, "0"]).text(), "24");
+}
+
+#[test]
+fn a_source_is_shown_as_it_was_sent() {
+    let server = TestServer::start();
+    let mut conn = server.connect();
+    let text = "#!lua flags=no-writes\nreturn 1";
+    let sha = conn.call(&["SCRIPT", "LOAD", text]).text();
+    assert_eq!(conn.say(&format!("SCRIPT SHOW {}", sha.to_uppercase())), text);
+    assert_eq!(conn.say("SCRIPT FLUSH"), "OK");
+    assert_eq!(conn.error(&format!("SCRIPT SHOW {sha}")), "NOSCRIPT No matching script.");
+}
+
+#[test]
 fn out_of_memory_is_judged_before_the_first_write() {
     let server = TestServer::start();
     let mut conn = server.connect();

@@ -79,6 +79,19 @@ fn who_needs_its_keys_is_refused_after_the_threshold_and_nobody_else() {
 }
 
 #[test]
+fn a_wide_one_that_waits_for_another_is_counted() {
+    let wide = LONG.replace("KEYS", "ARGV").replace("tonumber(ARGV[1])", "0.3");
+    let server = Program::start(&["--io-threads", "2"]);
+    // Connections go to the workers by turns: the last one is not the first one's.
+    let [mut victim, mut other, _same, mut waiting] = std::array::from_fn(|_| server.connect());
+    begin(&mut victim, &mut other, &["EVAL", &wide, "0", "a", "b"], 1);
+    waiting.send(&["EVAL", "return redis.call('GET', ARGV[1])", "0", "x"]);
+    while info_number(&mut other, "script_gate_waits") < 1 {}
+    assert!(matches!(waiting.reply(), Value::Nil));
+    assert_eq!(victim.reply().text(), "done");
+}
+
+#[test]
 fn with_the_scope_of_redis_everybody_is_refused() {
     let args = ["--io-threads", "1", "--busy-reply-threshold", "50", "--busy-reply-scope", "server"];
     let server = Program::start(&args);

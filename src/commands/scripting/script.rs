@@ -34,6 +34,8 @@ const HELP: &[&str] = &[
     "    Kill the currently executing Lua script.",
     "LOAD <script>",
     "    Load a script into the scripts cache without executing it.",
+    "SHOW <sha1>",
+    "    Show a script from the scripts cache.",
 ];
 
 pub static COMMANDS: &[Command] = &[Command::family(
@@ -123,6 +125,19 @@ pub static COMMANDS: &[Command] = &[Command::family(
                 ..SCRIPT
             },
         ),
+        Command::new(
+            show,
+            Spec {
+                name: "show",
+                since: "8.0.0",
+                summary: "Shows a server-side Lua script of the script cache.",
+                complexity: "O(1)",
+                args: &[string("sha1")],
+                flags: &[Flag::NoScript, Flag::Stale],
+                reply: "the text of the script, or an error where it is not known (as in Valkey 8)",
+                ..SCRIPT
+            },
+        ),
     ],
 )];
 
@@ -166,6 +181,13 @@ fn load(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let source = ctx.add_script(args.take()?, true)?;
     ctx.compile_script(&source)?;
     ctx.reply.bulk(source.sha.as_bytes());
+    Ok(())
+}
+
+fn show(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
+    let source = ctx.shared.scripts.get(args.take()?, ctx.now().mono_ms);
+    let source = source.ok_or(CommandError::text("NOSCRIPT No matching script."))?;
+    ctx.reply.bulk(&source.text);
     Ok(())
 }
 

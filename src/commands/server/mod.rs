@@ -211,7 +211,7 @@ fn index(word: &[u8], invalid: &'static str) -> Result<i32, CommandError> {
 }
 
 fn time(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
-    let now_us = ctx.shared.clock.wall_us();
+    let now_us = ctx.wall_us();
     ctx.reply.array(2);
     ctx.reply.bulk_int(now_us / 1_000_000);
     ctx.reply.bulk_int(now_us % 1_000_000);

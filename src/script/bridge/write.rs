@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::stack::{Kind, Stack};
-use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
+use crate::base::limits::SCRIPT_TEXT_BYTES_MAX;
 use crate::protocol::reply::{Proto, Reply};
 
 /// Tables in tables, beyond which a reply is refused: Lua's own C stack in Redis ends about there.
@@ -26,7 +26,7 @@ pub struct TooLarge;
 /// # Errors
 /// Where the reply would be longer than a machine may hold; what was written is then of no use.
 pub fn write_value(stack: Stack, script_proto: Proto, reply: &mut Reply<'_>) -> Result<(), TooLarge> {
-    Writer { stack, script_proto, left_bytes: SCRIPT_MEMORY_BYTES_MAX, reply }.write(-1, 0)
+    Writer { stack, script_proto, left_bytes: SCRIPT_TEXT_BYTES_MAX, reply }.write(-1, 0)
 }
 
 /// What a script returned, on its way to the caller.

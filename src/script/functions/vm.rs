@@ -45,12 +45,13 @@ struct Loaded {
 type Registered = Vec<(Function, mlua::Function)>;
 
 impl FunctionVm {
-    /// A machine without libraries. `version`: what functions are told of Redis.
+    /// A machine without libraries. `version`: what functions are told of Redis;
+    /// `memory_bytes_max`: what it may hold.
     ///
     /// # Errors
     /// Where there is no memory for it.
-    pub fn new(clock: Clock, version: &str) -> mlua::Result<FunctionVm> {
-        let (machine, within) = Machine::new(clock, version, SOURCE)?;
+    pub fn new(clock: Clock, version: &str, memory_bytes_max: usize) -> mlua::Result<FunctionVm> {
+        let (machine, within) = Machine::new(clock, version, SOURCE, memory_bytes_max)?;
         let given = (within, version, version_number(version), FUNCTIONS_MAX, BAD_NAME);
         let load = machine.add_own(include_str!("functions.lua"), "=functions", given)?;
         Ok(FunctionVm { machine, load, epoch: 0, loaded: HashMap::new() })
@@ -60,6 +61,11 @@ impl FunctionVm {
     #[must_use]
     pub fn state(&self) -> &Arc<VmState> {
         &self.machine.state
+    }
+
+    /// Lets it hold so many bytes from now on.
+    pub fn set_memory_bytes_max(&mut self, bytes: usize) {
+        self.machine.set_memory_bytes_max(bytes);
     }
 
     /// Whether it must not be used again.
@@ -231,7 +237,7 @@ mod tests {
     }
 
     fn machine() -> FunctionVm {
-        FunctionVm::new(Clock::system(), "7.2.4").expect("there is memory")
+        FunctionVm::new(Clock::system(), "7.2.4", 64 << 20).expect("there is memory")
     }
 
     fn text(name: &str, code: &str) -> Vec<u8> {

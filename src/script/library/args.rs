@@ -7,13 +7,13 @@
 use mlua::{Error, Lua, MultiValue, Result, Value};
 
 use super::number::write_number;
-use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
+use crate::base::limits::SCRIPT_TEXT_BYTES_MAX;
 
 /// How many stack slots Lua 5.1 lets one library function use.
 pub const MAX_STACK_SLOTS: usize = 8000;
 
 /// The longest text that a library makes, bytes: a longer one would find no room in the machine, and is built outside of it.
-pub const MAX_TEXT_LEN: usize = SCRIPT_MEMORY_BYTES_MAX;
+pub const MAX_TEXT_LEN: usize = SCRIPT_TEXT_BYTES_MAX;
 
 /// Makes the error that `luaL_error` raises, without the script position.
 pub fn error(text: impl Into<String>) -> Error {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mlua::{Error, IntoLua, Lua, MultiValue, Result, Value};
 
 use super::numbers::read_number;
-use crate::base::limits::SCRIPT_MEMORY_BYTES_MAX;
+use crate::base::limits::SCRIPT_TEXT_BYTES_MAX;
 use crate::script::library::number::write_number;
 
 /// Significant digits that Lua 5.1 gives a number when it turns into a string.
@@ -15,7 +15,7 @@ pub(super) const LUA_NUMBER_DIGITS: usize = 14;
 pub(super) const C_STACK_SLOTS: usize = 8000;
 
 /// Longest text to build. Luau has no longer strings, so going on would only waste memory.
-pub(super) const MAX_TEXT: usize = SCRIPT_MEMORY_BYTES_MAX;
+pub(super) const MAX_TEXT: usize = SCRIPT_TEXT_BYTES_MAX;
 
 /// The settings of one library table. Switches hold the place of their word in the list of words.
 #[derive(Clone, Copy)]
