@@ -1,14 +1,11 @@
 //! Functions of libraries: loads libraries for the whole server, and runs functions as scripts are run (`scripted`).
-//!
-//! Every function is *wide*. The proof of `script::proof`, with the first parameter of a callback in place of KEYS, would tell
-//! in `Ctx::run_function` which are not.
 
 use std::sync::Arc;
 
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::CommandError;
-use super::scripted::{Under, log};
+use super::scripted::{Under, log, places};
 use super::station::{loader, usable_functions};
 use crate::base::clock::Clock;
 use crate::base::limits::{LIBRARIES_RESTORE_MS, LIBRARY_LOAD_MS};
@@ -16,6 +13,7 @@ use crate::keyspace::Busy;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::Proto;
 use crate::script::functions::{Function, FunctionVm, Libraries, Library, Policy, name_of, texts_of};
+use crate::script::proof::{Proved, prove_library};
 use crate::script::{Call, Host};
 
 const WRITES: &str = "ERR Can not execute a script with write flag using *_ro command.";
@@ -41,8 +39,7 @@ impl Ctx<'_> {
         if !is_replacing && functions.current().get(&name).is_some() {
             return Err(CommandError::err(format!("Library '{name}' already exists")));
         }
-        let registered = register(&mut loader(self.shared, self.settings)?, text, &self.shared.clock)?;
-        let library = Library { name: name.clone(), text: text.into(), functions: registered };
+        let library = self.library(&mut loader(self.shared, self.settings)?, name.clone(), text)?;
         functions.load(library, is_replacing).map_err(CommandError::err)?;
         Ok(name)
     }
@@ -62,11 +59,17 @@ impl Ctx<'_> {
                 vm = loader(self.shared, self.settings)?;
             }
             let name = name_of(&text).map_err(CommandError::err)?;
-            let functions = register(&mut vm, &text, &shared.clock)?;
-            let library = Library { name, text: text.into(), functions };
-            incoming.add(library).map_err(CommandError::err)?;
+            incoming.add(self.library(&mut vm, name, &text)?).map_err(CommandError::err)?;
         }
         shared.functions.restore(incoming, policy).map_err(CommandError::err)
+    }
+
+    /// A library, and what it registers in this machine.
+    fn library(&self, vm: &mut FunctionVm, name: String, text: &[u8]) -> Result<Library, CommandError> {
+        let functions =
+            vm.register(text, &mut Loading::begin(&self.shared.clock)).map_err(CommandError::text)?;
+        let proved = Proved::by(prove_library, text, &|name| places(self.shared.table, name));
+        Ok(Library { name, text: text.into(), functions, proved })
     }
 
     /// FUNCTION FLUSH: no libraries any more. This worker's machine goes at once, those of others lose theirs when they next
@@ -115,7 +118,7 @@ impl Ctx<'_> {
                 called: stage.called,
                 busy: Busy::new(stage.refuses_at_ms, true),
                 state: vm.state().clone(),
-                source: None,
+                proved: &found.library.proved,
                 is_read_only: flags.no_writes(),
                 lacks_memory,
             };
@@ -124,10 +127,6 @@ impl Ctx<'_> {
             })
         })
     }
-}
-
-fn register(vm: &mut FunctionVm, text: &[u8], clock: &Clock) -> Result<Vec<Function>, CommandError> {
-    vm.register(text, &mut Loading::begin(clock)).map_err(CommandError::text)
 }
 
 /// Time that has passed.

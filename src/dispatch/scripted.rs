@@ -22,7 +22,7 @@ use crate::keyspace::{Busy, Keys};
 use crate::protocol::output::Output;
 use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
-use crate::script::proof::{KeyPlaces, Last};
+use crate::script::proof::{KeyPlaces, Last, Proved};
 use crate::script::{Call, Host, Known, Run, ScriptFlags, Source, Vm, VmState};
 use crate::table::{FindKeys, Flag, KeySpec, Locking, Row, Table};
 
@@ -97,7 +97,7 @@ impl Ctx<'_> {
                 called: stage.called,
                 busy: Busy::new(stage.refuses_at_ms, false),
                 state: vm.state().clone(),
-                source: Some(source),
+                proved: &source.proved,
                 is_read_only,
                 lacks_memory,
             };
@@ -128,7 +128,7 @@ impl Ctx<'_> {
         keys: &[&[u8]],
         run: impl FnOnce(&mut dyn Host, &mut Reply<'_>) -> Run,
     ) -> Result<Run, CommandError> {
-        let is_narrow = under.source.is_some_and(Source::is_narrow);
+        let is_narrow = under.proved.is_narrow();
         if !self.in_transaction {
             self.hold_for(keys, is_narrow)?;
         }
@@ -176,7 +176,7 @@ fn no_worker() -> CommandError {
 }
 
 /// Where a command's keys stand, for the proof.
-fn places(table: &Table, name: &[u8]) -> KeyPlaces {
+pub(super) fn places(table: &Table, name: &[u8]) -> KeyPlaces {
     let Some(row) = table.find(name) else { return KeyPlaces::Anywhere };
     if !row.subcommands.is_empty() || row.spec.locking == Locking::All {
         return KeyPlaces::Anywhere;
@@ -216,8 +216,7 @@ pub(super) struct Under<'u> {
     /// What others are told while the script lets them run.
     pub busy: Busy,
     pub state: Arc<VmState>,
-    /// None for functions, which are always wide: of their keys nothing is proved yet.
-    pub source: Option<&'u Source>,
+    pub proved: &'u Proved,
     pub is_read_only: bool,
     /// There was no room when the script began; no matter any more once it has written.
     pub lacks_memory: bool,
@@ -325,7 +324,7 @@ impl ScriptHost<'_, '_> {
     #[cold]
     fn demote(&self) -> &'static str {
         self.ctx.counters().add(Counter::ScriptDemotions, 1);
-        self.under.source.into_iter().for_each(Source::demote);
+        self.under.proved.demote();
         BEYOND_KEYS
     }
 

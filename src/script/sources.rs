@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::proof::{KeyPlaces, Shape, prove};
+use super::proof::{KeyPlaces, Proved, prove};
 use super::state::Machines;
-use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPT_PROVED_BYTES_MAX, SCRIPTS_EVALED_MAX};
+use crate::base::limits::{SCRIPT_BYTES_MAX, SCRIPTS_EVALED_MAX};
 
 /// A script's text, and what is known of it.
 #[derive(Debug)]
@@ -21,8 +21,7 @@ pub struct Source {
     pub text: Box<[u8]>,
     /// What its first line asks for (`#!lua flags=…`).
     pub flags: ScriptFlags,
-    /// It is proved to touch no keys but those it is called with.
-    is_narrow: AtomicBool,
+    pub proved: Proved,
     is_loaded: AtomicBool,
     is_gone: AtomicBool,
     /// When it was used last, monotonic ms.
@@ -63,17 +62,6 @@ impl Source {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Relaxed)
-    }
-
-    /// Whether it is proved to touch no keys but those it is called with.
-    #[must_use]
-    pub fn is_narrow(&self) -> bool {
-        self.is_narrow.load(Relaxed)
-    }
-
-    /// The proof was wrong: from now on it is not relied upon.
-    pub fn demote(&self) {
-        self.is_narrow.store(false, Relaxed);
     }
 
     /// The text behind the first line, if that one says something; the line itself stays empty, so that numbers fit.
@@ -158,10 +146,9 @@ impl Scripts {
             return Ok(known.clone());
         }
         let flags = ScriptFlags::read(text)?;
-        let is_narrow = text.len() <= SCRIPT_PROVED_BYTES_MAX && prove(text, places) == Shape::Narrow;
         let source = Arc::new(Source {
             number: SOURCES.fetch_add(1, Relaxed),
-            is_narrow: AtomicBool::new(is_narrow),
+            proved: Proved::by(prove, text, places),
             flags,
             text: text.into(),
             is_loaded: AtomicBool::new(is_loaded),

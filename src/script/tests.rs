@@ -2,12 +2,14 @@
 //! down every key a command would touch. A program that was proved narrow must touch no key but those it was called with.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::proof::{KeyPlaces, Last};
+use super::functions::{FunctionVm, Library};
+use super::proof::{KeyPlaces, Last, Proved, prove_library};
 use super::{Call, Host, Scripts, Vm};
 use crate::base::clock::Clock;
 use crate::protocol::output::Output;
@@ -15,6 +17,8 @@ use crate::protocol::range::ArgRange;
 use crate::protocol::reply::{Proto, Reply};
 
 const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
+/// Of the next call of a function.
+const OTHER_KEYS: [&[u8]; 3] = [b"d", b"e", b"f"];
 /// What calls answer, in turn: also words that are no keys of the script's, for those that take a key from a value.
 const REPLIES: [&[u8]; 6] =
     [b"$3\r\nout\r\n", b":2\r\n", b"+OK\r\n", b"*2\r\n$3\r\nout\r\n:1\r\n", b"$-1\r\n", b"-ERR no\r\n"];
@@ -54,6 +58,8 @@ fn keys_of<'w>(words: &[&'w [u8]]) -> Option<Vec<&'w [u8]>> {
 
 /// A host that writes down what is touched.
 struct Tracer {
+    /// What the script is called with.
+    keys: [&'static [u8]; 3],
     calls: usize,
     /// Calls that reached for anything but the script's keys.
     strays: Vec<String>,
@@ -63,7 +69,7 @@ impl Host for Tracer {
     fn call(&mut self, buffer: &[u8], ranges: &[ArgRange], _proto: Proto) -> &[u8] {
         let words: Vec<&[u8]> =
             ranges.iter().map(|range| &buffer[range.start..range.start + range.len]).collect();
-        let is_stray = keys_of(&words).is_none_or(|keys| keys.iter().any(|key| !KEYS.contains(key)));
+        let is_stray = keys_of(&words).is_none_or(|keys| keys.iter().any(|key| !self.keys.contains(key)));
         if is_stray {
             self.strays.push(words.concat().escape_ascii().to_string());
         }
@@ -115,7 +121,7 @@ const PLACES: [&str; 26] = [
     "'KEYS[1]'",
 ];
 /// Statements that bind, change, shadow, or only seem to.
-const STATEMENTS: [&str; 64] = [
+const STATEMENTS: [&str; 65] = [
     "local k1 = @",
     "local k2 = @",
     "local k1, k2 = @, @",
@@ -148,6 +154,7 @@ const STATEMENTS: [&str; 64] = [
     "(function() # end)()",
     "local g = function(k3) # end g(@)",
     "t.g = function() # end t.g()",
+    "if t.h then t.h() end t.h = function() # end",
     "local function c() # end c()",
     "pcall(function() # end)",
     "KEYS[1] = 'out'",
@@ -295,13 +302,20 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
-#[test]
-fn narrow_programs_touch_their_keys_alone() {
+/// What the tracers of one program saw, and whether it was proved narrow.
+struct Judged {
+    is_narrow: bool,
+    tracers: Vec<Tracer>,
+}
+
+/// Runs many programs: those that are narrow must not stray.
+fn narrow_ones_touch_their_keys_alone(mut run: impl FnMut(&str) -> Option<Judged>) {
+    /// Time after which as many as are asked for suffice.
     const TIME_MAX: Duration = Duration::from_secs(10);
-    let scripts = Scripts::default();
-    let vm = RefCell::new(Vm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine"));
     let (narrow, wide_strays, calls) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let begun = Instant::now();
+    // With fewer the test has nothing to say: programs of both kinds run, and those beside the rule do reach for other keys.
+    let suffice = || narrow.get() > 300 && calls.get() > 300 && wide_strays.get() > 100;
+    let (begun, run) = (Instant::now(), RefCell::new(&mut run));
     let mut runner = TestRunner::new(Config {
         cases: 6_000,
         max_shrink_time: 10_000,
@@ -309,31 +323,70 @@ fn narrow_programs_touch_their_keys_alone() {
         ..Config::default()
     });
     let judged = runner.run(&program(), |text| {
-        if begun.elapsed() > TIME_MAX {
+        if begun.elapsed() > TIME_MAX && suffice() {
             return Ok(());
         }
-        let source = scripts.add(text.as_bytes(), false, 0, &places).expect("a short source");
-        let mut vm = vm.borrow_mut();
-        if vm.is_spoilt() {
-            *vm = Vm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine");
-        }
-        let mut tracer = Tracer { calls: 0, strays: Vec::new() };
-        let mut returned = Output::default();
-        let call = Call { keys: &KEYS, argv: &[b"out", b"2"] };
-        let _run = vm.run(&source, call, &mut tracer, &mut Reply::new(&mut returned, Proto::Resp2));
-        if source.is_narrow() {
+        let Some(Judged { is_narrow, tracers }) = (run.borrow_mut())(&text) else { return Ok(()) };
+        let strays: Vec<_> = tracers.iter().flat_map(|tracer| &tracer.strays).collect();
+        if is_narrow {
             narrow.set(narrow.get() + 1);
-            calls.set(calls.get() + tracer.calls);
-            prop_assert!(tracer.strays.is_empty(), "{:?}", tracer.strays);
+            calls.set(calls.get() + tracers.iter().map(|tracer| tracer.calls).sum::<usize>());
+            prop_assert!(strays.is_empty(), "{strays:?}");
         } else {
-            wide_strays.set(wide_strays.get() + usize::from(!tracer.strays.is_empty()));
+            wide_strays.set(wide_strays.get() + usize::from(!strays.is_empty()));
         }
         Ok(())
     });
     if let Err(failure) = judged {
         panic!("{failure}");
     }
-    // Else the test has nothing to say: programs of both kinds run, and those beside the rule do reach for other keys.
-    let counts = (narrow.get(), calls.get(), wide_strays.get());
-    assert!(counts.0 > 300 && counts.1 > 300 && counts.2 > 100, "{counts:?}");
+    assert!(suffice(), "{narrow:?} {calls:?} {wide_strays:?}");
+}
+
+#[test]
+fn narrow_programs_touch_their_keys_alone() {
+    let scripts = Scripts::default();
+    let machine = || Vm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine");
+    let mut vm = machine();
+    narrow_ones_touch_their_keys_alone(|text| {
+        let source = scripts.add(text.as_bytes(), false, 0, &places).expect("a short source");
+        if vm.is_spoilt() {
+            vm = machine();
+        }
+        let mut tracer = Tracer { keys: KEYS, calls: 0, strays: Vec::new() };
+        let mut returned = Output::default();
+        let call = Call { keys: &KEYS, argv: &[b"out", b"2"] };
+        let _run = vm.run(&source, call, &mut tracer, &mut Reply::new(&mut returned, Proto::Resp2));
+        Some(Judged { is_narrow: source.proved.is_narrow(), tracers: vec![tracer] })
+    });
+}
+
+#[test]
+fn narrow_functions_touch_the_keys_of_their_call_alone() {
+    let machine = || FunctionVm::new(Clock::system(), "7.2.4", 64 << 20).expect("a machine");
+    let mut vm = machine();
+    narrow_ones_touch_their_keys_alone(|program| {
+        // What outlives a call lies in the library's own variables.
+        let (head, body) = program.split_once('\n')?;
+        let text = format!(
+            "#!lua name=lib\n{head}\nredis.register_function('fun', function(KEYS, ARGV)\n{body}\nend)"
+        );
+        if vm.is_spoilt() {
+            vm = machine();
+        }
+        let tracer = |keys| Tracer { keys, calls: 0, strays: Vec::new() };
+        let functions = vm.register(text.as_bytes(), &mut tracer(KEYS)).ok()?;
+        let proved = Proved::by(prove_library, text.as_bytes(), &places);
+        let library =
+            Arc::new(Library { name: "lib".to_owned(), text: text.into_bytes().into(), functions, proved });
+        vm.load(&library, &mut tracer(KEYS)).ok()?;
+        let tracers = [KEYS, OTHER_KEYS].map(|keys| {
+            let (mut tracer, mut returned) = (tracer(keys), Output::default());
+            let call = Call { keys: &keys, argv: &[b"out", b"2"] };
+            let mut reply = Reply::new(&mut returned, Proto::Resp2);
+            let _run = vm.run((&library, 0), call, &mut tracer, &mut reply);
+            tracer
+        });
+        Some(Judged { is_narrow: library.proved.is_narrow(), tracers: tracers.into() })
+    });
 }

@@ -14,7 +14,12 @@ fn start() -> TestServer {
 
 /// A library with one function, which returns a text.
 fn library(name: &str, function: &str, text: &str) -> String {
-    format!("#!lua name={name}\nredis.register_function('{function}', function() return '{text}' end)")
+    library_of(name, function, &format!("function() return '{text}' end"))
+}
+
+/// A library with one function.
+fn library_of(name: &str, function: &str, callback: &str) -> String {
+    format!("#!lua name={name}\nredis.register_function('{function}', {callback})")
 }
 
 #[track_caller]
@@ -114,6 +119,22 @@ fn functions_count_right_on_keys_that_they_did_not_declare() {
         (0..5).map(|name| conn.say(&format!("GET k{name}")).parse::<u64>().expect("a number")).sum();
     assert_eq!(sum, 4 * 100 * 2);
     assert_eq!(info_number(&mut conn, "script_demotions"), 0);
+}
+
+#[test]
+fn functions_run_side_by_side_where_their_keys_are_all_they_can_touch() {
+    let server = start();
+    let mut conn = server.connect();
+    load(&mut conn, &library_of("lib", "near", "function(keys) return redis.call('INCR', keys[1]) end"));
+    load(
+        &mut conn,
+        &library_of("other", "far", "function(keys, args) return redis.call('INCR', args[1]) end"),
+    );
+    let mut counted = |function: &str| {
+        conn.call(&["FCALL", function, "1", "a", "b"]);
+        (info_number(&mut conn, "scripts_narrow"), info_number(&mut conn, "scripts_wide"))
+    };
+    assert_eq!([counted("near"), counted("far"), counted("near")], [(1, 0), (1, 1), (2, 1)]);
 }
 
 #[test]

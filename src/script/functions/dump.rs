@@ -50,10 +50,11 @@ mod tests {
     use super::super::libraries::Functions;
     use super::super::library::Library;
     use super::*;
+    use crate::script::proof::Proved;
     use proptest::prelude::*;
 
     fn library(name: &str, text: &[u8]) -> Library {
-        Library { name: name.to_owned(), text: text.into(), functions: Vec::new() }
+        Library { name: name.to_owned(), text: text.into(), functions: Vec::new(), proved: Proved::default() }
     }
 
     #[test]

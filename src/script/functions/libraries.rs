@@ -193,6 +193,7 @@ mod tests {
     use super::super::flags::FunctionFlags;
     use super::super::library::Function;
     use super::*;
+    use crate::script::proof::Proved;
 
     fn library(name: &str, functions: &[&str]) -> Library {
         let function = |name: &&str| Function {
@@ -201,7 +202,12 @@ mod tests {
             flags: FunctionFlags::default(),
         };
         let text = format!("#!lua name={name}\n").into_bytes().into();
-        Library { name: name.to_owned(), text, functions: functions.iter().map(function).collect() }
+        Library {
+            name: name.to_owned(),
+            text,
+            functions: functions.iter().map(function).collect(),
+            proved: Proved::default(),
+        }
     }
 
     fn with(libraries: &[(&str, &[&str])]) -> Functions {

@@ -1,15 +1,18 @@
 //! One library: its text, and the functions that it registered when it was loaded.
 
 use super::flags::FunctionFlags;
+use crate::script::proof::Proved;
 
 /// A library as it was loaded; never changed, only replaced.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Library {
     pub name: String,
     /// The whole text, its first line included.
     pub text: Box<[u8]>,
     /// In the order in which they were registered.
     pub functions: Vec<Function>,
+    /// Of all its functions together.
+    pub proved: Proved,
 }
 
 /// What a library said of a function when it registered it.

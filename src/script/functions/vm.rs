@@ -211,6 +211,7 @@ mod tests {
     use crate::protocol::output::Output;
     use crate::protocol::range::ArgRange;
     use crate::protocol::reply::Proto;
+    use crate::script::proof::Proved;
     use crate::script::state::{Killed, Machines};
 
     /// Enough for all that ends by itself.
@@ -247,7 +248,7 @@ mod tests {
     fn library(name: &str, code: &str) -> Library {
         let text = text(name, code);
         let functions = machine().register(&text, &mut Nobody(PAUSES)).expect("a library");
-        Library { name: name.to_owned(), text: text.into(), functions }
+        Library { name: name.to_owned(), text: text.into(), functions, proved: Proved::default() }
     }
 
     /// What a function answers, or an error's line.

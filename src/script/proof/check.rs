@@ -9,6 +9,10 @@ use super::token::*;
 pub(super) struct Check<'c, 's> {
     pub(super) script: &'c Script<'s>,
     pub(super) aliases: &'c HashSet<usize>,
+    /// Parameters that stand for `KEYS`.
+    pub(super) params: &'c HashSet<usize>,
+    /// Functions that may outlive the call whose keys they see.
+    pub(super) closures: &'c [(usize, usize)],
     pub(super) places: &'c dyn Fn(&[u8]) -> KeyPlaces,
 }
 
@@ -50,8 +54,15 @@ impl Check<'_, '_> {
         self.aliases.contains(&at).then_some(())
     }
 
+    fn may_be_late(&self, at: usize) -> bool {
+        self.closures.iter().any(|(from, to)| (*from..*to).contains(&at))
+    }
+
     pub(super) fn keys_use(&self, at: usize) -> Option<()> {
-        if self.script.is_field(at) {
+        if self.params.contains(&at) {
+            return Some(());
+        }
+        if self.script.is_field(at) || self.may_be_late(at) {
             return None;
         }
         let next = self.script.kind(at + 1);
@@ -235,6 +246,6 @@ impl Check<'_, '_> {
         }
         // Out of its scope the same name means something else.
         let name = script.name(start)?;
-        (end == start + 1 && name.is_key_at(start)).then_some(())
+        (end == start + 1 && name.is_key_at(start) && !self.may_be_late(start)).then_some(())
     }
 }

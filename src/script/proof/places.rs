@@ -1,5 +1,9 @@
 //! What the proof is told of commands, and what it answers.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::base::limits::SCRIPT_PROVED_BYTES_MAX;
+
 /// Where a command's keys stand among its words (the name is word 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyPlaces {
@@ -39,4 +43,30 @@ pub enum Shape {
     Narrow,
     /// The script may touch any key.
     Wide,
+}
+
+/// Whether something is proved to touch no keys but those it is called with; by default it is not.
+#[derive(Debug, Default)]
+pub struct Proved(AtomicBool);
+
+impl Proved {
+    /// What `prove` or `prove_library` says of a source that is not too long for it.
+    pub fn by(
+        prove: impl FnOnce(&[u8], &dyn Fn(&[u8]) -> KeyPlaces) -> Shape,
+        source: &[u8],
+        places: &dyn Fn(&[u8]) -> KeyPlaces,
+    ) -> Proved {
+        let is_short = source.len() <= SCRIPT_PROVED_BYTES_MAX;
+        Proved(AtomicBool::new(is_short && prove(source, places) == Shape::Narrow))
+    }
+
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// The proof was wrong: from now on it is not relied upon.
+    pub fn demote(&self) {
+        self.0.store(false, Relaxed);
+    }
 }

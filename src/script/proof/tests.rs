@@ -124,7 +124,6 @@ fn real_scripts() {
         "local ks = redis.call('keys', ARGV[1]) for _, k in ipairs(ks) do redis.call('del', k) end",
         "return redis.call('del', unpack(redis.call('keys', ARGV[1])))",
         "for _, k in ipairs(redis.call('smembers', KEYS[1])) do redis.call('del', k) end",
-        "#!lua name=lib\nredis.register_function('f', function(keys) return keys[1] end)",
     ]);
 }
 
@@ -976,4 +975,69 @@ proptest! {
         prop_assert_eq!(shape(program(&[inner.clone(), call.clone()])), Shape::Wide);
         prop_assert_eq!(shape(program(&[call, inner])), Shape::Wide);
     }
+}
+
+#[track_caller]
+fn library(expected: Shape, sources: &[&str]) {
+    for source in sources {
+        assert_eq!(prove_library(source.as_bytes(), &places), expected, "{source}");
+    }
+}
+
+#[test]
+fn the_first_parameter_of_callbacks_stands_for_the_keys_of_a_library() {
+    library(
+        Shape::Narrow,
+        &[
+            "#!lua name=l\nredis.register_function('f', function(keys, args) return redis.call('get', keys[1]) end)",
+            "redis.register_function('f', function(KEYS) return redis.call('mget', unpack(KEYS)) end)",
+            "local function f(keys) local k = keys[1] redis.call('del', k) end redis.register_function('f', f)",
+            "local f = function(keys) for _, k in ipairs(keys) do redis.call('incr', k) end end
+             redis.register_function{function_name = 'f', callback = f, flags = {'no-writes'}}",
+            "redis.register_function({callback = function(a) return redis.call('get', a[1]) end, function_name = 'a'})
+             redis.register_function('b', function(b, args) return redis.call('get', b[2]) end)",
+            "redis.register_function('f', function() return redis.call('ping') end)",
+            "local function own(x) return x + 1 end
+             redis.register_function('f', function(keys, args) return redis.call('incrby', keys[1], own(args[1])) end)",
+            "local call = redis.call redis.register_function('f', function(k, a) return call('get', k[1], a.k) end)",
+            "local function f(keys) return redis.call('get', keys[1]) end
+             redis.register_function('f', f) redis.register_function('g', f)",
+            "",
+        ],
+    );
+    library(
+        Shape::Wide,
+        &[
+            "redis.register_function('f', function(keys, args) return redis.call('get', args[1]) end)",
+            "redis.register_function('f', function(keys) return redis.call('get', keys[1] .. 'x') end)",
+            // What is not registered alone may be called with anything.
+            "local function f(keys) return redis.call('get', keys[1]) end
+             redis.register_function('f', f) redis.register_function('g', function() return f({'out'}) end)",
+            "local function f(keys) return redis.call('get', keys[1]) end
+             redis.register_function('f', function(keys) return f(keys) end)",
+            "local function f(keys) return redis.call('get', keys[1]) end f = nil redis.register_function('f', f)",
+            "local function f(keys) return redis.call('get', keys[1]) end
+             local function f(keys) return redis.call('get', keys[1]) end redis.register_function('f', f)",
+            "redis.register_function('f', (function(keys) return redis.call('get', keys[1]) end))",
+            "redis.register_function('f', wrap(function(keys) return redis.call('get', keys[1]) end))",
+            "redis.register_function{function_name = 'f', ['callback'] = function(keys) return redis.call('get', keys[1]) end}",
+            "redis.register_function('f', function(...) local keys = ... return redis.call('get', keys[1]) end)",
+            "local register = redis.register_function
+             register('f', function(keys) return redis.call('get', keys[1]) end)",
+            // Other tables under the same name.
+            "redis.register_function('f', function(keys, args) keys = args return redis.call('get', keys[1]) end)",
+            "redis.register_function('f', function(keys, args) local keys = args return redis.call('get', keys[1]) end)",
+            "redis.register_function('f', function(keys, args) keys[1] = 'out' return redis.call('get', keys[1]) end)",
+            "redis.register_function('f', function(a, keys) return redis.call('get', keys[1]) end)
+             redis.register_function('g', function(keys) return redis.call('get', keys[1]) end)",
+            "redis.register_function('f', function(keys, keys) return redis.call('get', keys[1]) end)",
+            // What may run in a later call, with the keys of this one.
+            "local late redis.register_function('f', function(keys)
+                if late then late() end late = function() return redis.call('get', keys[1]) end end)",
+            "local late redis.register_function('f', function(keys) local k = keys[1]
+                if late then late() end late = function() return redis.call('get', k) end end)",
+            "local old redis.register_function('f', function(keys) local k = old redis.call('get', k) old = keys[1] end)",
+            "local old redis.register_function('f', function(keys) if old then redis.call('get', old[1]) end old = keys end)",
+        ],
+    );
 }

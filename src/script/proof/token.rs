@@ -213,6 +213,7 @@ pub(super) fn is_harmless(field: &[u8]) -> bool {
             | b"breakpoint"
             | b"debug"
             | b"acl_check_cmd"
+            | b"register_function"
             | b"REDIS_VERSION"
             | b"REDIS_VERSION_NUM"
     )

@@ -54,6 +54,8 @@ pub(super) const WHOLE_SOURCE: usize = usize::MAX;
 /// Pairs brackets and blocks, and notes every binding and assignment.
 pub(super) struct Walk<'w, 's> {
     pub(super) script: &'w mut Script<'s>,
+    /// Parameters that stand for `KEYS`.
+    pub(super) params: &'w HashSet<usize>,
     pub(super) frames: Vec<Frame>,
     /// The innermost frame, kept out of the list so that there always is one.
     pub(super) top: Frame,
@@ -61,9 +63,15 @@ pub(super) struct Walk<'w, 's> {
 }
 
 impl<'w, 's> Walk<'w, 's> {
-    pub(super) fn new(script: &'w mut Script<'s>) -> Self {
+    pub(super) fn new(script: &'w mut Script<'s>, params: &'w HashSet<usize>) -> Self {
         let top = Frame { kind: Kind::Finish, opener: WHOLE_SOURCE, mode: Mode::Targets, statement: false };
-        Walk { script, frames: Vec::new(), top, notes: Notes { locals: Vec::new(), loops: Vec::new() } }
+        Walk {
+            script,
+            params,
+            frames: Vec::new(),
+            top,
+            notes: Notes { locals: Vec::new(), loops: Vec::new() },
+        }
     }
 
     /// Fails if anything is left open. That also catches an `if` used as an expression, which has no `end`.
@@ -245,7 +253,9 @@ impl<'w, 's> Walk<'w, 's> {
         }
         let mut next = paren + 1;
         while self.kind(next) == Kind::Name {
-            self.bind(next)?;
+            if !self.params.contains(&next) {
+                self.bind(next)?;
+            }
             next += 1;
             if self.kind(next) != Kind::Comma {
                 break;
