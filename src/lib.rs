@@ -13,6 +13,7 @@ pub mod fill;
 pub mod keyspace;
 pub mod log;
 pub mod net;
+pub mod parking;
 pub mod protocol;
 pub mod pubsub;
 pub mod rdb;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use crate::base::memory::{arc_bytes, class_bytes, vec_bytes};
-use crate::fill::outcome::ASK_AGAIN_MS;
-use crate::fill::{Answer, Letter, PostBox, ReplySlot};
+use crate::parking::outcome::ASK_AGAIN_MS;
+use crate::parking::{Answer, Letter, PostBox, ReplySlot};
 use crate::protocol::reply::Proto;
 
 /// Bytes of its place in the list of clients, about.

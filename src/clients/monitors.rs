@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::client::Client;
 use crate::base::lent::Lending;
 use crate::base::limits::MONITOR_POST_BYTES_MAX;
-use crate::fill::Letter;
+use crate::parking::Letter;
 
 /// The connections that monitor.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::value::write_value;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
-use crate::fill::{Answer, Outcome};
+use crate::parking::{Answer, Outcome};
 use crate::protocol::reply::{Proto, Reply};
 use crate::storage::ValueRef;
 

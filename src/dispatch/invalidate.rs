@@ -16,8 +16,8 @@ use crate::base::limits::TRACKING_TRIM_KEYS;
 use crate::base::push::Push;
 use crate::clients::Seen;
 use crate::config::ClientClass;
-use crate::fill::{Answer, Outcome};
 use crate::keyspace::Change;
+use crate::parking::{Answer, Outcome};
 use crate::pubsub::{Delivery, Subscriber};
 use crate::tracking::{Broadcast, Changed, Forgotten, Tracker};
 

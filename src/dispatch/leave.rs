@@ -10,9 +10,9 @@ use super::shared::Shared;
 use super::subscribed::Kind;
 use crate::base::hash::Key;
 use crate::base::limits::LEAVE_PORTION;
-use crate::fill::outcome::stay_away_ms;
-use crate::fill::{Answer, Grant, Home, Letter, ReplySlot};
 use crate::keyspace::{Keys, WatchedKey};
+use crate::parking::outcome::stay_away_ms;
+use crate::parking::{Answer, Grant, Home, Letter, ReplySlot};
 use crate::pubsub::Channels;
 
 impl Bench<'_> {

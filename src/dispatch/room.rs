@@ -20,8 +20,8 @@ use crate::base::memory::{self, Memory};
 use crate::base::metrics::{self, Counter, Counters};
 use crate::clients::Client;
 use crate::config::Settings;
-use crate::fill::Token;
 use crate::keyspace::{Evicted, Keys, Room, Used};
+use crate::parking::Token;
 use crate::table::{Flag, Role, Row};
 
 /// Part of the limit by which more may be used before a write waits: freed blocks that are not given back yet.

@@ -9,10 +9,10 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 
-use super::lease::{Ask, Backoff, Cause, Lease, LeaseCount};
-use super::queue::{Queue, Waiter, Waiting};
+use super::lease::{Ask, Backoff, Cause, Lease, LeaseCount, Waiter};
 use crate::base::limits::{FAILURES_IN_A_ROW_MAX, FAILURES_WINDOW_MS};
 use crate::base::memory::class_bytes;
+use crate::parking::{Queue, Waiting};
 
 /// A waiter that was claimed and made leader.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct Flight<W> {
 /// What most flights never have.
 #[derive(Debug)]
 struct Rest<W> {
-    queue: Queue<W>,
+    queue: Queue<W, Ask>,
     backoff: Option<Backoff>,
     /// When the last failed leaders failed, the latest first; forgotten after `FAILURES_WINDOW_MS`.
     failed_at: [Option<u64>; FAILURES_IN_A_ROW_MAX - 1],

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::base::gauge::{Gauge, Hold};
 use crate::base::memory::{arc_bytes, class_bytes};
+use crate::parking::{ReplySlot, queue, slot_bytes};
 
 /// What a request gives so that the same request, sent again, gets the same lease. All that came of the request share it.
 #[derive(Clone, Debug)]
@@ -83,6 +84,20 @@ pub struct Ask {
     pub nonce: Option<Nonce>,
     pub lease_ms: u32,
     pub detached: bool,
+    /// The oldest stale value it takes, ms past the TTL; `None` = whatever grace the entry has.
+    pub stale_ms: Option<u64>,
+}
+
+/// Bytes of a parked request's place in a flight.
+pub const WAITER_BYTES: usize = size_of::<Waiter<Arc<ReplySlot>>>();
+
+/// A parked request in a flight.
+pub type Waiter<W> = queue::Waiter<W, Ask>;
+
+/// Bytes that a parked request of this many keys takes.
+#[must_use]
+pub fn parked_bytes(keys: usize) -> usize {
+    slot_bytes(keys) + keys * WAITER_BYTES
 }
 
 /// The right to fill one key.

@@ -2,21 +2,14 @@
 //!
 //! A *flight* is one fill in progress, its *leader* holds the *lease*, *waiters* are parked behind it.
 //! Knows no socket, no clock and no stored value; `keyspace` puts flights beside entries under one lock.
+//! How waiters are parked and answered is `parking`.
 
 pub mod flight;
 pub mod lease;
-pub mod outcome;
-pub mod queue;
-pub mod slot;
 pub mod times;
-pub mod token;
 pub mod top;
 
 pub use flight::{Elected, Flight};
-pub use lease::{Ask, Lease, LeaseCount, Nonce};
-pub use outcome::{Answer, Grant, Outcome};
-pub use queue::{Waiter, Waiting};
-pub use slot::{Home, Letter, PostBox, ReplySlot};
+pub use lease::{Ask, Lease, LeaseCount, Nonce, WAITER_BYTES, Waiter, parked_bytes};
 pub use times::{FillTimes, Times};
-pub use token::Token;
 pub use top::{Saved, Top};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::events::Event;
 use crate::base::lent::Lent;
-use crate::fill::{Answer, ReplySlot};
+use crate::parking::{Answer, ReplySlot};
 
 /// What a connection that caches it must hear of.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use hashbrown::HashTable;
 
 use crate::base::hash::Key;
 use crate::base::memory::{arc_bytes, class_bytes};
-use crate::fill::{Flight, ReplySlot};
+use crate::fill::Flight;
+use crate::parking::ReplySlot;
 
 /// A flight, and what the keyspace knows of it.
 #[derive(Debug)]

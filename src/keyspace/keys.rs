@@ -19,7 +19,7 @@ use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
 use crate::base::metrics::Counter;
 use crate::base::sync::MutexGuard;
-use crate::fill::{Answer, ReplySlot};
+use crate::parking::{Answer, ReplySlot};
 use crate::storage::Ahead;
 
 /// The keyspace as one command (or one transaction) sees it.

@@ -11,7 +11,7 @@ use crate::base::limits::{SLOT_BYTES_MAX, SLOT_REPLIES_MAX};
 use crate::base::memory::class_bytes;
 use crate::dispatch::answer::write_answer;
 use crate::dispatch::session::Parked;
-use crate::fill::{Answer, ReplySlot};
+use crate::parking::{Answer, ReplySlot};
 use crate::protocol::output::Output;
 use crate::protocol::reply::{Proto, Reply};
 
@@ -208,16 +208,14 @@ impl ReplyQueue {
 mod tests {
     use super::*;
     use crate::base::gauge::Gauge;
-    use crate::fill::{Home, Outcome, PostBox};
+    use crate::parking::{Home, NewSlot, Outcome, PostBox};
     use std::io::IoSlice;
 
     fn parked(seq: u64) -> Parked {
         let home = Home::new(0, Arc::from(&b"k"[..]), 0, 0);
-        Parked {
-            slot: ReplySlot::one(seq, home, Arc::new(PostBox::default()), &Gauge::default()),
-            order: None,
-            tracked: Box::default(),
-        }
+        let (post_box, held) = (&Arc::new(PostBox::default()), &Gauge::default());
+        let new = NewSlot { seq, post_box, held, waiter_bytes: 0, gives_way: true };
+        Parked { slot: new.one(home), order: None, tracked: Box::default() }
     }
 
     fn written(queue: &ReplyQueue) -> String {

@@ -31,8 +31,8 @@ use crate::dispatch::session::{Leaving, PutOff, Session};
 use crate::dispatch::shared::Shared;
 use crate::dispatch::station::Station;
 use crate::figures::calls::Meter;
-use crate::fill::{Answer, ReplySlot};
 use crate::keyspace::Effects;
+use crate::parking::{Answer, ReplySlot};
 
 /// A sweep yields to the connections after this long: what it has begun by then is done within half a millisecond.
 const SWEEP_SLICE: Duration = Duration::from_micros(300);

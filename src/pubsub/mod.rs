@@ -142,7 +142,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fill::Letter;
+    use crate::parking::Letter;
 
     fn subscriber(client: u64) -> Subscriber {
         Subscriber { client, post_box: Arc::default() }

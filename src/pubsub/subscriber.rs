@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fill::PostBox;
+use crate::parking::PostBox;
 
 /// A connection as far as messages to it go.
 #[derive(Clone, Debug)]

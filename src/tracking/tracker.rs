@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use crate::fill::PostBox;
+use crate::parking::PostBox;
 
 /// A connection that keeps a cache.
 #[derive(Debug)]

@@ -6,13 +6,17 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use onefill::base::gauge::Gauge;
-use onefill::fill::{Answer, Home, Letter, Outcome, PostBox, ReplySlot};
+use onefill::parking::{Answer, Home, Letter, NewSlot, Outcome, PostBox, ReplySlot};
 use shuttle::thread::{self, JoinHandle};
 
 use super::explore;
 
 fn home(index: usize) -> Home {
     Home::new(0, Arc::from(&b"k"[..]), 0, index)
+}
+
+fn new_slot<'a>(post_box: &'a Arc<PostBox>, held: &'a Gauge) -> NewSlot<'a> {
+    NewSlot { seq: 1, post_box, held, waiter_bytes: 0, gives_way: true }
 }
 
 fn hit(value: &'static [u8]) -> Outcome<Bytes> {
@@ -42,8 +46,7 @@ fn join<T, const N: usize>(threads: [JoinHandle<T>; N]) -> [T; N] {
 fn slot_is_answered_once_whoever_comes_first() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::one(1, home(0), post_box.clone(), &Gauge::default());
-        post_box.open_slot(slot.clone());
+        let slot = new_slot(&post_box, &Gauge::default()).one(home(0));
         let leader = thread::spawn({
             let slot = slot.clone();
             move || deliver(&slot, slot.settle(0, hit(b"a")))
@@ -71,8 +74,7 @@ fn slot_is_answered_once_whoever_comes_first() {
 fn parked_connection_hears_of_one_answer() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::one(1, home(0), post_box.clone(), &Gauge::default());
-        post_box.open_slot(slot.clone());
+        let slot = new_slot(&post_box, &Gauge::default()).one(home(0));
         let answerers = [b"a", b"b"].map(|value| {
             let slot = slot.clone();
             thread::spawn(move || deliver(&slot, slot.settle(0, hit(value))))
@@ -89,14 +91,8 @@ fn parked_connection_hears_of_one_answer() {
 fn slot_of_two_keys_is_answered_once_and_whole() {
     explore(|| {
         let post_box = Arc::new(PostBox::default());
-        let slot = ReplySlot::many(
-            1,
-            Box::new([home(0), home(1)]),
-            vec![None, None],
-            post_box.clone(),
-            &Gauge::default(),
-        );
-        post_box.open_slot(slot.clone());
+        let homes = Box::new([home(0), home(1)]);
+        let slot = new_slot(&post_box, &Gauge::default()).many(homes, vec![None, None]);
         let leaders = [0, 1].map(|index| {
             let slot = slot.clone();
             thread::spawn(move || deliver(&slot, slot.settle(index, hit(b"a"))))

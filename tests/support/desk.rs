@@ -19,9 +19,9 @@ use onefill::dispatch::live::Current;
 use onefill::dispatch::session::Session;
 use onefill::dispatch::shared::Shared;
 use onefill::figures::calls::Meter;
-use onefill::fill::Letter;
 use onefill::keyspace::Effects;
 use onefill::net::ReplyQueue;
+use onefill::parking::Letter;
 use onefill::server::{Surroundings, share};
 
 const SEED: HashSeed = HashSeed(1, 2);

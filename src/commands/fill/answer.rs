@@ -6,8 +6,8 @@ use crate::base::limits::FILL_MS_MAX;
 use crate::dispatch::args::Args;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::fill::Token;
 use crate::keyspace::{Put, PutKind};
+use crate::parking::Token;
 use crate::protocol::reply::Reply;
 
 pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

@@ -17,11 +17,12 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::session::{LeaseHeld, Parked, ReplyMode, Session};
 use crate::dispatch::shared::Shared;
-use crate::fill::outcome::{ASK_AGAIN_MS, stay_away_ms};
-use crate::fill::{Grant, LeaseCount, Outcome, ReplySlot};
+use crate::fill::{LeaseCount, WAITER_BYTES};
 use crate::keyspace::{
     Asked, Busy, FillAsk, Looked, View, WaitTerms, count_hit, count_outcome, record_bytes,
 };
+use crate::parking::outcome::{ASK_AGAIN_MS, stay_away_ms};
+use crate::parking::{Grant, NewSlot, Outcome, ReplySlot};
 use crate::protocol::reply::Reply;
 use crate::storage::{ValueRef, WrongType};
 
@@ -108,11 +109,8 @@ fn answer_or_park(
         Asked::WouldPark { lease_left_ms } => lease_left_ms,
     };
     if has_slot(session, settings, counters) && view.may_park(1) {
-        let client = session.client.clone();
         let home = view.home(key, 0);
-        let parked = &shared.keyspace.fills.parked;
-        let slot = ReplySlot::one(session.slots.next_seq(), home, client.post_box.clone(), parked);
-        client.post_box.open_slot(slot.clone());
+        let slot = new_slot(shared, session).one(home);
         view.park(key, wait_terms(&slot, 0, asked, &session.leases.count));
         let tracked = tracked(session, &[*key]);
         session.slots.parked = Some(Parked { slot, order: None, tracked });
@@ -221,13 +219,9 @@ fn park_all(
     asked: &FillAsk,
     order: Box<[u32]>,
 ) {
-    let client = ctx.session.client.clone();
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
     let homes = waiting.iter().map(|at| ctx.keys.view(&keys[*at]).home(&keys[*at], *at)).collect();
-    let seq = ctx.session.slots.next_seq();
-    let parked = &ctx.shared.keyspace.fills.parked;
-    let slot = ReplySlot::many(seq, homes, known, client.post_box.clone(), parked);
-    client.post_box.open_slot(slot.clone());
+    let slot = new_slot(ctx.shared, ctx.session).many(homes, known);
     for at in waiting {
         ctx.keys.view(&keys[at]).park(&keys[at], wait_terms(&slot, at, asked, &ctx.session.leases.count));
     }
@@ -235,9 +229,19 @@ fn park_all(
     ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked });
 }
 
+/// A slot on this connection, whose bytes count among those of fills.
+fn new_slot<'a>(shared: &'a Shared, session: &'a mut Session) -> NewSlot<'a> {
+    NewSlot {
+        seq: session.slots.next_seq(),
+        post_box: &session.client.post_box,
+        held: &shared.keyspace.fills.parked,
+        waiter_bytes: WAITER_BYTES,
+        gives_way: true,
+    }
+}
+
 fn wait_terms(slot: &Arc<ReplySlot>, index: usize, asked: &FillAsk, leases: &LeaseCount) -> WaitTerms {
-    let FillAsk { wait_ms, stale_ms, .. } = *asked;
-    WaitTerms { slot: slot.clone(), index, ask: asked.to_ask(leases), wait_ms, stale_ms }
+    WaitTerms { slot: slot.clone(), index, ask: asked.to_ask(leases), wait_ms: asked.wait_ms }
 }
 
 /// Whether the connection may have one more parked request.

@@ -9,13 +9,14 @@ use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::lent::Lending;
 use crate::base::metrics::Counter;
+use crate::fill::Waiter;
 use crate::fill::flight::Failed;
 use crate::fill::lease::Backoff;
-use crate::fill::{Outcome, ReplySlot, Token, Waiter};
 use crate::keyspace::idle::Ends;
 use crate::keyspace::shard::{Answered, Due};
 use crate::keyspace::view::View;
 use crate::keyspace::view::visible;
+use crate::parking::{Outcome, ReplySlot, Token};
 use crate::storage::{Idle, Kind, Meta, NewValue, Refill, WrongType};
 
 /// The message of a FILL.FAIL without one.
@@ -126,7 +127,7 @@ impl View<'_> {
             _ => None,
         };
         self.settle_all(key, waiters.into_iter(), |waiter| match &stale {
-            Some((value, past_ms)) if takes_stale(waiter.stale_ms, *past_ms) => {
+            Some((value, past_ms)) if takes_stale(waiter.ask.stale_ms, *past_ms) => {
                 Outcome::Stale { value: value.clone(), past_ms: *past_ms }
             }
             _ => Outcome::Fail { message: backoff.message.clone(), retry_ms },

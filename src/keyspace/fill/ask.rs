@@ -8,11 +8,12 @@ use crate::base::hash::Key;
 use crate::base::limits::SHED_PASS_MS;
 use crate::base::metrics::Counter;
 use crate::fill::lease::Backoff;
-use crate::fill::outcome::stay_away_ms;
-use crate::fill::slot::parked_bytes;
-use crate::fill::{Flight, Grant, LeaseCount, Outcome, Token, Waiter};
+use crate::fill::parked_bytes;
+use crate::fill::{Flight, LeaseCount, Waiter};
 use crate::keyspace::flights::{Record, record_bytes};
 use crate::keyspace::view::View;
+use crate::parking::outcome::stay_away_ms;
+use crate::parking::{Grant, Outcome, Token};
 use crate::storage::{Found, ValueRef};
 
 impl View<'_> {
@@ -158,11 +159,11 @@ impl View<'_> {
     /// Parks a caller for which `fill_ask` said `WouldPark`, under the same lock.
     pub fn park(&mut self, key: &Key<'_>, terms: WaitTerms) {
         let now = self.scope.now.mono_ms;
-        let WaitTerms { slot, index, ask, wait_ms, stale_ms } = terms;
+        let WaitTerms { slot, index, ask, wait_ms } = terms;
         let wait_ms = u32::try_from(wait_ms).unwrap_or(u32::MAX);
         let until = now.saturating_add(wait_ms.into());
         if let Some(record) = self.db().flights.get_mut(key) {
-            record.flight.park(Waiter { slot, ask, parked_at: now, stale_ms, wait_ms, index: index as u32 });
+            record.flight.park(Waiter { slot, ask, parked_at: now, wait_ms, index: index as u32 });
             self.file_flight(key, until);
             self.note_flight(key);
         }

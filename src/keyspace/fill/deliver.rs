@@ -10,12 +10,13 @@ use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::lease::Cause;
-use crate::fill::outcome::ASK_AGAIN_MS;
-use crate::fill::{Answer, Elected, Grant, Outcome, ReplySlot, Token, Waiter};
+use crate::fill::{Elected, Waiter};
 use crate::keyspace::fills::Place;
 use crate::keyspace::flights::Record;
 use crate::keyspace::shard::Due;
 use crate::keyspace::view::View;
+use crate::parking::outcome::ASK_AGAIN_MS;
+use crate::parking::{Answer, Grant, Outcome, ReplySlot, Token};
 
 impl View<'_> {
     /// Answers waiters from a finished fill; each slot is claimed as it completes.

@@ -8,9 +8,10 @@ use super::Known;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
-use crate::fill::outcome::ASK_AGAIN_MS;
-use crate::fill::{Flight, Outcome, ReplySlot, Token};
+use crate::fill::Flight;
 use crate::keyspace::view::View;
+use crate::parking::outcome::ASK_AGAIN_MS;
+use crate::parking::{Outcome, ReplySlot, Token};
 use crate::storage::{ValueRef, WrongType};
 
 impl View<'_> {

@@ -19,7 +19,8 @@ use super::shard::AnswerKind;
 use super::view::View;
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
-use crate::fill::{Answer, Ask, Home, LeaseCount, Nonce, Outcome, ReplySlot, Saved};
+use crate::fill::{Ask, LeaseCount, Nonce, Saved};
+use crate::parking::{Answer, Home, Outcome, ReplySlot};
 use crate::storage::{Found, Kind, NewValue};
 
 /// A FILL.GET caller's terms.
@@ -42,8 +43,8 @@ impl FillAsk {
     /// Its request for a lease, to keep.
     #[must_use]
     pub fn to_ask(&self, leases: &LeaseCount) -> Ask {
-        let FillAsk { client, lease_ms, detached, .. } = *self;
-        Ask { client, leases: leases.clone(), nonce: self.nonce.clone(), lease_ms, detached }
+        let FillAsk { client, lease_ms, detached, stale_ms, .. } = *self;
+        Ask { client, leases: leases.clone(), nonce: self.nonce.clone(), lease_ms, detached, stale_ms }
     }
 }
 
@@ -67,7 +68,6 @@ pub struct WaitTerms {
     pub index: usize,
     pub ask: Ask,
     pub wait_ms: u64,
-    pub stale_ms: Option<u64>,
 }
 
 /// What a leader answers.

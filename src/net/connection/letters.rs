@@ -7,8 +7,8 @@ use super::Connection;
 use crate::base::metrics::Counter;
 use crate::dispatch::bench::Bench;
 use crate::dispatch::messages::write_push;
-use crate::fill::{Answer, Letter};
 use crate::keyspace::Effects;
+use crate::parking::{Answer, Letter};
 use crate::protocol::reply::Reply;
 
 impl Connection {

@@ -78,34 +78,13 @@ impl<V> Outcome<V> {
 }
 
 impl Outcome<Bytes> {
-    fn value_bytes(&self) -> usize {
+    pub(super) fn value_bytes(&self) -> usize {
         match self {
             Outcome::Hit { value, .. } | Outcome::Refresh { value, .. } | Outcome::Stale { value, .. } => {
                 value.len()
             }
             Outcome::Fail { message, .. } => message.len(),
             _ => 0,
-        }
-    }
-}
-
-/// The reply of one parked FILL.GET or FILL.MGET.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    One(Outcome<Bytes>),
-    Many(Vec<Outcome<Bytes>>),
-    /// CLIENT UNBLOCK … ERROR.
-    Unblocked,
-}
-
-impl Answer {
-    /// Bytes of the values in it.
-    #[must_use]
-    pub fn value_bytes(&self) -> usize {
-        match self {
-            Answer::One(outcome) => outcome.value_bytes(),
-            Answer::Many(outcomes) => outcomes.iter().map(Outcome::value_bytes).sum(),
-            Answer::Unblocked => 0,
         }
     }
 }

@@ -1,14 +1,13 @@
-//! The waiters of one flight, oldest first.
+//! Those who wait for one thing, oldest first.
 //!
-//! Pure: waiters are whatever implements `Waiting`. Invariant: a waiter leaves the queue exactly when it is
-//! claimed or forgotten.
+//! Pure: waiters are whatever implements `Waiting`; what they ask for is for their queue's owner alone. Invariant: a waiter
+//! leaves the queue exactly when it is claimed or forgotten.
 
 use std::collections::VecDeque;
 
-use super::lease::Ask;
 use crate::base::memory::class_bytes;
 
-/// What a flight must know of a parked request.
+/// What a queue must know of a parked request.
 pub trait Waiting {
     /// Not answered yet.
     fn is_open(&self) -> bool;
@@ -20,21 +19,21 @@ pub trait Waiting {
     fn leave(&self, index: u32) -> bool;
 }
 
-/// A parked request in a flight. There may be ten thousands of them: small.
+/// A parked request in a queue. There may be ten thousands of them: small.
 #[derive(Debug)]
-pub struct Waiter<W> {
+pub struct Waiter<W, A> {
     pub slot: W,
-    pub ask: Ask,
+    /// What it asks for.
+    pub ask: A,
+    /// Monotonic ms.
     pub parked_at: u64,
-    /// Oldest stale value it takes, ms past the TTL.
-    pub stale_ms: Option<u64>,
     /// How long it waits, ms from `parked_at`.
     pub wait_ms: u32,
-    /// Which of the slot's keys this flight is.
+    /// Which of the slot's keys this queue is for.
     pub index: u32,
 }
 
-impl<W: Waiting> Waiter<W> {
+impl<W: Waiting, A> Waiter<W, A> {
     /// When its WAIT ends.
     #[must_use]
     pub fn until(&self) -> u64 {
@@ -49,19 +48,19 @@ impl<W: Waiting> Waiter<W> {
 
 /// Parked requests in the order in which they came.
 #[derive(Debug)]
-pub struct Queue<W> {
-    waiters: VecDeque<Waiter<W>>,
+pub struct Queue<W, A> {
+    waiters: VecDeque<Waiter<W, A>>,
     /// Waiters in the queue that are known to be answered elsewhere.
     answered_elsewhere: usize,
 }
 
-impl<W> Default for Queue<W> {
-    fn default() -> Queue<W> {
+impl<W, A> Default for Queue<W, A> {
+    fn default() -> Queue<W, A> {
         Queue { waiters: VecDeque::new(), answered_elsewhere: 0 }
     }
 }
 
-impl<W: Waiting> Queue<W> {
+impl<W: Waiting, A> Queue<W, A> {
     /// Waiters still to be answered.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -76,10 +75,10 @@ impl<W: Waiting> Queue<W> {
     /// Bytes that the allocator gave for it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        class_bytes(self.waiters.capacity() * size_of::<Waiter<W>>())
+        class_bytes(self.waiters.capacity() * size_of::<Waiter<W, A>>())
     }
 
-    pub fn park(&mut self, waiter: Waiter<W>) {
+    pub fn park(&mut self, waiter: Waiter<W, A>) {
         self.waiters.push_back(waiter);
     }
 
@@ -111,7 +110,7 @@ impl<W: Waiting> Queue<W> {
 
     /// Takes all of them out.
     #[must_use]
-    pub fn take_all(&mut self) -> VecDeque<Waiter<W>> {
+    pub fn take_all(&mut self) -> VecDeque<Waiter<W, A>> {
         self.answered_elsewhere = 0;
         self.waiters.iter().for_each(Waiter::leave);
         std::mem::take(&mut self.waiters)
@@ -119,7 +118,7 @@ impl<W: Waiting> Queue<W> {
 
     /// Takes out and claims those whose WAIT is over.
     #[must_use]
-    pub fn expire(&mut self, now: u64) -> Vec<Waiter<W>> {
+    pub fn expire(&mut self, now: u64) -> Vec<Waiter<W, A>> {
         if self.waiters.iter().all(|waiter| waiter.until() > now) {
             return Vec::new();
         }
@@ -133,7 +132,7 @@ impl<W: Waiting> Queue<W> {
 
     /// Takes out and claims the oldest deliverable waiter, else the oldest whatever stands ahead of it.
     #[must_use]
-    pub fn elect(&mut self) -> Option<Waiter<W>> {
+    pub fn elect(&mut self) -> Option<Waiter<W, A>> {
         self.forget_answered();
         let mut at = self.waiters.iter().position(|waiter| waiter.slot.is_deliverable()).unwrap_or(0);
         loop {
