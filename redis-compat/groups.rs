@@ -28,6 +28,7 @@ groups! {
     expiry_cases_answer_as_redis => "expiry",
     generic_cases_answer_as_redis => "generic",
     hash_cases_answer_as_redis => "hashes",
+    hll_cases_answer_as_redis => "hll",
     introspection_cases_answer_as_redis => "introspection",
     notify_cases_answer_as_redis => "notify",
     pubsub_cases_answer_as_redis => "pubsub",

@@ -195,6 +195,32 @@ pub fn count(value: &[u8]) -> Result<u64, Invalid> {
     Ok(histogram.estimate())
 }
 
+/// Visits the registers of a value, the first one first.
+///
+/// # Errors
+/// Where the value is none.
+pub fn each_register(value: &[u8], mut visit: impl FnMut(u8)) -> Result<(), Invalid> {
+    if is_dense(value)? {
+        (0..REGISTERS).for_each(|index| visit(dense_register(&value[HEADER_BYTES..], index)));
+    } else {
+        sparse::each(&value[HEADER_BYTES..], |_, run| (0..run.len).for_each(|_| visit(run.value)))?;
+    }
+    Ok(())
+}
+
+/// The runs of a sparse value in Redis's notation: `z:` few zeros, `Z:` many, `v:` a value and how often.
+///
+/// # Errors
+/// Where the value is none, or dense.
+pub fn written_runs(value: &[u8]) -> Result<String, Invalid> {
+    if is_dense(value)? {
+        return Err(Invalid::Foreign);
+    }
+    let mut runs = Vec::new();
+    sparse::each(&value[HEADER_BYTES..], |_, run| runs.push(run.to_string()))?;
+    Ok(runs.join(" "))
+}
+
 /// The registers of several values together, each the greatest of them.
 #[derive(Clone, Debug)]
 pub struct Union {
@@ -214,17 +240,11 @@ impl Union {
     /// # Errors
     /// Where the value is none; the union is then of no use.
     pub fn add(&mut self, value: &[u8]) -> Result<(), Invalid> {
-        let (registers, dense) = (&mut self.registers, is_dense(value)?);
-        self.is_dense |= dense;
-        let mut raise = |index: usize, count: u8| registers[index] = registers[index].max(count);
-        if dense {
-            (0..REGISTERS).for_each(|index| raise(index, dense_register(&value[HEADER_BYTES..], index)));
-            return Ok(());
-        }
-        sparse::each(&value[HEADER_BYTES..], |first, run| {
-            (first..first + run.len).for_each(|index| raise(index, run.value));
-        })?;
-        Ok(())
+        self.is_dense |= is_dense(value)?;
+        let mut registers = self.registers.iter_mut();
+        each_register(value, |count| {
+            registers.next().into_iter().for_each(|register| *register = count.max(*register));
+        })
     }
 
     /// How many elements they have seen together, about.

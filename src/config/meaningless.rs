@@ -75,7 +75,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("dynamic-hz", LOOP),
     ("enable-module-command", SCRIPTS),
     ("enable-protected-configs", DISK),
-    ("hll-sparse-max-bytes", TYPES),
     ("hz", LOOP),
     ("ignore-warnings", LOG),
     ("io-threads-do-reads", LOOP),

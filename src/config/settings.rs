@@ -214,6 +214,8 @@ pub struct Settings {
     pub set_intset_entries: usize,
     pub set_listpack_entries: usize,
     pub set_listpack_value_bytes: usize,
+    /// HyperLogLogs longer than this are dense.
+    pub hll_sparse_bytes_max: usize,
     pub slowlog_max_len: usize,
     /// From how long on something is an event of the latency monitor; 0 = never.
     pub latency_monitor_threshold_ms: u64,
@@ -275,6 +277,7 @@ impl Default for Settings {
             set_intset_entries: 512,
             set_listpack_entries: 128,
             set_listpack_value_bytes: 64,
+            hll_sparse_bytes_max: 3_000,
             slowlog_max_len: 128,
             latency_monitor_threshold_ms: 0,
             latency_tracking: true,

@@ -148,6 +148,8 @@ pub static SETTINGS: &[Setting] = &[
         "The old name of `hash-max-listpack-value`."),
     fixed(Topic::Data, "hash-seed", Kind::Seed { get: |settings| settings.hash_seed, set: |settings, value| settings.hash_seed = value }, "",
         "Seed of the key hashes, for reproducible runs. Empty: drawn at start, so that nobody outside can aim at one shard."),
+    live(Topic::Data, "hll-sparse-max-bytes", memory!(hll_sparse_bytes_max: usize, 0, i64::MAX as u64), "3000",
+        "Bytes up to which a HyperLogLog of few elements is kept as runs of equal registers; a longer one takes 12 KiB."),
     fixed(Topic::Process, "io-threads", number!(io_threads: u32, 0, 128), "0",
         "Worker threads; 0 means one per core."),
     live(Topic::Watching, "latency-monitor-threshold", number!(latency_monitor_threshold_ms: u64, 0, i64::MAX, "ms"), "0",

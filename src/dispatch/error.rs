@@ -1,5 +1,6 @@
 //! The one type that knows error texts of the wire. They are Redis's own wherever Redis has one.
 
+use crate::base::hll::Invalid;
 use crate::keyspace::Busy;
 use crate::storage::{Full, WrongType};
 
@@ -73,6 +74,15 @@ impl CommandError {
 impl From<WrongType> for CommandError {
     fn from(_: WrongType) -> CommandError {
         CommandError::WrongType
+    }
+}
+
+impl From<Invalid> for CommandError {
+    fn from(why: Invalid) -> CommandError {
+        CommandError::text(match why {
+            Invalid::Foreign => "WRONGTYPE Key is not a valid HyperLogLog string value.",
+            Invalid::Corrupted => "INVALIDOBJ Corrupted HLL object detected",
+        })
     }
 }
 

@@ -22,6 +22,7 @@ pub const GROUPS: &[Group] = &[
     Group::Fill,
     Group::String,
     Group::Bitmap,
+    Group::HyperLogLog,
     Group::Hash,
     Group::Set,
     Group::Generic,

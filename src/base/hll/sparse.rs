@@ -8,6 +8,8 @@
 //! Splits and joins runs where Redis does, so that the same additions make the same bytes. Of bytes that somebody
 //! SET, everything is checked when it is used.
 
+use std::fmt;
+
 use super::{Corrupted, HEADER_BYTES, REGISTERS};
 
 /// The greatest value of a register that has a run.
@@ -56,6 +58,17 @@ impl Run {
             into.push(last as u8);
         } else {
             into.push(last as u8);
+        }
+    }
+}
+
+/// In Redis's notation. How many zeros are many follows from the bytes they take.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value {
+            0 if self.len > ZEROS_MAX => write!(f, "Z:{}", self.len),
+            0 => write!(f, "z:{}", self.len),
+            value => write!(f, "v:{value},{}", self.len),
         }
     }
 }

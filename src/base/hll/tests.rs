@@ -88,6 +88,28 @@ fn count_is_noted_until_something_is_added() {
     assert_eq!(cached(b"short"), None);
 }
 
+// As PFDEBUG DECODE of redis-server 7.0.15 writes it.
+#[test]
+fn runs_and_registers_are_shown() {
+    let mut value = empty();
+    assert_eq!(written_runs(&value).as_deref(), Ok("Z:16384"));
+    for index in [64, 65, 3_000] {
+        let count = 1 + u8::from(index > 64);
+        assert_eq!(raise(&mut value, Mark { index, count }, 3_000), Ok(true));
+    }
+    assert_eq!(written_runs(&value).as_deref(), Ok("z:64 v:1,1 v:2,1 Z:2934 v:2,1 Z:13383"));
+    let registers = |value: &[u8]| {
+        let mut all = Vec::new();
+        each_register(value, |register| all.push(register)).map(|()| all)
+    };
+    let mut dense = value.clone();
+    assert_eq!((make_dense(&mut dense), written_runs(&dense)), (Ok(()), Err(Invalid::Foreign)));
+    assert_eq!(registers(&value), registers(&dense));
+    assert!(registers(&value).is_ok_and(|all| all.len() == REGISTERS && all[63..66] == [0, 1, 2]));
+    value.pop();
+    assert_eq!((registers(&value), written_runs(&value)), (Err(Invalid::Corrupted), Err(Invalid::Corrupted)));
+}
+
 // What redis-server 7.0.15 answers to PFCOUNT and PFADD of such a string.
 #[test]
 fn foreign_bytes_are_refused() {

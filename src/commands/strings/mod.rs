@@ -1,9 +1,10 @@
 //! The string commands' rows. Their handlers: whole values are written in `set`, read in `get`, parts of
-//! them in `range`; `lifetime` reads the options that say how long a value lives.
+//! them in `range`; `lifetime` reads the options that say how long a value lives. HyperLogLogs are strings too: `hll`.
 
 mod bitfield;
 mod bits;
 mod get;
+mod hll;
 mod lcs;
 pub mod lifetime;
 pub mod number;
@@ -21,7 +22,7 @@ const IDLE: Arg = integer("idle-milliseconds").token("IDLE").optional();
 
 /// The files of the family.
 pub static FAMILY: &[&[Command]] =
-    &[COMMANDS, bitfield::COMMANDS, bits::COMMANDS, lcs::COMMANDS, number::COMMANDS];
+    &[COMMANDS, bitfield::COMMANDS, bits::COMMANDS, hll::COMMANDS, lcs::COMMANDS, number::COMMANDS];
 
 pub static COMMANDS: &[Command] = &[
     Command::new(
