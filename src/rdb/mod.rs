@@ -1,12 +1,15 @@
-//! L1: Redis's binary format of stored things: checksums, strings, and the payloads of DUMP commands.
+//! L1: Redis's binary format of stored things: checksums, strings, values, and the payloads of DUMP commands.
 //!
-//! Pure: bytes in, bytes out. Knows neither what a payload holds nor where it goes; whatever comes from outside is judged
-//! before room is made for it.
+//! Pure: bytes in, bytes out. Knows no key and not where anything goes; whatever comes from outside is judged before room is
+//! made for it.
 
+mod compact;
 mod crc;
 mod lzf;
 mod payload;
 mod string;
+mod value;
 
-pub use payload::{open, seal};
+pub use payload::{LIBRARIES_VERSION, VALUES_VERSION, open, seal};
 pub use string::{Malformed, Reader, write_string};
+pub use value::{Item, Type, read, write_head, write_score};

@@ -1,8 +1,11 @@
 //! Strings of Redis's format: a length and the bytes, an integer in binary, or bytes that LZF packed.
 //!
-//! Format: <https://rdb.fnordig.de/file_format.html#string-encoding>. Written are only those of the first kind.
+//! Format: <https://rdb.fnordig.de/file_format.html#string-encoding>. Written are those of the first two kinds.
+
+use std::borrow::Cow;
 
 use super::lzf::unpack;
+use crate::base::int::parse_i64;
 
 /// Something that is no string of the format, or a longer one than is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +19,35 @@ enum Head {
     Packed,
 }
 
-/// Appends a string. Cost: a copy.
+/// The longest text that is written as an integer: those of 32 bits, a sign before them.
+const INTEGER_DIGITS_MAX: usize = 11;
+
+/// Appends a string, as an integer where it is the digits of one. Cost: a copy.
 pub fn write_string(out: &mut Vec<u8>, string: &[u8]) {
-    match string.len() {
+    let number = if string.len() <= INTEGER_DIGITS_MAX { parse_i64(string) } else { None };
+    if number.is_none_or(|number| !write_integer(out, number)) {
+        write_length(out, string.len());
+        out.extend_from_slice(string);
+    }
+}
+
+/// Appends an integer of up to 32 bits in as few bytes as hold it; false, and nothing written, for a longer one.
+fn write_integer(out: &mut Vec<u8>, number: i64) -> bool {
+    let bytes = number.to_le_bytes();
+    let Some((kind, width)) = [(0xc0, 1), (0xc1, 2), (0xc2, 4)].into_iter().find(|(_, width)| {
+        let unused = i64::BITS - 8 * width;
+        number << unused >> unused == number
+    }) else {
+        return false;
+    };
+    out.push(kind);
+    out.extend_from_slice(&bytes[..width as usize]);
+    true
+}
+
+/// Appends a length, or how many of something follow.
+pub fn write_length(out: &mut Vec<u8>, len: usize) {
+    match len {
         len @ 0..64 => out.push(len as u8),
         len @ 64..16_384 => out.extend_from_slice(&(0x4000 | len as u16).to_be_bytes()),
         len => match u32::try_from(len) {
@@ -32,7 +61,6 @@ pub fn write_string(out: &mut Vec<u8>, string: &[u8]) {
             }
         },
     }
-    out.extend_from_slice(string);
 }
 
 /// Reads a payload from its beginning.
@@ -50,30 +78,48 @@ impl<'a> Reader<'a> {
         self.0.split_off_first().copied()
     }
 
-    /// The next string, of `bytes_max` at most.
+    /// Bytes not yet read.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next string, of `bytes_max` at most: as it lies where it is neither packed nor an integer.
     ///
     /// # Errors
     /// Where no such string stands there. Nothing is allocated for bytes that were only announced.
-    pub fn string(&mut self, bytes_max: usize) -> Result<Vec<u8>, Malformed> {
+    pub fn string(&mut self, bytes_max: usize) -> Result<Cow<'a, [u8]>, Malformed> {
         match self.head()? {
-            Head::Plain(len) if len <= bytes_max => Ok(self.take(len)?.to_vec()),
+            Head::Plain(len) if len <= bytes_max => self.take(len).map(Cow::Borrowed),
             Head::Plain(_) => Err(Malformed),
-            Head::Integer(width) => {
-                let bytes = self.take(width)?;
-                let is_negative = bytes.last().is_some_and(|highest| *highest >= 0x80);
-                let mut all = [if is_negative { 0xff } else { 0 }; 4];
-                all[..width].copy_from_slice(bytes);
-                Ok(i32::from_le_bytes(all).to_string().into_bytes())
-            }
+            Head::Integer(width) => Ok(Cow::Owned(self.int(width)?.to_string().into_bytes())),
             Head::Packed => {
                 let (packed_len, len) = (self.length()?, self.length()?);
                 let packed = self.take(packed_len)?;
                 if len > bytes_max {
                     return Err(Malformed);
                 }
-                unpack(packed, len).ok_or(Malformed)
+                unpack(packed, len).map(Cow::Owned).ok_or(Malformed)
             }
         }
+    }
+
+    /// An integer of so many bytes, 8 at most, the lowest first.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn int(&mut self, width: usize) -> Result<i64, Malformed> {
+        let bytes = self.take(width)?;
+        let is_negative = bytes.last().is_some_and(|highest| *highest >= 0x80);
+        let mut all = [if is_negative { 0xff } else { 0 }; size_of::<i64>()];
+        all.get_mut(..width).ok_or(Malformed)?.copy_from_slice(bytes);
+        Ok(i64::from_le_bytes(all))
     }
 
     fn head(&mut self) -> Result<Head, Malformed> {
@@ -91,7 +137,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn length(&mut self) -> Result<usize, Malformed> {
+    /// The next length, or how many of something follow.
+    ///
+    /// # Errors
+    /// Where none stands there.
+    pub fn length(&mut self) -> Result<usize, Malformed> {
         match self.head()? {
             Head::Plain(len) => Ok(len),
             Head::Integer(_) | Head::Packed => Err(Malformed),
@@ -105,8 +155,20 @@ impl<'a> Reader<'a> {
         usize::try_from(number).map_err(|_| Malformed)
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    /// So many bytes as they are.
+    ///
+    /// # Errors
+    /// Where there are fewer.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         self.0.split_off(..len).ok_or(Malformed)
+    }
+
+    /// As `take`, for a number of bytes known beforehand.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn array<const LEN: usize>(&mut self) -> Result<[u8; LEN], Malformed> {
+        self.take(LEN)?.try_into().map_err(|_| Malformed)
     }
 }
 
@@ -116,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
-        Reader::new(bytes).string(1 << 20)
+        Reader::new(bytes).string(1 << 20).map(Cow::into_owned)
     }
 
     #[test]
@@ -126,11 +188,34 @@ mod tests {
             write_string(&mut out, &string);
             out.push(b'x');
             let mut reader = Reader::new(&out);
-            assert_eq!(reader.string(len), Ok(string), "{len}");
+            assert_eq!(reader.string(len), Ok(Cow::Owned(string)), "{len}");
             assert_eq!((reader.byte(), reader.byte()), (Some(b'x'), None));
             if len > 0 {
                 assert_eq!(Reader::new(&out).string(len - 1), Err(Malformed), "{len}");
             }
+        }
+    }
+
+    // As redis-server 7.0.15 dumps them.
+    #[test]
+    fn digits_of_an_integer_are_written_as_one() {
+        for (text, expected) in [
+            (&b"0"[..], &b"\xc0\x00"[..]),
+            (b"-128", b"\xc0\x80"),
+            (b"128", b"\xc1\x80\x00"),
+            (b"-129", b"\xc1\x7f\xff"),
+            (b"32768", b"\xc2\x00\x80\x00\x00"),
+            (b"2147483647", b"\xc2\xff\xff\xff\x7f"),
+            (b"-2147483648", b"\xc2\x00\x00\x00\x80"),
+            (b"2147483648", b"\x0a2147483648"),
+            (b"012", b"\x03012"),
+            (b"-0", b"\x02-0"),
+            (b"", b"\x00"),
+        ] {
+            let mut out = Vec::new();
+            write_string(&mut out, text);
+            assert_eq!(out, expected, "{}", text.escape_ascii());
+            assert_eq!(read(&out).as_deref(), Ok(text));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::libraries::Libraries;
 use crate::base::limits::{FUNCTIONS_MAX, LIBRARIES_BYTES_MAX, SCRIPT_BYTES_MAX};
-use crate::rdb::{Reader, open, seal, write_string};
+use crate::rdb::{LIBRARIES_VERSION, Reader, open, seal, write_string};
 
 /// Stands before each library (Redis: `RDB_OPCODE_FUNCTION2`).
 const LIBRARY: u8 = 245;
@@ -17,7 +17,7 @@ pub fn dump(libraries: &Libraries) -> Vec<u8> {
         body.push(LIBRARY);
         write_string(&mut body, &library.text);
     }
-    seal(body)
+    seal(body, LIBRARIES_VERSION)
 }
 
 /// The texts of a payload's libraries.
@@ -40,7 +40,7 @@ pub fn texts_of(payload: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
         }
         // What is packed may be a hundred times as long.
         left_bytes = left_bytes.checked_sub(text.len()).ok_or("the libraries are too large")?;
-        texts.push(text);
+        texts.push(text.into_owned());
     }
     Ok(texts)
 }
@@ -52,6 +52,10 @@ mod tests {
     use super::*;
     use crate::script::proof::Proved;
     use proptest::prelude::*;
+
+    fn sealed(body: &[u8]) -> Vec<u8> {
+        seal(body.to_vec(), LIBRARIES_VERSION)
+    }
 
     fn library(name: &str, text: &[u8]) -> Library {
         Library { name: name.to_owned(), text: text.into(), functions: Vec::new(), proved: Proved::default() }
@@ -81,11 +85,14 @@ mod tests {
             (b"\xf5\xc3\x05\x05abcde", cut),
             (b"\xf5\x01a\xf5", cut),
         ] {
-            assert_eq!(texts_of(&seal(body.to_vec())), Err(told), "{body:?}");
+            assert_eq!(texts_of(&sealed(body)), Err(told), "{body:?}");
         }
         let many = b"\xf5\x00".repeat(FUNCTIONS_MAX);
-        assert_eq!(texts_of(&seal(many.clone())).map(|texts| texts.len()), Ok(FUNCTIONS_MAX));
-        assert_eq!(texts_of(&seal([&many[..], b"\xf5\x00"].concat())), Err("there are too many functions"));
+        assert_eq!(texts_of(&sealed(&many)).map(|texts| texts.len()), Ok(FUNCTIONS_MAX));
+        assert_eq!(
+            texts_of(&sealed(&[&many[..], b"\xf5\x00"].concat())),
+            Err("there are too many functions")
+        );
         assert_eq!(texts_of(b"xxx"), Err("DUMP payload version or checksum are wrong"));
     }
 
@@ -98,15 +105,15 @@ mod tests {
         let head = [&b"\xf5\xc3\x80"[..], &(packed.len() as u32).to_be_bytes(), b"\x80", &len.to_be_bytes()]
             .concat();
         let one = [head, packed].concat();
-        assert_eq!(texts_of(&seal(one.clone())).map(|texts| texts.len()), Ok(1));
-        assert_eq!(texts_of(&seal(one.repeat(9))), Err("the libraries are too large"));
+        assert_eq!(texts_of(&sealed(&one)).map(|texts| texts.len()), Ok(1));
+        assert_eq!(texts_of(&sealed(&one.repeat(9))), Err("the libraries are too large"));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_texts_or_an_error(body: Vec<u8>) {
             let with_mark = [&[LIBRARY], &body[..]].concat();
-            let found = texts_of(&seal(with_mark));
+            let found = texts_of(&sealed(&with_mark));
             prop_assert!(found.is_ok_and(|texts| !texts.is_empty()) || texts_of(&body).is_err());
         }
     }
