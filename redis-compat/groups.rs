@@ -24,6 +24,7 @@ groups! {
     cluster_cases_answer_as_redis => "cluster",
     command_cases_answer_as_redis => "command",
     connection_cases_answer_as_redis => "connection",
+    dump_cases_answer_as_redis => "dump",
     error_cases_answer_as_redis => "errors",
     expiry_cases_answer_as_redis => "expiry",
     generic_cases_answer_as_redis => "generic",

@@ -6,6 +6,7 @@ mod clients;
 mod command_docs;
 mod compare;
 mod cts;
+mod dumps;
 mod exporter;
 mod groups;
 mod info;

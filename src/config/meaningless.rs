@@ -4,6 +4,7 @@
 //! Invariant: no name is also a row of `SETTINGS` (a test compares them).
 
 const ACCESS: &str = "access rules are not available";
+const CHECKED: &str = "payloads of DUMP are always checked whole";
 const CLUSTER: &str = "there is no cluster mode";
 const DEFRAG: &str = "memory is not defragmented in the background";
 const DISK: &str = "nothing is kept on disk";
@@ -128,7 +129,7 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("replica-priority", REPLICAS),
     ("replica-read-only", REPLICAS),
     ("replica-serve-stale-data", REPLICAS),
-    ("sanitize-dump-payload", DISK),
+    ("sanitize-dump-payload", CHECKED),
     ("server_cpulist", PROCESS),
     ("set-proc-title", PROCESS),
     ("shutdown-on-sigint", DISK),

@@ -21,6 +21,7 @@ mod marks;
 mod memory;
 mod notify;
 mod recount;
+mod restore;
 mod routes;
 mod rules;
 mod scan;

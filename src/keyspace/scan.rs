@@ -51,16 +51,31 @@ impl Keys<'_> {
         Ok(page)
     }
 
+    /// Visits what keys of a database hold.
+    ///
+    /// # Errors
+    /// Where it comes to a shard that a script keeps.
+    pub fn each_entry(&mut self, db: usize, mut visit: impl FnMut(&Entry<'_>)) -> Result<(), Busy> {
+        self.walk(db, |view| {
+            if view.is_untouched() {
+                return;
+            }
+            let wall_ms = view.scope.now.wall_ms;
+            view.store().each(|entry| {
+                if is_shown(&entry, wall_ms) {
+                    visit(&entry);
+                }
+            });
+        })
+    }
+
     /// All keys that `accept` takes.
     pub fn list(&mut self, accept: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>, Busy> {
         let mut keys = Vec::new();
-        self.walk(self.db, |view| {
-            let wall_ms = view.scope.now.wall_ms;
-            view.store().each(|entry| {
-                if is_shown(&entry, wall_ms) && accept(entry.key()) {
-                    keys.push(entry.key().to_vec());
-                }
-            });
+        self.each_entry(self.db, |entry| {
+            if accept(entry.key()) {
+                keys.push(entry.key().to_vec());
+            }
         })?;
         Ok(keys)
     }

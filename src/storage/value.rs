@@ -19,6 +19,18 @@ pub enum Taken {
     Outside(Outside),
 }
 
+impl Taken {
+    /// A string.
+    #[must_use]
+    pub fn string(bytes: Vec<u8>) -> Taken {
+        if bytes.len() < SHARED_VALUE_BYTES_MIN {
+            Taken::Small(bytes.into())
+        } else {
+            Taken::Outside(Outside::Bytes(Stored::new(bytes.into())))
+        }
+    }
+}
+
 /// What is put into an entry's value place.
 #[derive(Debug)]
 pub enum NewContent<'a> {

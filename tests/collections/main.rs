@@ -4,5 +4,6 @@ mod meetings;
 mod memory;
 #[path = "../support/program.rs"]
 mod program;
+mod restore;
 #[path = "../support/mod.rs"]
 mod support;

@@ -39,7 +39,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
         "L4",
         &[
             "base", "storage", "parking", "fill", "protocol", "config", "table", "keyspace", "clients",
-            "pubsub", "tracking", "script", "figures", "dispatch",
+            "pubsub", "tracking", "script", "figures", "dispatch", "rdb",
         ],
     ),
     // Of the layers above the lowest two it may name `dispatch` alone, but for what dispatch hands it.

@@ -3,9 +3,11 @@
 //! Expiry is in `expiry`, walking over keys in `scan`. Knows nothing of value types.
 //! A source is for FILL as if deleted, a target as if written, but only where something changed.
 
+mod dump;
 mod expiry;
 pub mod member_scan;
 pub mod object;
+pub mod plain;
 mod scan;
 
 use crate::base::events::Classes;
@@ -19,7 +21,8 @@ use crate::table::arg::{integer, key, token};
 use crate::table::{Category, Flag, Group, Locking, Spec, Touch};
 
 /// The files of the family.
-pub static FAMILY: &[&[Command]] = &[COMMANDS, expiry::COMMANDS, object::COMMANDS, scan::COMMANDS];
+pub static FAMILY: &[&[Command]] =
+    &[COMMANDS, dump::COMMANDS, expiry::COMMANDS, object::COMMANDS, scan::COMMANDS];
 
 pub static COMMANDS: &[Command] = &[
     Command::new(

@@ -1,17 +1,17 @@
 //! DEBUG: what tests need and operators rarely do. Refused unless `enable-debug-command` allows it.
 //!
 //! Like Redis's it is one command with words, not a container. Knows only what makes sense here; the
-//! rest is answered as unknown.
+//! rest is answered as unknown. What it tells of values is in `debug_values`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::debug_values;
 use crate::base::glob;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
 use crate::commands::help;
-use crate::commands::keys::object::encoding_of;
 use crate::config::{DebugAccess, Extent};
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -19,7 +19,7 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::keyspace::Expiry;
 use crate::protocol::reply::{Proto, Reply};
-use crate::storage::{Collected, NewValue, WrongType};
+use crate::storage::NewValue;
 use crate::table::{Flag, Group, Locking, Spec, Touch};
 
 pub static COMMANDS: &[Command] = &[Command::new(
@@ -43,9 +43,17 @@ const HELP: &[&str] = &[
     "CONFIG-REWRITE-FORCE-ALL",
     "    Like CONFIG REWRITE but writes all configuration options, including",
     "    keywords not listed in original configuration file or default values.",
+    "DIGEST",
+    "    Output a hex signature representing the current DB content.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Output a hex signature of the values of all the specified keys.",
     "ERROR <string>",
     "    Return a Redis protocol error with <string> as message. Useful for clients",
     "    unit tests to simulate Redis errors.",
+    "HTSTATS-KEY <key>",
+    "    Like DEBUG HTSTATS but for the hash table stored at <key>'s value.",
+    "LISTPACK <key>",
+    "    Tell whether the value of <key> is a listpack by name.",
     "LOG <message>",
     "    Write <message> to the server log.",
     "OBJECT <key>",
@@ -64,6 +72,8 @@ const HELP: &[&str] = &[
     "RECOUNT",
     "    Count entries, memory and flights anew and report them with what differs",
     "    from the figures that are kept.",
+    "RELOAD",
+    "    Write every value as DUMP does, read it back and keep that.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Setting it to 0 disables expiring keys in background when they are not",
     "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
@@ -103,7 +113,12 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         }
         (b"recount", 0) => recount(ctx),
         (b"panic", _) => panic!("DEBUG PANIC called by client {}", ctx.session.client.id),
-        (b"object", 1) => show_object(ctx, args)?,
+        (b"object", 1) => debug_values::object(ctx, args)?,
+        (b"listpack", 1) => debug_values::listpack(ctx, args)?,
+        (b"htstats-key", 1..=2) => debug_values::table_stats(ctx, args)?,
+        (b"digest", 0) => debug_values::digest(ctx)?,
+        (b"digest-value", _) => debug_values::digest_values(ctx, args)?,
+        (b"reload", 0) => debug_values::reload(ctx)?,
         (b"stringmatch-len", 2) => {
             let matched = glob::matches(args.take()?, args.take()?, false);
             ctx.reply.int(matched.into());
@@ -115,7 +130,7 @@ fn debug(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         (b"error", 1) => return Err(CommandError::text(args.take()?.to_vec())),
         (b"populate", 1..=3) => populate(ctx, args)?,
         (b"protocol", 1) => write_sample(&mut ctx.reply, args.take()?)?,
-        (b"reload" | b"loadaof" | b"digest" | b"jmap", _) => {
+        (b"reload" | b"loadaof" | b"jmap", _) => {
             let name = String::from_utf8_lossy(&name).to_ascii_uppercase();
             return Err(CommandError::err(format!("DEBUG {name} is not supported: nothing is persisted")));
         }
@@ -160,36 +175,6 @@ fn sleep(ctx: &mut Ctx<'_>, seconds: &[u8]) {
         std::thread::sleep(Duration::from_secs_f64(seconds.min(SLEEP_S_MAX)));
     }
     ctx.reply.ok();
-}
-
-fn show_object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = ctx.key(args)?;
-    let mut view = ctx.keys.view(&key);
-    let entry = view.entry(&key).ok_or(CommandError::NoSuchKey)?;
-    let (at, bytes) = match entry.value() {
-        Ok(value) => (value.as_slice().as_ptr(), serialized_bytes(value.as_slice())),
-        Err(WrongType) => (entry.key().as_ptr(), entry.collection().map_or(0, Collected::held_bytes)),
-    };
-    let text = format!(
-        "Value at:{at:p} refcount:1 encoding:{} serializedlength:{bytes} lru:0 lru_seconds_idle:0",
-        encoding_of(&entry),
-    );
-    drop(view);
-    ctx.reply.simple(&text);
-    Ok(())
-}
-
-/// The size of a value in Redis's dump format, uncompressed.
-fn serialized_bytes(value: &[u8]) -> usize {
-    let digits = if value.len() <= 11 { parse_i64(value) } else { None };
-    match (digits, value.len()) {
-        (Some(-0x80..=0x7f), _) => 2,
-        (Some(-0x8000..=0x7fff), _) => 3,
-        (Some(-0x8000_0000..=0x7fff_ffff), _) => 5,
-        (_, len @ ..0x40) => len + 1,
-        (_, len @ 0x40..0x4000) => len + 2,
-        (_, len) => len + 5,
-    }
 }
 
 fn populate(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -318,14 +303,5 @@ mod tests {
         for addr in ["10.0.0.1:1", "[2001:db8::1]:1", "", "/tmp/socket:0"] {
             assert!(!is_loopback(addr), "{addr}");
         }
-    }
-
-    #[test]
-    fn serialized_size_knows_small_integers() {
-        assert_eq!(serialized_bytes(b"12"), 2);
-        assert_eq!(serialized_bytes(b"-129"), 3);
-        assert_eq!(serialized_bytes(b"70000"), 5);
-        assert_eq!(serialized_bytes(b"b"), 2);
-        assert_eq!(serialized_bytes(&[b'x'; 64]), 66);
     }
 }

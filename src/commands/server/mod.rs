@@ -5,7 +5,9 @@
 
 mod config;
 mod debug;
+mod debug_values;
 mod describe;
+mod digest;
 mod info;
 mod latency;
 mod lolwut;

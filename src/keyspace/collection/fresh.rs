@@ -88,7 +88,7 @@ impl Fresh {
 
     /// The value, to be put under a key; `None` without items.
     #[must_use]
-    pub(in crate::keyspace) fn into_taken(self) -> Option<Taken> {
+    pub fn into_taken(self) -> Option<Taken> {
         match self.form {
             Form::Empty => None,
             Form::Packed(bytes) => Some(Taken::Small(bytes.into())),

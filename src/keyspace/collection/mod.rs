@@ -19,6 +19,7 @@ pub use forms::{Forms, encoding, type_name};
 pub use fresh::Fresh;
 pub use items::{Items, Part};
 
+use super::Keyspace;
 use super::view::{View, visible};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
@@ -142,6 +143,14 @@ impl SetMut<'_, '_> {
     }
 }
 
+impl Keyspace {
+    /// A collection that no key has yet.
+    #[must_use]
+    pub fn fresh(&self, of_type: Type) -> Fresh {
+        Fresh::new(of_type, self.seed)
+    }
+}
+
 impl<'a> View<'a> {
     /// A key's hash, counted as a hit or a miss; `None` without key.
     ///
@@ -202,7 +211,7 @@ impl<'a> View<'a> {
     /// A set that no key has yet.
     #[must_use]
     pub fn fresh_set(&self) -> Fresh {
-        Fresh::new(Type::Set, self.keyspace.seed)
+        self.keyspace.fresh(Type::Set)
     }
 
     /// Puts a set under a key in place of whatever is there, told as `event`; an empty one removes the key.

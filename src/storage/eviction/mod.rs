@@ -17,6 +17,15 @@ pub use rule::{Eviction, LfuRule, Order};
 use sampled::Pool;
 pub use sampled::{frequency, idle_s};
 
+/// How an entry was used elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Seconds since the last time.
+    IdleS(u64),
+    /// The logarithmic count of uses.
+    Frequency(u8),
+}
+
 /// What a store keeps while it may have to evict.
 #[derive(Debug)]
 pub struct State {
@@ -138,6 +147,18 @@ impl Store {
     #[must_use]
     pub fn stamp(&self, found: Found) -> u32 {
         self.table.stamp(found.slot)
+    }
+
+    /// Says how an entry was used before it came here, where the policy keeps that.
+    pub fn set_use(&mut self, found: Found, used: Use, now_ms: i64) {
+        let stamp = match (self.eviction().map(|rule| rule.order), used) {
+            (Some(Order::Lru), Use::IdleS(idle_s)) => sampled::idle_stamp(idle_s, now_ms),
+            (Some(Order::Lfu), Use::Frequency(count)) => {
+                sampled::frequency_stamp(count, sampled::clock(now_ms))
+            }
+            _ => return,
+        };
+        self.table.set_stamp(found.slot, stamp);
     }
 
     /// Bytes of what is kept for eviction beside the table.

@@ -62,6 +62,12 @@ pub fn idle_s(stamp: u32, now_ms: i64) -> u64 {
     (u64::from(elapsed(stamp, clock(now_ms))) << UNIT_BITS) / 1000
 }
 
+/// The stamp of `Lru` of an entry that nobody has used for so long, as far as stamps reach: four years.
+pub fn idle_stamp(idle_s: u64, now_ms: i64) -> u32 {
+    let units = idle_s.saturating_mul(1000) >> UNIT_BITS;
+    clock(now_ms).wrapping_sub(units.min(u64::from(u32::MAX / 2)) as u32)
+}
+
 /// From one time to another; none if the clock was set back.
 fn elapsed(from: u32, to: u32) -> u32 {
     let elapsed = to.wrapping_sub(from);
@@ -69,7 +75,12 @@ fn elapsed(from: u32, to: u32) -> u32 {
 }
 
 pub fn new_frequency(clock: u32) -> u32 {
-    minutes(clock) << 8 | u32::from(NEW_FREQUENCY)
+    frequency_stamp(NEW_FREQUENCY, clock)
+}
+
+/// The stamp of `Lfu` of an entry with that count of uses.
+pub fn frequency_stamp(count: u8, clock: u32) -> u32 {
+    minutes(clock) << 8 | u32::from(count)
 }
 
 /// The count of uses in a stamp of `Lfu`, less what time took.
@@ -89,7 +100,7 @@ pub fn used(stamp: u32, clock: u32, rule: LfuRule) -> u32 {
     let count = decayed(stamp, clock, rule);
     let base = f64::from(count.saturating_sub(NEW_FREQUENCY));
     let counts = fastrand::f64() < 1.0 / (base * f64::from(rule.log_factor) + 1.0);
-    minutes(clock) << 8 | u32::from(count.saturating_add(u8::from(counts)))
+    frequency_stamp(count.saturating_add(u8::from(counts)), clock)
 }
 
 impl Store {
