@@ -29,7 +29,13 @@ impl Lending {
     /// A value that its owner lets go.
     #[must_use]
     pub fn let_go(&self, value: Bytes) -> Lent {
-        Lent { _hold: self.0.hold(class_bytes(value.len())), value: Some(value) }
+        Lent { _hold: self.hold(value.len()), value: Some(value) }
+    }
+
+    /// A block of `bytes` bytes that its owner lets go, counted until the hold is dropped.
+    #[must_use]
+    pub fn hold(&self, bytes: usize) -> Hold {
+        self.0.hold(class_bytes(bytes))
     }
 
     /// A copy that nobody owns, counted until the last handle is dropped, and with it `beside_bytes` that live as long.

@@ -15,24 +15,16 @@
 //! block tells free (`FREE`) from used; `free_bytes` is the sum of a segment's free blocks; every free
 //! block of 12 bytes or more is in the list of its class, except in the segment being drained.
 
+mod block;
+
+use std::collections::VecDeque;
+
 use super::LineAddress;
+use super::lent::{Loan, Page};
+use crate::base::lent::Lending;
+pub use block::{BLOCK_BITS, Block, FREE, GRANULE, LONE_BYTES_MIN, SEGMENT_BYTES, rounded, used_blocks};
+use block::{BLOCK_BYTES_MIN, CLASSES, GRANULE_BITS, block_at, class_of, free_size, links};
 
-/// Bytes of a granule: what lengths are rounded up to.
-pub const GRANULE: usize = 4;
-/// Bytes of an ordinary segment.
-pub const SEGMENT_BYTES: usize = GRANULE << GRANULE_BITS;
-/// A block longer than this has a segment of its own.
-pub const LONE_BYTES_MIN: usize = 4096;
-/// Steps in which such a block doubles.
-const LONE_STEPS: usize = 16;
-/// The first byte of a free block; the owner's blocks must begin otherwise.
-pub const FREE: u8 = 0b0000_0111;
-
-/// Bits of a reference: the two above are free for its owner.
-pub const BLOCK_BITS: u32 = 30;
-const GRANULE_BITS: u32 = 13;
-/// A free block holds its list's links, so no block is shorter.
-const BLOCK_BYTES_MIN: usize = 12;
 /// A sparing arena's segments are as long as this share of it, or as this number of blocks, and at least this number of bytes: many
 /// small arenas would otherwise hold more than they use, each in a segment being filled and another being drained.
 const SPARING_SHARE: usize = 32;
@@ -45,53 +37,17 @@ const STEP_BYTES_MIN: usize = 512;
 /// Free bytes below which it is never scattered, and below which not even with little memory left.
 const FREE_BYTES_MIN: usize = 2 * SEGMENT_BYTES;
 const FREE_BYTES_MIN_PRESSED: usize = 1024;
-/// Free lists: one per size below 64 granules, then eight per doubling.
-const CLASSES: usize = 64 + 8 * 8;
 
 /// Segments that an owner which asks leaves unused.
 const SEGMENTS_SPARE: usize = 4;
 /// Segments that a block can name.
 const SEGMENTS_MAX: usize = 1 << (BLOCK_BITS - GRANULE_BITS);
-const _: () = assert!(CLASSES <= u128::BITS as usize);
 // The longest block fits the shortest segment.
 const _: () = assert!(LONE_BYTES_MIN <= SPARING_BYTES_MIN);
 
-/// A reference to a block. Never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block(pub u32);
-
-impl Block {
-    fn new(segment: usize, at: usize) -> Block {
-        Block(((segment << GRANULE_BITS) | (at / GRANULE)) as u32)
-    }
-
-    #[inline]
-    fn segment(self) -> usize {
-        (self.0 >> GRANULE_BITS) as usize
-    }
-
-    /// Byte offset in its segment.
-    #[inline]
-    fn at(self) -> usize {
-        (self.0 as usize & ((1 << GRANULE_BITS) - 1)) * GRANULE
-    }
-}
-
-/// The bytes a block for `len` bytes takes. One with a segment of its own grows in steps of a sixteenth, so that what
-/// grows item by item is not copied for each.
-#[inline]
-#[must_use]
-pub const fn rounded(len: usize) -> usize {
-    if len > LONE_BYTES_MIN {
-        return len.next_multiple_of((1 << len.ilog2()) / LONE_STEPS);
-    }
-    let len = len.next_multiple_of(GRANULE);
-    if len < BLOCK_BYTES_MIN { BLOCK_BYTES_MIN } else { len }
-}
-
 #[derive(Debug, Default)]
 struct Segment {
-    bytes: Vec<u8>,
+    bytes: Page,
     free_bytes: usize,
 }
 
@@ -141,8 +97,8 @@ impl Arena {
         let size = rounded(len);
         if size > LONE_BYTES_MIN {
             let segment = self.new_segment();
-            self.segments[segment].bytes = vec![0; size];
-            self.held_bytes += self.segments[segment].bytes.capacity();
+            self.segments[segment].bytes = Page::new(vec![0; size]);
+            self.held_bytes += self.segments[segment].bytes.held_bytes();
             self.lone_bytes += size;
             return Block::new(segment, 0);
         }
@@ -192,7 +148,7 @@ impl Arena {
 
     #[inline]
     pub fn bytes_mut(&mut self, block: Block) -> &mut [u8] {
-        &mut self.segments[block.segment()].bytes[block.at()..]
+        &mut self.segments[block.segment()].bytes.to_mut()[block.at()..]
     }
 
     /// Where a block begins.
@@ -200,6 +156,17 @@ impl Arena {
     #[must_use]
     pub fn line(&self, block: Block) -> LineAddress {
         LineAddress::of(self.segments[block.segment()].bytes.as_ptr().wrapping_add(block.at()))
+    }
+
+    /// The segments' bytes, by their numbers: for `used_blocks`.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(|segment| &*segment.bytes).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Lends every segment as it is now, by their numbers. Cost: as `Page::lend` for each.
+    pub fn lend(&mut self, lending: &Lending) -> VecDeque<Loan> {
+        let held = self.segments.iter_mut().filter(|segment| !segment.bytes.is_empty());
+        held.map(|segment| segment.bytes.lend(lending)).collect()
     }
 
     /// A block to read, and another one to write.
@@ -210,11 +177,11 @@ impl Arena {
         let (from, into) = (read.segment(), write.segment());
         if from != into {
             return match self.segments.get_disjoint_mut([from, into]) {
-                Ok([from, into]) => (&from.bytes[read.at()..], &mut into.bytes[write.at()..]),
+                Ok([from, into]) => (&from.bytes[read.at()..], &mut into.bytes.to_mut()[write.at()..]),
                 Err(_) => unreachable!("two segments of the arena"),
             };
         }
-        let bytes = &mut self.segments[from].bytes;
+        let bytes = self.segments[from].bytes.to_mut();
         assert!(read != write, "one block");
         if read.at() < write.at() {
             let (low, high) = bytes.split_at_mut(write.at());
@@ -236,10 +203,11 @@ impl Arena {
     pub fn set_sparing(&mut self, sparing: bool) {
         self.is_sparing = sparing;
         if let Some(open) = self.segments.get_mut(self.open).filter(|_| sparing) {
-            self.held_bytes -= open.bytes.capacity();
-            open.bytes.shrink_to_fit();
-            self.held_bytes += open.bytes.capacity();
-            self.open_bytes_max = open.bytes.len();
+            let bytes = open.bytes.to_mut();
+            self.held_bytes -= bytes.capacity();
+            bytes.shrink_to_fit();
+            self.held_bytes += bytes.capacity();
+            self.open_bytes_max = bytes.len();
         }
     }
 
@@ -252,7 +220,7 @@ impl Arena {
     /// What `held_bytes` must be. Cost: a look at each segment.
     #[must_use]
     pub fn counted_bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.bytes.capacity()).sum()
+        self.segments.iter().map(|segment| segment.bytes.held_bytes()).sum()
     }
 
     /// Bytes held that the next blocks may use.
@@ -267,7 +235,7 @@ impl Arena {
     pub fn untouched_bytes(&self) -> usize {
         self.segments
             .get(self.open)
-            .map_or(0, |open| (open.bytes.capacity() - open.bytes.len()) & !(PAGE_BYTES - 1))
+            .map_or(0, |open| (open.bytes.held_bytes() - open.bytes.len()) & !(PAGE_BYTES - 1))
     }
 
     /// Bytes of blocks in use.
@@ -309,9 +277,8 @@ impl Arena {
         let end = self.segments[segment].bytes.len();
         while at < end {
             let block = Block::new(segment, at);
-            let bytes = self.bytes(block);
-            let is_free = bytes[0] == FREE;
-            at += if is_free { free_size(bytes) } else { rounded(len_of(bytes)) };
+            let (is_free, size) = block_at(self.bytes(block), &len_of);
+            at += size;
             self.draining = Some(Draining { segment, at });
             if !is_free {
                 return Some(block);
@@ -329,7 +296,7 @@ impl Arena {
         let size = rounded(len);
         let (from, into) = (block.segment(), to.segment());
         match self.segments.get_disjoint_mut([from, into]) {
-            Ok([from, into]) => into.bytes[to.at()..to.at() + size]
+            Ok([from, into]) => into.bytes.to_mut()[to.at()..to.at() + size]
                 .copy_from_slice(&from.bytes[block.at()..block.at() + size]),
             Err(_) => unreachable!("what is drained is not allocated from"),
         }
@@ -384,14 +351,15 @@ impl Arena {
         if at + size > self.open_bytes_max {
             return None;
         }
-        let held = segment.bytes.capacity();
+        let bytes = segment.bytes.to_mut();
+        let held = bytes.capacity();
         if at + size > held {
             let room = self.open_bytes_max - at;
             let doubled = self.spread_bytes.max(STEP_BYTES_MIN).max(size);
-            segment.bytes.reserve_exact(if self.is_sparing { room } else { doubled.min(room) });
+            bytes.reserve_exact(if self.is_sparing { room } else { doubled.min(room) });
         }
-        segment.bytes.resize(at + size, 0);
-        self.held_bytes += segment.bytes.capacity() - held;
+        bytes.resize(at + size, 0);
+        self.held_bytes += bytes.capacity() - held;
         self.spread_bytes += size;
         Some(Block::new(self.open, at))
     }
@@ -405,10 +373,11 @@ impl Arena {
         if at == 0 {
             self.vacate(open);
         } else if rest > 0 {
-            let held = segment.bytes.capacity();
-            segment.bytes.reserve_exact(rest);
-            segment.bytes.resize(self.open_bytes_max, 0);
-            self.held_bytes += segment.bytes.capacity() - held;
+            let bytes = segment.bytes.to_mut();
+            let held = bytes.capacity();
+            bytes.reserve_exact(rest);
+            bytes.resize(self.open_bytes_max, 0);
+            self.held_bytes += bytes.capacity() - held;
             segment.free_bytes += rest;
             self.free_bytes += rest;
             self.spread_bytes += rest;
@@ -459,7 +428,7 @@ impl Arena {
         self.free_bytes -= self.segments[segment].free_bytes;
         if segment == self.open {
             // Likely to be filled again at once: only its content goes.
-            self.segments[segment].bytes.clear();
+            self.segments[segment].bytes.to_mut().clear();
             self.segments[segment].free_bytes = 0;
             self.reset_if_unused();
         } else {
@@ -468,7 +437,7 @@ impl Arena {
     }
 
     fn vacate(&mut self, segment: usize) {
-        self.held_bytes -= self.segments[segment].bytes.capacity();
+        self.held_bytes -= self.segments[segment].bytes.held_bytes();
         self.segments[segment] = Segment::default();
         self.vacant.push(segment as u32);
         self.reset_if_unused();
@@ -533,39 +502,13 @@ impl Arena {
         let mut at = 0;
         while at < end {
             let block = Block::new(segment, at);
-            let bytes = self.bytes(block);
-            if bytes[0] != FREE {
-                at += rounded(len_of(bytes));
-                continue;
-            }
-            let size = free_size(bytes);
+            let (is_free, size) = block_at(self.bytes(block), &len_of);
             at += size;
-            if size >= BLOCK_BYTES_MIN {
+            if is_free && size >= BLOCK_BYTES_MIN {
                 self.unlink(block, size);
             }
         }
     }
-}
-
-/// Bytes of a free block.
-fn free_size(block: &[u8]) -> usize {
-    usize::from(u16::from_le_bytes([block[2], block[3]])) * GRANULE
-}
-
-/// The next and the previous block in a free block's list.
-fn links(block: &[u8]) -> (u32, u32) {
-    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    (word(4), word(8))
-}
-
-/// The free list for blocks of this size: exact below 256 bytes, eight steps per doubling above.
-fn class_of(size: usize) -> usize {
-    let granules = size / GRANULE;
-    if granules < 64 {
-        return granules;
-    }
-    let doubling = granules.ilog2();
-    64 + (doubling as usize - 6) * 8 + (granules >> (doubling - 3) & 7)
 }
 
 #[cfg(test)]

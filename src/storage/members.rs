@@ -5,6 +5,8 @@
 //! grows in small steps, since there may be many, and it says `Full` where that one ends a command by a panic.
 //! Knows no key, no lock, no name of a command.
 
+mod lent;
+
 use std::any::Any;
 
 use bytes::Bytes;
@@ -16,6 +18,8 @@ use super::packed::{self, Element, Layout, Limits, Misfit, Type};
 use super::store::{Found, Removed, Store};
 use super::value::{Collected, NewValue, ValueRef};
 use crate::base::hash::{HashSeed, Key};
+
+pub use lent::LentMembers;
 
 /// Entries that are moved together with each change while memory is scattered.
 const TIDY_ENTRIES: usize = 8;
@@ -180,9 +184,9 @@ impl Members {
         Some(removed)
     }
 
-    /// Visits every item: in no order that anybody may rely on.
+    /// Visits every item, in the order in which they lie: mostly that in which they came.
     pub fn each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>)) {
-        self.store.each(|entry| {
+        self.store.each_lying(|entry| {
             if let Ok(value) = entry.value() {
                 visit(entry.key(), value);
             }
@@ -208,7 +212,7 @@ impl Members {
     fn copied(&self) -> Members {
         let mut copy = Members::new(self.of_type, self.is_named, self.store.seed());
         copy.has_strings = self.has_strings;
-        self.store.each(|entry| {
+        self.store.each_lying(|entry| {
             let key = Key { bytes: entry.key(), hash: self.store.seed().hash(entry.key()) };
             copy.store.put_taken(0, &key, entry.to_taken(), Meta::value(None));
         });

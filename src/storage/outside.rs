@@ -131,6 +131,28 @@ impl OutsideValues {
         &self.values[number as usize]
     }
 
+    /// The strings under the same numbers, to be read. Cost: a handle for each.
+    #[must_use]
+    pub fn to_read(&self) -> OutsideValues {
+        // No entry has them: their own must know when the last one lets go.
+        let readers = Arc::new(());
+        let read = |value: &Outside| match value {
+            Outside::Bytes(value) => {
+                Outside::Bytes(Stored { bytes: value.bytes.clone(), entries: readers.clone() })
+            }
+            Outside::Vacant | Outside::Collection(_) => Outside::Vacant,
+        };
+        let values: Vec<Outside> = self.values.iter().map(read).collect();
+        let bytes = values.iter().map(Outside::held_bytes).sum();
+        OutsideValues { values, vacant: self.vacant.clone(), bytes }
+    }
+
+    /// Bytes of the places of values.
+    #[must_use]
+    pub fn room_bytes(&self) -> usize {
+        self.values.capacity() * size_of::<Outside>() + self.vacant.capacity() * size_of::<u32>()
+    }
+
     /// Takes everything out of a store that ends, and shows the strings in it that no other store has.
     pub fn drain(&mut self, see: &mut dyn FnMut(Bytes)) {
         for value in std::mem::take(self).values {

@@ -2,6 +2,7 @@
 
 use super::{Found, OUTSIDE, Store};
 use crate::base::hash::{HashSeed, Key};
+use crate::storage::arena::used_blocks;
 use crate::storage::entry::{self, Content, Entry};
 use crate::storage::meta::Meta;
 use crate::storage::outside::{Large, Outside};
@@ -45,6 +46,14 @@ impl Store {
             Taken::Outside(value) => self.put_content(now_ms, found, key, NewContent::Outside(value), meta),
         };
         drop(old);
+    }
+
+    /// Visits every entry, as they lie in the arena. Cost: a sixth of `each`, as memory is read from front to back.
+    pub(in crate::storage) fn each_lying(&self, mut visit: impl FnMut(Entry<'_>)) {
+        for segment in self.arena.segments() {
+            used_blocks(segment, 0, entry::bytes_of)
+                .for_each(|(_, block)| visit(Entry::read(block, &self.outside)));
+        }
     }
 
     /// An entry drawn at random, each as likely as any other; `random(n)` gives a number below `n`. Cost: two or three
