@@ -373,6 +373,7 @@ pub(super) fn log(level: i64, text: &[u8]) {
 fn bytes_of(reply: &mut Output) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(reply.len());
     while !reply.is_empty() {
+        reply.make(usize::MAX);
         let mut slices = [IoSlice::new(&[]); 64];
         let used = reply.slices(usize::MAX, &mut slices);
         let before = bytes.len();

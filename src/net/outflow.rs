@@ -71,6 +71,12 @@ impl Outflow {
         let mut has_written = false;
         while !self.replies.ready.is_empty() {
             let is_turn = self.poll_turn(stream, turns, counters, cx)?.is_ready();
+            if is_turn {
+                self.replies.ready.make(TURN_BYTES);
+                if self.replies.ready.is_empty() {
+                    break;
+                }
+            }
             let wrote = if is_turn { self.poll_write(stream, cx) } else { Poll::Pending };
             let Poll::Ready(wrote) = wrote else {
                 self.is_backlogged |= is_turn;

@@ -1,10 +1,12 @@
 //! Reply bytes on their way to a socket: chunks of a byte string, with reference-counted values spliced in.
 //!
-//! A large value is never copied, a long reply grows by chunks without copying what is there, and what is written is
-//! let go. An output may have a limit: what comes beyond it is dropped, since the connection is to end. What a long reply
-//! takes is told as it grows. Invariant: the wire bytes leave in the order in which they were put in, each once.
+//! A large value is never copied, a long reply grows by chunks without copying what is there, what is written is let go, and
+//! of a reply that has a source no more is made than is about to be written. An output may have a limit: what comes beyond it
+//! is dropped, since the connection is to end. What a long reply takes is told as it grows. Invariant: the wire bytes leave in
+//! the order in which they were put in, each once.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -20,6 +22,18 @@ const CHUNK_VALUES_MAX: usize = if cfg!(test) { 16 } else { 1024 };
 /// Room made for one chunk of a very long reply, bytes.
 const CHUNK_BYTES_MAX: usize = 1024 * 1024;
 
+/// Makes bytes of a reply when they are about to be written.
+pub trait Source: fmt::Debug {
+    /// About as many bytes as it is to make; at the same time what it keeps from others for that.
+    fn left_bytes(&self) -> usize;
+
+    /// Bytes that the allocator gave for the source itself.
+    fn held_bytes(&self) -> usize;
+
+    /// Makes the next bytes, about as many as asked for; at least some, unless none are left. Returns whether none are.
+    fn make(&mut self, out: &mut Output, bytes: usize) -> bool;
+}
+
 /// A part of an output.
 #[derive(Debug, Default)]
 struct Chunk {
@@ -28,16 +42,24 @@ struct Chunk {
     shared: Vec<(usize, Bytes)>,
     /// Bytes of the shared values, those let go among them.
     shared_bytes: usize,
+    /// What makes the bytes that stand here; then nothing else does.
+    source: Option<Box<dyn Source>>,
 }
 
 impl Chunk {
     fn len(&self) -> usize {
-        self.bytes.len() + self.shared_bytes
+        self.bytes.len() + self.shared_bytes + self.to_make_bytes()
+    }
+
+    /// Never 0 where something is to be made.
+    fn to_make_bytes(&self) -> usize {
+        self.source.as_ref().map_or(0, |source| source.left_bytes().max(1))
     }
 
     /// Bytes that the allocator gave for it.
     fn held_bytes(&self) -> usize {
-        vec_bytes(&self.bytes) + vec_bytes(&self.shared)
+        let source = self.source.as_ref().map_or(0, |source| source.held_bytes());
+        vec_bytes(&self.bytes) + vec_bytes(&self.shared) + source
     }
 }
 
@@ -94,7 +116,7 @@ impl Output {
         Output { account, ..Output::default() }
     }
 
-    /// Bytes that are still to be put on the wire.
+    /// Bytes that are still to be put on the wire; of what is made only then, about as many.
     #[must_use]
     pub fn len(&self) -> usize {
         self.full_len + self.tail.len() - self.consumed
@@ -111,10 +133,10 @@ impl Output {
         self.full_held_bytes + class_bytes(self.full.capacity() * size_of::<Chunk>()) + self.tail.held_bytes()
     }
 
-    /// Bytes of shared values that this output keeps alive.
+    /// Bytes of shared values that this output keeps alive, and of what sources keep.
     #[must_use]
     pub fn shared_bytes(&self) -> usize {
-        let full: usize = self.full.iter().map(|chunk| chunk.shared_bytes).sum();
+        let full: usize = self.full.iter().map(|chunk| chunk.shared_bytes + chunk.to_make_bytes()).sum();
         full + self.tail.shared_bytes - self.passed_bytes
     }
 
@@ -154,6 +176,63 @@ impl Output {
         self.tail.shared.push((self.tail.bytes.len(), value));
     }
 
+    /// Goes on with bytes that are made when they are about to be written (`make`).
+    pub fn extend_made(&mut self, source: Box<dyn Source>) {
+        let chunk = Chunk { source: Some(source), ..Chunk::default() };
+        if self.len().saturating_add(chunk.len()) > self.limit {
+            self.is_over = true;
+            return;
+        }
+        // Also where it is empty: a mark in it means its place.
+        self.close_tail();
+        self.push_full(chunk);
+    }
+
+    /// Makes the next bytes, about as many as are asked for, where there are none to be written before a source has made
+    /// them; where it has none the output is empty after this. Cost: a comparison, mostly.
+    #[inline]
+    pub fn make(&mut self, bytes: usize) {
+        if !self.full.is_empty() {
+            self.make_next(bytes);
+        }
+    }
+
+    #[cold]
+    fn make_next(&mut self, bytes: usize) {
+        // What is written already, and chunks that only keep a place that a mark meant, may stand before it.
+        self.consume(0);
+        while let Some(mut first) = self.take_first_source() {
+            let mut made = Output::with_account(self.account.clone());
+            let is_done = first.source.as_mut().is_none_or(|source| source.make(&mut made, bytes));
+            let left = (!is_done).then_some(first);
+            let made = [made.tail].into_iter().chain(made.full.into_iter().rev());
+            let made = made.filter(|chunk| chunk.len() > 0);
+            left.into_iter().chain(made).for_each(|chunk| self.push_first(chunk));
+            self.consume(0);
+        }
+    }
+
+    /// Takes out the chunk that is to be written next, if a source is to make it.
+    fn take_first_source(&mut self) -> Option<Chunk> {
+        self.full.front()?.source.as_ref()?;
+        let first = self.full.pop_front()?;
+        self.full_len -= first.len();
+        self.full_held_bytes -= first.held_bytes();
+        Some(first)
+    }
+
+    fn push_first(&mut self, chunk: Chunk) {
+        self.full_len += chunk.len();
+        self.full_held_bytes += chunk.held_bytes();
+        self.full.push_front(chunk);
+    }
+
+    fn push_full(&mut self, chunk: Chunk) {
+        self.full_len += chunk.len();
+        self.full_held_bytes += chunk.held_bytes();
+        self.full.push_back(chunk);
+    }
+
     /// Room for `bytes` more in the tail; false where they would be too many.
     #[cold]
     #[inline(never)]
@@ -182,9 +261,7 @@ impl Output {
     fn close_tail(&mut self) {
         self.tell(vec_bytes(&self.tail.shared));
         let chunk = std::mem::take(&mut self.tail);
-        self.full_len += chunk.len();
-        self.full_held_bytes += chunk.held_bytes();
-        self.full.push_back(chunk);
+        self.push_full(chunk);
     }
 
     /// Moves everything of `other`, of which nothing is consumed, to the end of `self`. Cost: one copy of what is short.
@@ -256,7 +333,8 @@ impl Output {
         is_plain.then(|| &self.tail.bytes[self.consumed..])
     }
 
-    /// Fills `slices` with at most `room` of the bytes to be written; returns how many slices were used.
+    /// Fills `slices` with at most `room` of the bytes to be written, those that are made; returns how many slices were
+    /// used.
     pub fn slices<'a>(&'a self, mut room: usize, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
         // Where the values of the first chunk that are still there begin.
@@ -275,6 +353,9 @@ impl Output {
             room > 0 && used < slices.len()
         };
         'chunks: for chunk in self.full.iter().chain([&self.tail]) {
+            if chunk.source.is_some() {
+                break;
+            }
             for (at, value) in &chunk.shared[std::mem::take(&mut passed)..] {
                 if !push(&chunk.bytes[from..*at]) || !push(value) {
                     break 'chunks;
@@ -320,169 +401,4 @@ impl Output {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn wire(out: &Output) -> Vec<u8> {
-        let mut slices = [IoSlice::new(&[]); 1024];
-        let used = out.slices(usize::MAX, &mut slices);
-        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
-    }
-
-    #[test]
-    fn nothing_shared_is_nothing() {
-        let mut out = Output::default();
-        out.extend_shared(Bytes::new());
-        out.consume(0);
-        let mut long = Output::default();
-        long.extend(&[b'x'; CHUNK_BYTES_MIN]);
-        out.append(&mut long);
-        assert_eq!(wire(&out), [b'x'; CHUNK_BYTES_MIN]);
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Own(usize),
-        Shared(usize),
-        Append(usize, usize),
-        Undone(usize, usize),
-        Consume(usize),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let len = prop_oneof![4 => 0..40_usize, 1 => 900..1_100_usize, 1 => 2_000..3_000_usize];
-        prop_oneof![
-            len.clone().prop_map(Step::Own),
-            len.clone().prop_map(Step::Shared),
-            (len.clone(), len.clone()).prop_map(|(own, shared)| Step::Append(own, shared)),
-            (len.clone(), len.clone()).prop_map(|(own, shared)| Step::Undone(own, shared)),
-            len.prop_map(Step::Consume),
-        ]
-    }
-
-    proptest! {
-        /// Whatever is put in leaves in order, however it is chunked, undone and written piece by piece.
-        #[test]
-        fn bytes_leave_in_the_order_in_which_they_came(steps in prop::collection::vec(step(), 1..30)) {
-            let (mut out, mut expected) = (Output::default(), Vec::new());
-            let mut next = 0_u32;
-            let mut piece = |len: usize| {
-                next += 1;
-                next.to_le_bytes().into_iter().cycle().take(len).collect::<Vec<u8>>()
-            };
-            for step in steps {
-                match step {
-                    Step::Own(len) => {
-                        let piece = piece(len);
-                        out.extend(&piece);
-                        expected.extend(piece);
-                    }
-                    Step::Shared(len) => {
-                        let piece = piece(len);
-                        out.extend_shared(piece.clone().into());
-                        expected.extend(piece);
-                    }
-                    Step::Append(own, shared) => {
-                        let (own, shared) = (piece(own), piece(shared));
-                        let mut other = Output::default();
-                        other.extend(&own);
-                        other.extend_shared(shared.clone().into());
-                        other.extend(&own);
-                        out.append(&mut other);
-                        expected.extend([&own[..], &shared, &own].concat());
-                    }
-                    Step::Undone(own, shared) => {
-                        let mark = out.mark();
-                        out.extend(&piece(own));
-                        out.extend_shared(piece(shared).into());
-                        out.extend(&piece(own));
-                        out.truncate(mark);
-                    }
-                    Step::Consume(len) => {
-                        let len = len.min(out.len());
-                        out.consume(len);
-                        expected.drain(..len);
-                    }
-                }
-                prop_assert_eq!(out.len(), expected.len());
-                prop_assert_eq!(wire(&out), &expected[..]);
-                let mut slices = [IoSlice::new(&[]); 8];
-                let used = out.slices(100, &mut slices);
-                let part: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-                prop_assert!(part.len() <= 100 && expected.starts_with(&part));
-                prop_assert!(!part.is_empty() || expected.is_empty());
-            }
-            out.consume(out.len());
-            prop_assert_eq!((out.len(), out.shared_bytes()), (0, 0));
-        }
-    }
-
-    #[test]
-    fn long_output_holds_little_more_than_its_bytes_and_gives_back_what_is_written() {
-        let mut out = Output::default();
-        (0..1_000_000).for_each(|_| out.extend(&[7; 16]));
-        assert!(out.held_bytes() < 16_000_000 * 11 / 10, "{}", out.held_bytes());
-        out.consume(12_000_000);
-        assert!(out.held_bytes() < 6_000_000, "{}", out.held_bytes());
-        assert_eq!(wire(&out).len(), 4_000_000);
-    }
-
-    #[test]
-    fn growth_is_told_before_it_is_there() {
-        let account = Arc::new(AtomicUsize::new(0));
-        let mut out = Output::with_account(Some(account.clone()));
-        let value = Bytes::from(vec![1; 5_000]);
-        for _ in 0..10_000 {
-            out.extend(&[7; 700]);
-            out.extend_shared(value.clone());
-            // The list of the values in the last chunk, and the first bytes, are small.
-            let told = account.load(Relaxed) + 20_000;
-            assert!(out.held_bytes() < told + told / 50, "{} of {}", told, out.held_bytes());
-        }
-        assert!(account.load(Relaxed) < out.held_bytes() * 11 / 10);
-    }
-
-    #[test]
-    fn value_is_let_go_when_it_is_written() {
-        let (mut out, value) = (Output::default(), Bytes::from(vec![1; 100_000]));
-        out.extend(b"a");
-        out.extend_shared(value.clone());
-        out.extend(b"b");
-        out.consume(100_000);
-        assert!(!value.is_unique() && out.shared_bytes() == 100_000);
-        out.consume(1);
-        assert!(value.is_unique() && out.shared_bytes() == 0);
-        assert_eq!(wire(&out), b"b");
-    }
-
-    #[test]
-    fn what_comes_beyond_the_limit_is_dropped_and_noticed() {
-        let mut out = Output::default();
-        out.set_limit(100_000);
-        (0..1_000_000).for_each(|_| out.extend(&[7; 16]));
-        assert!(out.is_over() && out.len() <= 140_000 && out.held_bytes() <= 140_000, "{}", out.len());
-        let mut out = Output::default();
-        out.set_limit(100_000);
-        (0..10).for_each(|_| out.extend_shared(vec![1; 16_384].into()));
-        assert!(out.is_over() && out.len() <= 100_000);
-        let mut other = Output::default();
-        other.extend(&[1; 200_000]);
-        let mut out = Output::default();
-        out.set_limit(100_000);
-        out.append(&mut other);
-        assert!(out.is_over() && out.is_empty());
-    }
-
-    #[test]
-    fn truncating_to_a_mark_removes_what_is_behind_it() {
-        let mut out = Output::default();
-        out.extend(b"keep");
-        let mark = out.mark();
-        out.extend_shared(Bytes::from_static(b"drop"));
-        out.extend(&[1; 300_000]);
-        out.truncate(mark);
-        assert_eq!(wire(&out), b"keep");
-        assert_eq!((out.len(), out.shared_bytes()), (4, 0));
-    }
-}
+mod tests;
