@@ -34,3 +34,4 @@ pub mod subscribed;
 mod taps;
 pub mod tracked;
 pub mod value;
+pub mod whole;

@@ -41,7 +41,9 @@ use bytes::Bytes;
 
 pub use aside::KeptAside;
 pub use busy::Busy;
-pub use collection::{Forms, Fresh, HashMut, HashRef, Items, Part, SetMut, SetRef, encoding, type_name};
+pub use collection::{
+    Forms, Fresh, HashMut, HashRef, Items, Part, SetMut, SetRef, Whole, encoding, type_name,
+};
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};
 pub use fill::{Asked, FillAsk, FlightInfo, Looked, Put, PutKind, WaitTerms, count_hit, count_outcome};

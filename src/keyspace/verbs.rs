@@ -39,6 +39,16 @@ impl View<'_> {
     /// Shows the entry of a key, of whatever type, counted as a hit or a miss, and as a use.
     #[inline]
     pub(super) fn look<'s, R>(&'s mut self, key: &Key<'_>, see: impl FnOnce(Entry<'s>) -> R) -> Option<R> {
+        self.meet(key, |store, found| see(store.entry(found)))
+    }
+
+    /// As `look`, for what must know where the entry is.
+    #[inline]
+    pub(super) fn meet<'s, R>(
+        &'s mut self,
+        key: &Key<'_>,
+        see: impl FnOnce(&'s mut Store, Found) -> R,
+    ) -> Option<R> {
         self.tend(key);
         let View { shard, effects, scope, db, .. } = self;
         let store = &mut shard.db(*db).store;
@@ -52,7 +62,7 @@ impl View<'_> {
             return None;
         };
         scope.note_use(store, found);
-        Some(see(store.entry(found)))
+        Some(see(store, found))
     }
 
     /// The entry of a key, counted as a hit or a miss without the event of a missing key: for commands about a key rather

@@ -1,5 +1,6 @@
 //! Hashes and sets and what else there is: fills, caches, events, scripts, expiry, eviction, what they take of the memory.
 
+mod lent;
 mod meetings;
 mod memory;
 #[path = "../support/program.rs"]

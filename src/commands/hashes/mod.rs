@@ -14,8 +14,11 @@ use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::value::write_part;
-use crate::keyspace::Part;
+use crate::dispatch::whole::{Show, write_whole};
+use crate::keyspace::Whole;
+use crate::protocol::reply::Reply;
 use crate::storage::NewValue;
+use crate::storage::packed::Type;
 use crate::table::KeyFlag::{Access, Delete, Insert, RO, RW, Update};
 use crate::table::arg::{block, integer, key, pattern, string};
 use crate::table::{Category, Deprecated, Flag, Group, Spec};
@@ -321,40 +324,29 @@ fn hmget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 }
 
 fn hgetall(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let key = ctx.key(args)?;
-    let mut view = ctx.keys.view(&key);
-    let (hash, reply) = (view.hash(&key)?, &mut ctx.reply);
-    reply.map(hash.map_or(0, |hash| hash.len()));
-    if let Some(hash) = hash {
-        hash.each(|field, value| {
-            write_part(reply, field);
-            write_part(reply, value);
-        });
-    }
-    Ok(())
+    show_all(ctx, args, |reply, len| reply.map(len), Show::Both)
 }
 
 fn hkeys(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    list(ctx, args, |field, _| field)
+    show_all(ctx, args, |reply, len| reply.array(len), Show::Names)
 }
 
 fn hvals(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    list(ctx, args, |_, value| value)
+    show_all(ctx, args, |reply, len| reply.array(len), Show::Values)
 }
 
-/// Answers with one part of every field.
-fn list(
+/// Answers with all fields: `header` begins the reply, told how many there are.
+fn show_all(
     ctx: &mut Ctx<'_>,
     args: &mut Args<'_>,
-    part: for<'p> fn(Part<'p>, Part<'p>) -> Part<'p>,
+    header: fn(&mut Reply<'_>, usize),
+    show: Show,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    let (hash, reply) = (view.hash(&key)?, &mut ctx.reply);
-    reply.array(hash.map_or(0, |hash| hash.len()));
-    if let Some(hash) = hash {
-        hash.each(|field, value| write_part(reply, part(field, value)));
-    }
+    let fields = view.whole(&key, Type::Hash)?;
+    header(&mut ctx.reply, fields.as_ref().map_or(0, Whole::len));
+    fields.into_iter().for_each(|fields| write_whole(&mut ctx.reply, fields, show));
     Ok(())
 }
 

@@ -10,7 +10,9 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::dispatch::value::write_part;
+use crate::dispatch::whole::{Show, write_whole};
+use crate::keyspace::Whole;
+use crate::storage::packed::Type;
 use crate::table::KeyFlag::{Access, Delete, Insert, RO, RW};
 use crate::table::arg::{integer, key, pattern, string};
 use crate::table::{Category, Flag, Group, Spec};
@@ -182,11 +184,9 @@ fn srem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 fn smembers(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
-    let (set, reply) = (view.set_of(&key)?, &mut ctx.reply);
-    reply.set(set.map_or(0, |set| set.len()));
-    if let Some(set) = set {
-        set.each(|member, _| write_part(reply, member));
-    }
+    let members = view.whole(&key, Type::Set)?;
+    ctx.reply.set(members.as_ref().map_or(0, Whole::len));
+    members.into_iter().for_each(|members| write_whole(&mut ctx.reply, members, Show::Names));
     Ok(())
 }
 

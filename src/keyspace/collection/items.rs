@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::storage::packed::{Element, Hash, Set, Type};
-use crate::storage::{Collection, ValueRef};
+use crate::storage::{Collection, LentMembers, ValueRef};
 
 use super::forms::type_of;
 
@@ -14,7 +14,13 @@ pub enum Part<'a> {
     Value(ValueRef<'a>),
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    /// A text of a large collection.
+    #[must_use]
+    pub fn of_text(bytes: &'a [u8]) -> Part<'a> {
+        Part::Element(Element::Bytes(bytes))
+    }
+
     /// Shows its text.
     pub fn with<R>(self, see: impl FnOnce(&[u8]) -> R) -> R {
         match self {
@@ -34,12 +40,31 @@ impl Part<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct Items<'a>(pub(super) Collection<'a>);
 
-const NOTHING: Part<'static> = Part::Element(Element::Bytes(b""));
-
-/// A text of a large collection.
-fn text(bytes: &[u8]) -> Part<'_> {
-    Part::Element(Element::Bytes(bytes))
+/// All items of a collection, to be read when the lock is gone: lent where it is large.
+#[derive(Debug)]
+pub enum Whole<'a> {
+    Here(Items<'a>),
+    Lent(LentMembers),
 }
+
+impl Whole<'_> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Whole::Here(items) => items.len(),
+            Whole::Lent(items) => items.len(),
+        }
+    }
+
+    /// Whether there are none: never, where a key has them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+const NOTHING: Part<'static> = Part::Element(Element::Bytes(b""));
 
 impl<'a> Items<'a> {
     /// Those of a collection.
@@ -76,10 +101,12 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// Visits all of them: of a packed collection in its order.
+    /// Visits all of them: of a packed collection in its order, of a large one as they lie.
     pub fn each(&self, mut visit: impl FnMut(Part<'_>, Part<'_>)) {
         match self.0 {
-            Collection::Large(members) => members.each(|name, value| visit(text(name), Part::Value(value))),
+            Collection::Large(members) => {
+                members.each(|name, value| visit(Part::of_text(name), Part::Value(value)))
+            }
             Collection::Packed(bytes) if self.is_set() => {
                 Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING));
             }
@@ -101,7 +128,7 @@ impl<'a> Items<'a> {
         loop {
             cursor = members.scan(cursor, |name, value| {
                 seen += 1;
-                visit(text(name), Part::Value(value));
+                visit(Part::of_text(name), Part::Value(value));
             });
             steps += 1;
             if cursor == 0 || seen >= count || steps >= count.saturating_mul(10) {
@@ -115,7 +142,7 @@ impl<'a> Items<'a> {
         match self.0 {
             Collection::Large(members) => {
                 if let Some((name, value)) = members.draw(|n| fastrand::usize(..n)) {
-                    visit(text(name), Part::Value(value));
+                    visit(Part::of_text(name), Part::Value(value));
                 }
             }
             Collection::Packed(_) => self.at(fastrand::usize(..self.len().max(1)), visit),

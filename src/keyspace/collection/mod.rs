@@ -17,14 +17,15 @@ use std::ops::Deref;
 use change::Change;
 pub use forms::{Forms, encoding, type_name};
 pub use fresh::Fresh;
-pub use items::{Items, Part};
+pub use items::{Items, Part, Whole};
 
 use super::Keyspace;
 use super::view::{View, visible};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
+use crate::base::limits::LENT_COLLECTION_BYTES_MIN;
 use crate::storage::packed::Type;
-use crate::storage::{Collection, Full, Kind, Meta, NewValue, WrongType};
+use crate::storage::{Collection, Full, Kind, Large, Members, Meta, NewValue, WrongType};
 
 /// A type of collections, and the class of its events.
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +169,29 @@ impl<'a> View<'a> {
     #[inline]
     pub fn set_of(&mut self, key: &Key<'_>) -> Result<Option<SetRef<'_>>, WrongType> {
         Ok(self.items(key, Type::Set)?.map(SetRef))
+    }
+
+    /// All of a key's hash or set, to be read when the lock is gone; counted as a hit or a miss. Cost: of a large one a step
+    /// for each of its segments.
+    ///
+    /// # Errors
+    /// As `hash`.
+    pub fn whole(&mut self, key: &Key<'_>, of_type: Type) -> Result<Option<Whole<'_>>, WrongType> {
+        let lending = &self.keyspace.lending;
+        self.meet(key, |store, found| {
+            let collection = Collection::of(&store.entry(found));
+            let is_large = match collection.filter(|of| forms::type_of(*of) == Some(of_type)) {
+                None => return Err(WrongType),
+                Some(Collection::Packed(_)) => false,
+                Some(Collection::Large(members)) => members.held_bytes() >= LENT_COLLECTION_BYTES_MIN,
+            };
+            let lend = |members: &mut Members| Whole::Lent(members.lend(lending));
+            let lent = if is_large { Members::change(store, found, lend) } else { None };
+            let here =
+                || Collection::of(&store.entry(found)).map(|collection| Whole::Here(Items(collection)));
+            lent.or_else(here).ok_or(WrongType)
+        })
+        .transpose()
     }
 
     /// As `set_of`, not counted; `None` also where the key holds something else.
