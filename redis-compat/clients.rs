@@ -5,6 +5,7 @@
 //! packages is skipped where it is not installed (packaged.rs).
 
 mod locks;
+mod own;
 mod packaged;
 mod redis_rs;
 mod table;

@@ -18,6 +18,8 @@ get a value that is known to be old? This page compares what people do against s
 documentation tells, with the same callers, the same keys and the same slow origin. It is written by a command
 (at its end), text and figures, so it shows what came out.
 
+How to be spared them in Python and Node.js, with one line: [packages.md](packages.md).
+
 ![Origin calls, latencies, stale reads and recoveries, by way and number of processes](stampede.svg)
 """
 

@@ -7,6 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 target="$here/../../target/compat"
 mkdir -p "$target/node"
 hiredis=3.5.0
+oldest_redis_py=5.0.8
 
 if ! cmp -s "$here/requirements.txt" "$target/venv/requirements.txt"; then
   rm -rf "$target/venv"
@@ -19,6 +20,13 @@ fi
 if ! [ -d "$target/hiredis/hiredis-$hiredis.dist-info" ]; then
   rm -rf "$target/hiredis"
   "$target/venv/bin/pip" install --quiet --disable-pip-version-check --target "$target/hiredis" "hiredis==$hiredis"
+fi
+
+# The oldest redis-py that the package of clients/python works with.
+if ! [ -d "$target/redis5/redis-$oldest_redis_py.dist-info" ]; then
+  rm -rf "$target/redis5"
+  "$target/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$target/redis5" \
+    "redis==$oldest_redis_py"
 fi
 
 if ! cmp -s "$here/package-lock.json" "$target/node/installed-lock.json"; then

@@ -1,0 +1,171 @@
+"""What the tests share: a server of their own on a free port, waits with an end, callers in threads."""
+
+import asyncio
+import concurrent.futures
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import redis
+import redis.asyncio
+
+from onefill import AsyncOnefill, Onefill
+
+BINARY = os.environ["ONEFILL_BIN"]
+LIMIT_S = 30
+
+
+class Server:
+    """A running server. `restart` keeps the port."""
+
+    def __init__(self):
+        self.port = 0
+        self.start()
+
+    def start(self):
+        self.log = tempfile.TemporaryFile("w+")
+        command = [BINARY, "--port", str(self.port), "--bind", "127.0.0.1"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        until(self._has_started)
+        self.client = redis.Redis(port=self.port, protocol=2)
+        until(self.client.ping)
+
+    def stop(self):
+        self.client.close()
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def waiters(self, key):
+        """How many are parked for a key."""
+        return waiters(self.client, key)
+
+    def figure(self, name):
+        """A figure of INFO fill."""
+        return int(self.client.info("fill")[name])
+
+    def _has_started(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server has ended:\n{self._text()}")
+        found = re.search(r"listening on 127\.0\.0\.1:(\d+)\s", self._text())
+        self.port = int(found[1]) if found else self.port
+        return bool(found)
+
+    def _text(self):
+        return os.pread(self.log.fileno(), 1 << 20, 0).decode()
+
+
+def waiters(client, key):
+    """How many are parked for a key; the client speaks RESP2."""
+    info = client.execute_command("FILL.INFO", key)
+    return dict(zip(info[::2], info[1::2]))[b"waiters"] if info else 0
+
+
+def until(condition):
+    """Waits until it holds. A server that does not answer yet is asked again."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            if condition():
+                return
+        except redis.ConnectionError:
+            pass
+        if time.monotonic() > end:
+            raise AssertionError(f"still not so after {LIMIT_S} s: {condition}")
+        time.sleep(0.002)
+
+
+class Threads:
+    """Callers over redis.Redis, each in a thread."""
+
+    def __init__(self, port, **options):
+        self._callers = concurrent.futures.ThreadPoolExecutor(80)
+        self.fills = Onefill(redis.Redis(port=port, **options.pop("client", {})), **options)
+
+    def fill(self, key, compute, **options):
+        return self.start(key, compute, **options).result(LIMIT_S)
+
+    def start(self, key, compute, **options):
+        return self._callers.submit(self.fills.fill, key, compute, **options)
+
+    def do(self, name, *args):
+        return getattr(self.fills, name)(*args)
+
+    def close(self):
+        self._callers.shutdown()
+        self.fills.close()
+
+
+class Tasks:
+    """Callers over redis.asyncio.Redis, each a task of one loop; what they compute runs in threads."""
+
+    def __init__(self, port, **options):
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.fills = AsyncOnefill(redis.asyncio.Redis(port=port, **options.pop("client", {})), **options)
+
+    def fill(self, key, compute, **options):
+        return self.start(key, compute, **options).result(LIMIT_S)
+
+    def start(self, key, compute, **options):
+        async def computed():
+            return await self.loop.run_in_executor(None, compute)
+
+        return asyncio.run_coroutine_threadsafe(self.fills.fill(key, computed, **options), self.loop)
+
+    def do(self, name, *args):
+        return asyncio.run_coroutine_threadsafe(getattr(self.fills, name)(*args), self.loop).result(LIMIT_S)
+
+    def close(self):
+        self.do("close")
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Gate:
+    """A computation that says when it has begun, and ends when it is let."""
+
+    def __init__(self, value=b"made"):
+        self.begun = threading.Semaphore(0)
+        self.let = threading.Event()
+        self.calls = 0
+        self.value = value
+
+    def __call__(self):
+        self.calls += 1
+        self.begun.release()
+        assert self.let.wait(LIMIT_S)
+        if isinstance(self.value, BaseException):
+            raise self.value
+        return self.value
+
+    def wait_until_begun(self):
+        assert self.begun.acquire(timeout=LIMIT_S)
+
+
+class WithServer(unittest.TestCase):
+    """A test with a server that all tests of its class share."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.addClassCleanup(lambda: cls.server.stop())
+
+    def setUp(self):
+        self.server.client.flushall()
+
+    def gate(self, value=b"made"):
+        """A computation that also ends when the test does."""
+        gate = Gate(value)
+        self.addCleanup(gate.let.set)
+        return gate

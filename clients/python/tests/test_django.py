@@ -1,0 +1,63 @@
+"""The Django backend: what Django promises of get_or_set, and that it is filled once."""
+
+import asyncio
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+from support import WithServer, until
+
+try:
+    import django.conf
+except ImportError:
+    raise unittest.SkipTest("Django is not installed") from None
+
+
+class Backend(WithServer):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        location = f"redis://127.0.0.1:{cls.server.port}"
+        backend = {"BACKEND": "onefill.django.OnefillCache", "LOCATION": location}
+        options = {"fill": {"grace": 30, "failure_ttl": 100}}
+        caches = {"default": backend, "other": {**backend, "OPTIONS": options, "TIMEOUT": 50}}
+        django.conf.settings.configure(USE_TZ=True, CACHES=caches)
+        django.setup()
+
+    def setUp(self):
+        super().setUp()
+        from django.core.cache import caches
+
+        self.cache, self.other = caches["default"], caches["other"]
+
+    def test_values_are_those_of_django(self):
+        for value in (7, -1, "text", {"a": [1]}, None, True, b"bytes"):
+            self.server.client.flushall()
+            self.assertEqual(self.cache.get_or_set("k", value), value)
+            self.assertEqual((self.cache.get("k", "absent"), self.cache.get_or_set("k", "other")), (value, value))
+        self.cache.set("n", 1)
+        self.assertEqual((self.cache.get_or_set("n", lambda: 5), self.cache.incr("n")), (1, 2))
+
+    def test_timeouts_are_those_of_django(self):
+        self.cache.get_or_set("default", 1)
+        self.other.get_or_set("mine", 1)
+        self.cache.get_or_set("long", 1, timeout=1000, version=2)
+        self.cache.get_or_set("forever", 1, timeout=None)
+        ttls = [self.server.client.ttl(key) for key in (":1:default", ":1:mine", ":2:long", ":1:forever")]
+        self.assertTrue(290 < ttls[0] <= 300 and 40 < ttls[1] <= 50 and 990 < ttls[2] <= 1000 and ttls[3] == -1, ttls)
+        self.assertEqual((self.cache.get_or_set("not", lambda: 1, timeout=0), self.cache.get("not")), (1, None))
+
+    def test_default_is_called_once_by_many(self):
+        calls = []
+
+        def compute():
+            calls.append(1)
+            until(lambda: self.server.waiters(":1:k") >= 10)
+            return "made"
+
+        with ThreadPoolExecutor(20) as threads:
+            values = list(threads.map(lambda _: self.cache.get_or_set("k", compute), range(20)))
+        self.assertEqual((values, len(calls)), (["made"] * 20, 1))
+
+    def test_async_form(self):
+        self.assertEqual(asyncio.run(self.cache.aget_or_set("k", lambda: "made")), "made")
+        self.assertEqual(self.cache.get("k"), "made")
