@@ -1,10 +1,11 @@
-//! The packages of clients/, each by tests in its own idiom: unittest.
+//! The packages of clients/, each by tests in its own idiom: unittest, node:test.
 //!
 //! Owns: starting them with this crate's server as `ONEFILL_BIN`, which they start themselves. Does not know: what they
 //! test. Invariant: a suite that ran no test has failed.
 
 use super::{CLIENT_LIMIT, Outcome, prepared};
 use crate::run;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,10 +24,21 @@ fn package_for_python_keeps_its_promises_over_redis_py_5() {
 }
 
 #[test]
+fn package_for_node_keeps_its_promises() {
+    let tests = prepared("clients/node/node_modules").with_file_name("test");
+    let files = fs::read_dir(tests).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Given a folder, Node.js takes the tests' helpers for tests.
+    let files = files.filter(|path| path.to_string_lossy().ends_with(".test.js"));
+    let mut command = Command::new("node");
+    run_suite("onefill-node", command.args(["--test", "--test-reporter=tap"]).args(files), "# pass ");
+}
+
+#[test]
 fn packages_have_the_version_of_the_server() {
     assert!(
         include_str!("../../clients/python/pyproject.toml").contains(&format!("version = \"{VERSION}\""))
     );
+    assert!(include_str!("../../clients/node/package.json").contains(&format!("\"version\": \"{VERSION}\"")));
 }
 
 fn run_unittest(name: &str, modules: &[String]) {

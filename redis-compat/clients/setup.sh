@@ -34,4 +34,6 @@ if ! cmp -s "$here/package-lock.json" "$target/node/installed-lock.json"; then
   (cd "$target/node" && npm ci --silent --no-audit --no-fund)
   cp "$here/package-lock.json" "$target/node/installed-lock.json"
 fi
+# Where the package of clients/node looks for the libraries that it is used with.
+ln -sfn ../../target/compat/node/node_modules "$here/../../clients/node/node_modules"
 echo "clients are ready in $(cd "$target" && pwd -P)"
