@@ -13,7 +13,7 @@ pub struct Classes(u32);
 const LETTERS: &[(u8, Classes)] = &[
     (b'g', Classes::GENERIC),
     (b'$', Classes::STRING),
-    (b'l', Classes(1 << 2)),
+    (b'l', Classes::LIST),
     (b's', Classes::SET),
     (b'h', Classes::HASH),
     (b'z', Classes(1 << 5)),
@@ -34,6 +34,8 @@ impl Classes {
     pub const GENERIC: Classes = Classes(1);
     /// String commands.
     pub const STRING: Classes = Classes(1 << 1);
+    /// List commands.
+    pub const LIST: Classes = Classes(1 << 2);
     /// Set commands.
     pub const SET: Classes = Classes(1 << 3);
     /// Hash commands.

@@ -36,7 +36,7 @@ impl View<'_> {
         found
     }
 
-    fn let_go(&mut self, value: Option<bytes::Bytes>) {
+    pub(super) fn let_go(&mut self, value: Option<bytes::Bytes>) {
         self.effects.freed.extend(value.map(|value| self.keyspace.lending.let_go(value)));
     }
 }

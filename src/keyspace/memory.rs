@@ -1,12 +1,12 @@
 //! What keys take of the memory, as the stores count it.
 
-use super::collection::Items;
+use super::collection::{Items, ListRef};
 use super::keys::Keys;
 use super::view::View;
 use super::view::find_visible;
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
-use crate::storage::{Collection, Entry, ValueRef};
+use crate::storage::{Collection, Entry};
 
 /// Buckets of a table that are looked at under one hold of a shard's lock: some 500 entries.
 const BUCKETS_AT_A_TIME: usize = 64;
@@ -14,20 +14,22 @@ const BUCKETS_AT_A_TIME: usize = 64;
 /// How many values have which size: the first of nothing, then one of each doubling, 1, 2 to 3, 4 to 7 and so on.
 pub type SizeCounts = [u64; usize::BITS as usize + 1];
 
-/// The same for each type: strings by their bytes, hashes and sets by their items.
+/// The same for each type: strings by their bytes, the others by their items.
 #[derive(Clone, Debug)]
 pub struct Sizes {
     pub strings: SizeCounts,
+    pub lists: SizeCounts,
     pub hashes: SizeCounts,
     pub sets: SizeCounts,
 }
 
 impl Sizes {
     fn count(&mut self, entry: &Entry<'_>) {
-        let (counts, size) = match Collection::of(entry).map(Items::of) {
-            None => (&mut self.strings, entry.value().map_or(0, ValueRef::len)),
-            Some(items) if items.is_set() => (&mut self.sets, items.len()),
-            Some(items) => (&mut self.hashes, items.len()),
+        let (counts, size) = match (entry.value(), ListRef::of(entry), Collection::of(entry).map(Items::of)) {
+            (Ok(value), ..) => (&mut self.strings, value.len()),
+            (_, Some(list), _) => (&mut self.lists, list.len()),
+            (.., Some(items)) if items.is_set() => (&mut self.sets, items.len()),
+            (.., items) => (&mut self.hashes, items.map_or(0, |items| items.len())),
         };
         counts[size.checked_ilog2().map_or(0, |log| log as usize + 1)] += 1;
     }
@@ -37,7 +39,7 @@ impl Keys<'_> {
     /// Counts the values of a database by their sizes. Cost: a look at every entry, with each shard's lock held for
     /// `BUCKETS_AT_A_TIME` buckets at a time; so what is written meanwhile may be counted or not.
     pub fn size_counts(&mut self, db: usize) -> Sizes {
-        let mut counts = Sizes { strings: [0; _], hashes: [0; _], sets: [0; _] };
+        let mut counts = Sizes { strings: [0; _], lists: [0; _], hashes: [0; _], sets: [0; _] };
         for shard in 0..SHARDS {
             let mut cursor = 0;
             loop {

@@ -313,7 +313,10 @@ impl View<'_> {
     /// Puts a taken or copied value under a key, with all that was known of it.
     pub fn put_back(&mut self, key: &Key<'_>, value: Taken, meta: Meta) {
         self.put_taken(key, value, meta);
-        self.wrote(key);
+        match meta.kind {
+            Kind::Collection => self.gained(key),
+            Kind::Value | Kind::Stale | Kind::None | Kind::Pass => self.wrote(key),
+        }
     }
 
     /// Keys of this shard and database that ordinary commands see, expired ones not counted.

@@ -5,8 +5,9 @@
 //! ```
 //! An element of a number is found by summing up the chunks' counts from the nearer end. Chunks split where something
 //! does not fit, and join with a neighbour where both fill half a chunk at most. Knows no key and no command.
-//! Invariants: no chunk is empty; `len` and `chunk_bytes` are what a recount gives.
+//! Invariants: no chunk is empty; `len`, `chunk_bytes` and `listpack_bytes` are what a recount gives.
 
+mod name;
 mod strip;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::packed::{self, Element, element};
+use super::outside::Stored;
+use super::packed::{self, Element, element, listpack};
 use super::value::NewValue;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 use strip::{CHUNK_BYTES, Strip};
@@ -35,19 +37,65 @@ pub struct List {
     len: usize,
     /// Bytes of all chunks beside their places in the deque.
     chunk_bytes: usize,
+    /// What all elements would take in a listpack, as long as the list is called one (see `name`).
+    listpack_bytes: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Chunk {
     Strip(Strip),
-    Large(Bytes),
+    Large(Stored),
+}
+
+/// An element to put in: a large one may be in another list already, which it is to leave.
+#[derive(Clone, Debug)]
+pub enum New<'a> {
+    Small(&'a [u8]),
+    Large(Stored),
+}
+
+/// An element on its way from one list to another.
+#[derive(Debug)]
+pub enum Moved {
+    Small(Box<[u8]>),
+    Large(Stored),
 }
 
 /// An element of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Element(Element<'a>),
-    Large(&'a Bytes),
+    Large(&'a Stored),
+}
+
+impl<'a> New<'a> {
+    /// The element that a value makes.
+    #[must_use]
+    pub fn of(value: &'a NewValue<'_>) -> New<'a> {
+        match value {
+            NewValue::Small(text) if text.len() < SHARED_VALUE_BYTES_MIN => New::Small(text),
+            NewValue::Small(_) | NewValue::Shared(_) => New::Large(Stored::new(value.to_bytes())),
+        }
+    }
+
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            New::Small(text) => text,
+            New::Large(stored) => stored,
+        }
+    }
+}
+
+impl Moved {
+    /// The element to put in.
+    #[must_use]
+    pub fn to_new(&self) -> New<'_> {
+        match self {
+            Moved::Small(text) => New::Small(text),
+            Moved::Large(stored) => New::Large(stored.clone()),
+        }
+    }
 }
 
 impl<'a> Value<'a> {
@@ -63,25 +111,41 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The element for another list: a small one copied, a large one shared with this.
+    #[must_use]
+    pub fn to_moved(self) -> Moved {
+        match self {
+            Value::Element(element) => Moved::Small(element.text(&mut itoa::Buffer::new()).into()),
+            Value::Large(stored) => Moved::Large(stored.clone()),
+        }
+    }
+
     /// Whether it is this text, which `Element::of` read once for all comparisons.
     #[inline]
     #[must_use]
     pub fn is(self, text: Element<'_>) -> bool {
         match (self, text) {
             (Value::Element(element), _) => element == text,
-            (Value::Large(bytes), Element::Bytes(text)) => *bytes == text,
+            (Value::Large(bytes), Element::Bytes(text)) => bytes[..] == *text,
             (Value::Large(_), Element::Int(_)) => false,
         }
+    }
+
+    /// What it would take in a listpack, bytes.
+    #[must_use]
+    pub fn listpack_bytes(self) -> usize {
+        listpack::element_bytes(match self {
+            Value::Element(element) => element,
+            Value::Large(bytes) => Element::Bytes(bytes),
+        })
     }
 }
 
 impl Chunk {
-    fn of(value: &NewValue<'_>) -> Chunk {
+    fn of(value: &New<'_>) -> Chunk {
         match value {
-            NewValue::Small(text) if text.len() < SHARED_VALUE_BYTES_MIN => {
-                Chunk::Strip(Strip::of(Element::of(text)))
-            }
-            NewValue::Small(_) | NewValue::Shared(_) => Chunk::Large(value.to_bytes()),
+            New::Small(text) => Chunk::Strip(Strip::of(Element::of(text))),
+            New::Large(stored) => Chunk::Large(stored.clone()),
         }
     }
 
@@ -96,6 +160,30 @@ impl Chunk {
         match self {
             Chunk::Strip(strip) => strip.held_bytes(),
             Chunk::Large(bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes of the elements as they lie.
+    fn text_bytes(&self) -> usize {
+        match self {
+            Chunk::Strip(strip) => strip.len(),
+            Chunk::Large(bytes) => bytes.len(),
+        }
+    }
+
+    /// The large element of a chunk that goes, if no other list has it.
+    fn into_last(self) -> Option<Bytes> {
+        match self {
+            Chunk::Strip(_) => None,
+            Chunk::Large(stored) => stored.into_last(),
+        }
+    }
+
+    /// The same elements, with no room for more.
+    fn copied(&self) -> Chunk {
+        match self {
+            Chunk::Strip(strip) => Chunk::Strip(Strip::copied(strip.used(), strip.count())),
+            Chunk::Large(stored) => Chunk::Large(stored.clone()),
         }
     }
 
@@ -116,15 +204,15 @@ impl Chunk {
 }
 
 /// A text that lies among others in a strip.
-fn small<'v>(value: &'v NewValue<'_>) -> Option<Element<'v>> {
+fn small<'v>(value: &'v New<'_>) -> Option<Element<'v>> {
     match value {
-        NewValue::Small(text) if text.len() <= CHUNK_BYTES => Some(Element::of(text)),
-        NewValue::Small(_) | NewValue::Shared(_) => None,
+        New::Small(text) if text.len() <= CHUNK_BYTES => Some(Element::of(text)),
+        New::Small(_) | New::Large(_) => None,
     }
 }
 
 impl List {
-    /// A list of what a packed one holds. Cost: one copy.
+    /// A list of what a packed one holds, by the same name. Cost: one copy.
     #[must_use]
     pub fn of(packed: &packed::List<'_>) -> List {
         let mut list = List::default();
@@ -133,9 +221,10 @@ impl List {
         } else {
             for element in packed.iter() {
                 let mut digits = itoa::Buffer::new();
-                list.insert(list.len, &NewValue::Small(element.text(&mut digits)));
+                list.insert(list.len, &New::Small(element.text(&mut digits)));
             }
         }
+        list.listpack_bytes = (!packed.form().is_named()).then(|| packed.listpack_bytes());
         list
     }
 
@@ -151,9 +240,9 @@ impl List {
         self.len == 0
     }
 
-    /// Bytes asked of the allocator, and those of shared elements.
+    /// Bytes asked of the allocator for the elements, and those of shared ones.
     #[must_use]
-    pub fn held_bytes(&self) -> usize {
+    pub fn elements_bytes(&self) -> usize {
         self.chunk_bytes + self.chunks.capacity() * size_of::<Chunk>()
     }
 
@@ -185,7 +274,12 @@ impl List {
     /// Puts an element in as the one of that number: 0 pushes at the front, `len` at the back. Beyond the end it is
     /// last.
     /// Cost: at either end a copy of it; else as `get`, and what is behind it in its chunk moves.
-    pub fn insert(&mut self, index: usize, value: &NewValue<'_>) {
+    pub fn insert(&mut self, index: usize, value: &New<'_>) {
+        self.note_listpack(0..0, Some(value));
+        self.place(index, value);
+    }
+
+    fn place(&mut self, index: usize, value: &New<'_>) {
         let (at, within) = self.locate_gap(index.min(self.len));
         if let Some(element) = small(value) {
             // The end of one chunk is the beginning of the next: either may have room.
@@ -209,7 +303,7 @@ impl List {
             self.split(at, within);
             // Now there are two ends with room.
             if small(value).is_some() {
-                return self.insert(index, value);
+                return self.place(index, value);
             }
         }
         self.add(at + usize::from(within > 0), Chunk::of(value));
@@ -217,10 +311,11 @@ impl List {
 
     /// Puts an element in place of the one of that number; `None` where there is none. Returns a large one that went:
     /// dropping it may free much.
-    pub fn set(&mut self, index: usize, value: &NewValue<'_>) -> Option<Option<Bytes>> {
+    pub fn set(&mut self, index: usize, value: &New<'_>) -> Option<Option<Bytes>> {
         if index >= self.len {
             return None;
         }
+        self.note_listpack(index..index + 1, Some(value));
         let (at, within) = self.locate(index);
         let fits = small(value).and_then(|element| {
             self.change(at, |strip| {
@@ -234,14 +329,20 @@ impl List {
         if fits == Some(true) {
             return Some(None);
         }
-        let mut went = self.remove(index..index + 1);
-        self.insert(index, value);
+        let mut went = self.cut(index..index + 1);
+        self.place(index, value);
         Some(went.pop())
     }
 
-    /// Takes the elements of a range out; returns the large ones among them: dropping them may free much.
+    /// Takes the elements of a range out; returns the large ones among them that no other list has: dropping them may free
+    /// much.
     /// Cost: as `get`, and a step per chunk that goes; the chunks at both ends of the range are cut.
     pub fn remove(&mut self, range: Range<usize>) -> Vec<Bytes> {
+        self.note_listpack(range.clone(), None);
+        self.cut(range)
+    }
+
+    fn cut(&mut self, range: Range<usize>) -> Vec<Bytes> {
         let range = range.start.min(self.len)..range.end.min(self.len);
         let mut went = Vec::new();
         if range.is_empty() {
@@ -296,6 +397,7 @@ impl List {
             };
             next = if from_back { at.checked_sub(1) } else { Some(at + 1 - usize::from(is_gone) - joined) };
         }
+        self.note_listpack_equal(needle, removed);
         self.lessen();
         (removed, went)
     }
@@ -318,6 +420,7 @@ impl List {
                 self.chunks.iter().map(Chunk::held_bytes).sum::<usize>() == self.chunk_bytes,
                 "bytes are not as counted",
             ),
+            (self.is_listpack_as_counted(), "bytes of a listpack are not as counted"),
         ];
         facts.into_iter().filter(|(holds, _)| !holds).map(|(_, fault)| fault).collect()
     }
@@ -377,10 +480,7 @@ impl List {
         let chunk = self.chunks.remove(at)?;
         self.len -= chunk.count();
         self.chunk_bytes -= chunk.held_bytes();
-        match chunk {
-            Chunk::Strip(_) => None,
-            Chunk::Large(bytes) => Some(bytes),
-        }
+        chunk.into_last()
     }
 
     fn split(&mut self, at: usize, within: usize) {

@@ -46,6 +46,15 @@ pub enum Collection<'a> {
     Large(&'a Members),
 }
 
+impl<'a> From<Collection<'a>> for Collected<'a> {
+    fn from(collection: Collection<'a>) -> Collected<'a> {
+        match collection {
+            Collection::Packed(bytes) => Collected::Packed(bytes),
+            Collection::Large(members) => Collected::Large(members),
+        }
+    }
+}
+
 impl<'a> Collection<'a> {
     /// What an entry holds, where that is one.
     #[inline]
@@ -69,8 +78,7 @@ pub struct Placed {
 impl Members {
     /// Changes those outside of an entry; `None` where there are none.
     pub fn change<R>(store: &mut Store, found: Found, change: impl FnOnce(&mut Members) -> R) -> Option<R> {
-        let members = |large: &mut dyn Large| (large as &mut dyn Any).downcast_mut().map(change);
-        store.change_large(found, members)?
+        store.change_large(found, change)
     }
 
     /// A collection without items, which must get one before anybody sees it.
@@ -119,16 +127,6 @@ impl Members {
             fits = fits && append(&mut bytes, self.of_type, name, value, limits).is_some()
         });
         fits.then_some(bytes)
-    }
-
-    #[must_use]
-    pub fn of_type(&self) -> Type {
-        self.of_type
-    }
-
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        self.is_named
     }
 
     /// Of a set: whether it is one of strings, whatever is left of them.
@@ -233,6 +231,14 @@ impl Members {
 }
 
 impl Large for Members {
+    fn of_type(&self) -> Type {
+        self.of_type
+    }
+
+    fn is_named(&self) -> bool {
+        self.is_named
+    }
+
     fn held_bytes(&self) -> usize {
         size_of::<Members>() + self.store.size().held_bytes
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::packed::Type;
+
 /// A large value as entries hold it: one, or several after COPY. Readers hold its `Bytes` alone, so that it is known
 /// when the last entry lets it go.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,11 @@ impl Deref for Stored {
 
 /// A large collection, of whatever type: what a store must know of it to keep it. Its type's file knows the rest.
 pub trait Large: Any + fmt::Debug + Send + Sync {
+    fn of_type(&self) -> Type;
+
+    /// Whether its name (OBJECT ENCODING) is that of a large form.
+    fn is_named(&self) -> bool;
+
     /// Bytes that it holds. Cost: some additions.
     fn held_bytes(&self) -> usize;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::outside::{Large, Outside, Stored};
+use super::packed::{Form, Type};
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
 
 /// A value on its way into an entry. Built before any lock is taken, so that large copies happen outside.
@@ -132,6 +133,25 @@ pub enum Collected<'a> {
 }
 
 impl Collected<'_> {
+    /// Of which type it is; `None` for bytes that are none.
+    #[inline]
+    #[must_use]
+    pub fn of_type(self) -> Option<Type> {
+        match self {
+            Collected::Packed(bytes) => Form::read(bytes).map(Form::of_type),
+            Collected::Large(large) => Some(large.of_type()),
+        }
+    }
+
+    /// Whether its name (OBJECT ENCODING) is that of a large form.
+    #[must_use]
+    pub fn is_named(self) -> bool {
+        match self {
+            Collected::Packed(bytes) => Form::read(bytes).is_some_and(Form::is_named),
+            Collected::Large(large) => large.is_named(),
+        }
+    }
+
     /// Bytes that it holds.
     #[must_use]
     pub fn held_bytes(self) -> usize {

@@ -13,7 +13,7 @@ use crate::dispatch::error::CommandError;
 use crate::dispatch::rules::lfu_rule;
 use crate::keyspace;
 use crate::storage::eviction::{frequency, idle_s};
-use crate::storage::{Collection, Entry, Order};
+use crate::storage::{Entry, Order};
 use crate::table::KeyFlag::RO;
 use crate::table::arg::key;
 use crate::table::{Category, Flag, Group, Locking, Spec, Touch};
@@ -168,10 +168,8 @@ pub fn encoding(value: &[u8]) -> &'static str {
 
 /// The encoding that Redis gives to what an entry holds.
 pub fn encoding_of(entry: &Entry<'_>) -> &'static str {
-    match (Collection::of(entry), entry.value()) {
-        (Some(collection), _) => keyspace::encoding(collection),
-        (None, value) => value.map_or("raw", |value| encoding(value.as_slice())),
-    }
+    keyspace::encoding(entry)
+        .unwrap_or_else(|| entry.value().map_or("raw", |value| encoding(value.as_slice())))
 }
 
 /// The count that Redis tells: it shares the integers below 10,000 and counts those no further.

@@ -1,67 +1,25 @@
-//! A collection as it is changed where it lies: forms come and go behind this, and what changed is told when the handle is
-//! dropped, also where the command ends by an error half way.
+//! A hash or a set as it is changed where it lies: forms come and go behind this.
 
-use super::Family;
 use super::forms::{self, Forms};
 use super::fresh::{self, Fresh, is_to_be_named, plan_put};
 use super::items::Items;
-use crate::base::events::Classes;
-use crate::base::hash::Key;
-use crate::base::metrics::Counter;
-use crate::keyspace::view::{View, find_visible};
+use super::place::Place;
 use crate::storage::packed::{self, Hash, Misfit, Set, Type};
-use crate::storage::{Collection, Found, Full, Kind, Members, Meta, NewValue, WrongType};
+use crate::storage::{Collection, Found, Full, Members, NewValue};
 
-/// A collection under its key, or none yet. Invariant: `found` is where it lies, and it is never empty.
+/// A collection under its key, or none yet.
 pub struct Change<'v, 'a> {
-    view: &'v mut View<'a>,
-    key: Key<'v>,
-    family: Family,
-    found: Option<Found>,
     /// What is put under the key when the handle is dropped, while there is none: all of it is written once.
     fresh: Option<Fresh>,
-    /// What is told of a change.
-    event: &'static str,
-    /// Items that were put in, changed or taken out.
-    changed: u64,
-    is_gone: bool,
     /// As many items as a command brings at least.
     expected: usize,
+    place: Place<'v, 'a>,
 }
 
-impl<'a> View<'a> {
-    /// A key's collection to change, which is told as `event`.
-    ///
-    /// # Errors
-    /// Where the key holds something else.
-    pub(super) fn change<'v>(
-        &'v mut self,
-        key: &Key<'v>,
-        family: Family,
-        event: &'static str,
-    ) -> Result<Change<'v, 'a>, WrongType> {
-        self.tend(key);
-        let scope = self.scope;
-        let store = self.store();
-        let found = find_visible(store, key);
-        if let Some(found) = found {
-            let collection = Collection::of(&store.entry(found));
-            if collection.and_then(forms::type_of) != Some(family.of_type) {
-                return Err(WrongType);
-            }
-            scope.note_use(store, found);
-        }
-        Ok(Change {
-            view: self,
-            key: *key,
-            family,
-            found,
-            event,
-            changed: 0,
-            is_gone: false,
-            expected: 0,
-            fresh: None,
-        })
+impl<'v, 'a> Change<'v, 'a> {
+    /// A change of what lies in a place.
+    pub(super) fn new(place: Place<'v, 'a>) -> Change<'v, 'a> {
+        Change { fresh: None, expected: 0, place }
     }
 }
 
@@ -69,8 +27,8 @@ impl Change<'_, '_> {
     /// What is there; `None` without key.
     #[inline]
     pub fn items(&mut self) -> Option<Items<'_>> {
-        let Some(found) = self.found else { return self.fresh.as_ref()?.items() };
-        Collection::of(&self.view.store().entry(found)).map(Items)
+        let Some(found) = self.place.found else { return self.fresh.as_ref()?.items() };
+        Collection::of(&self.place.view.store().entry(found)).map(Items)
     }
 
     /// Puts an item in, or another value in place of its own; whether it is a new one.
@@ -78,12 +36,12 @@ impl Change<'_, '_> {
     /// # Errors
     /// Where it holds as much as it may; nothing changes then.
     pub fn put(&mut self, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        let forms = &self.view.scope.rules.forms;
-        let Some(found) = self.found else { return self.put_fresh(name, value) };
+        let forms = &self.place.view.scope.rules.forms;
+        let Some(found) = self.place.found else { return self.put_fresh(name, value) };
         self.name(found, name, value, forms);
         loop {
-            let Some(found) = self.found else { return self.put_fresh(name, value) };
-            let store = self.view.store();
+            let Some(found) = self.place.found else { return self.put_fresh(name, value) };
+            let store = self.place.view.store();
             let bytes = match Collection::of(&store.entry(found)) {
                 Some(Collection::Packed(bytes)) => bytes,
                 _ => return self.put_large(found, name, value),
@@ -91,17 +49,17 @@ impl Change<'_, '_> {
             match plan_put(bytes, name, value.as_slice(), forms) {
                 Ok(None) => return Ok(false),
                 Ok(Some((edit, is_new))) => {
-                    self.found = Some(store.splice(found, &edit));
-                    self.changed += 1;
+                    self.place.found = Some(store.splice(found, &edit));
+                    self.place.changed += 1;
                     return Ok(is_new);
                 }
                 Err(Misfit::Layout(layout)) => {
                     let bytes = packed::rebuilt(bytes, layout);
-                    self.found = Some(store.put_packed(found, &bytes).0);
+                    self.place.found = Some(store.put_packed(found, &bytes).0);
                 }
                 Err(Misfit::Large) => {
                     let members = Members::of_packed(bytes, store.seed())?;
-                    self.found = Some(store.put_large(found, Box::new(members)));
+                    self.place.found = Some(store.put_large(found, Box::new(members)));
                 }
             }
         }
@@ -110,8 +68,8 @@ impl Change<'_, '_> {
     /// Takes an item out; false where it is not there.
     pub fn remove(&mut self, name: &[u8]) -> bool {
         self.settle();
-        let Some(found) = self.found else { return false };
-        let store = self.view.store();
+        let Some(found) = self.place.found else { return false };
+        let store = self.place.view.store();
         let Some(collection) = Collection::of(&store.entry(found)) else { return false };
         let items = Items(collection);
         if items.len() == 1 {
@@ -121,7 +79,7 @@ impl Change<'_, '_> {
             Collection::Packed(bytes) => bytes,
             Collection::Large(_) => return self.remove_large(found, name),
         };
-        let edit = match self.family.of_type {
+        let edit = match self.place.family.of_type {
             Type::Set => Set::read(bytes).remove(name),
             _ => {
                 let hash = Hash::read(bytes);
@@ -130,8 +88,8 @@ impl Change<'_, '_> {
         };
         let Some(edit) = edit else { return false };
         let found = store.splice(found, &edit);
-        self.found = Some(found);
-        self.changed += 1;
+        self.place.found = Some(found);
+        self.place.changed += 1;
         self.lessen(found);
         true
     }
@@ -140,18 +98,18 @@ impl Change<'_, '_> {
     pub fn clear(&mut self) -> bool {
         self.settle();
         let len = self.items().map_or(0, |items| items.len());
-        let Some(found) = self.found else { return false };
-        self.changed += (len as u64).saturating_sub(1);
+        let Some(found) = self.place.found else { return false };
+        self.place.changed += (len as u64).saturating_sub(1);
         self.take_all(found)
     }
 
     /// Tells a set that a command brings so many words: by Redis's rule their number alone may make it `hashtable`.
     pub fn brings(&mut self, count: usize) {
         self.expected = count;
-        let forms = &self.view.scope.rules.forms;
+        let forms = &self.place.view.scope.rules.forms;
         let Some(items) = self.items() else { return };
         let (is_named, before) = (forms::is_named(items.0), forms::small_name(items.0));
-        if let Some(found) = self.found
+        if let Some(found) = self.place.found
             && !is_named
             && forms.names_by_count(before, count)
         {
@@ -163,57 +121,53 @@ impl Change<'_, '_> {
     pub fn brings_fields(&mut self, count: usize) {
         self.expected = count;
         let is_named = self.items().is_none_or(|items| forms::is_named(items.0));
-        let is_more = count > self.view.scope.rules.forms.hash_entries;
-        self.found.into_iter().filter(|_| is_more && !is_named).for_each(|found| self.set_named(found));
+        let is_more = count > self.place.view.scope.rules.forms.hash_entries;
+        self.place.found.into_iter().filter(|_| is_more && !is_named).for_each(|found| self.set_named(found));
     }
 
     /// Puts an item into what is to be put under the key.
     fn put_fresh(&mut self, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        let forms = &self.view.scope.rules.forms;
-        let (family, seed, expected) = (self.family, self.view.keyspace.seed, self.expected);
+        let forms = &self.place.view.scope.rules.forms;
+        let (family, seed, expected) = (self.place.family, self.place.view.keyspace.seed, self.expected);
         let begin = || Fresh::new(family.of_type, seed).expecting(expected);
         let is_new = self.fresh.get_or_insert_with(begin).put(name, value, forms)?;
         // Of a set nothing has changed where the member is there.
-        self.changed += u64::from(is_new || family.of_type == Type::Hash);
+        self.place.changed += u64::from(is_new || family.of_type == Type::Hash);
         Ok(is_new)
     }
 
     /// Puts what is new under the key.
     fn settle(&mut self) {
         let taken = self.fresh.take().and_then(Fresh::into_taken);
-        if let Some(taken) = taken {
-            self.view.put_taken(&self.key, taken, Meta { kind: Kind::Collection, ..Meta::value(None) });
-            self.found = self.view.store().find(&self.key);
-            self.is_gone = false;
-        }
+        taken.into_iter().for_each(|taken| self.place.put(taken));
     }
 
     fn put_large(&mut self, found: Found, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        let is_there =
-            self.family.of_type == Type::Set && self.items().is_some_and(|items| items.get(name).is_some());
+        let is_there = self.place.family.of_type == Type::Set
+            && self.items().is_some_and(|items| items.get(name).is_some());
         if is_there {
             return Ok(false);
         }
-        let placed = Members::change(self.view.store(), found, |members| members.put(name, value));
+        let placed = Members::change(self.place.view.store(), found, |members| members.put(name, value));
         let placed = placed.unwrap_or(Err(Full))?;
-        placed.outside.into_iter().for_each(|outside| self.view.let_go_outside(outside));
-        self.changed += 1;
+        placed.outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
+        self.place.changed += 1;
         Ok(placed.is_new)
     }
 
     fn remove_large(&mut self, found: Found, name: &[u8]) -> bool {
-        let removed = Members::change(self.view.store(), found, |members| members.remove(name));
+        let removed = Members::change(self.place.view.store(), found, |members| members.remove(name));
         let Some(removed) = removed.flatten() else { return false };
-        removed.outside.into_iter().for_each(|outside| self.view.let_go_outside(outside));
-        self.changed += 1;
+        removed.outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
+        self.place.changed += 1;
         self.lessen(found);
         true
     }
 
     /// Puts what has become small into the lesser form.
     fn lessen(&mut self, found: Found) {
-        let limits = &self.view.scope.rules.forms.packed;
-        let store = self.view.store();
+        let limits = &self.place.view.scope.rules.forms.packed;
+        let store = self.place.view.store();
         let lesser = match Collection::of(&store.entry(found)) {
             Some(Collection::Packed(bytes)) => {
                 packed::lesser_layout(bytes, limits).map(|layout| packed::rebuilt(bytes, layout))
@@ -223,13 +177,13 @@ impl Change<'_, '_> {
         };
         let Some(bytes) = lesser else { return };
         let (found, outside) = store.put_packed(found, &bytes);
-        self.found = Some(found);
-        outside.into_iter().for_each(|outside| self.view.let_go_outside(outside));
+        self.place.found = Some(found);
+        outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
     }
 
     /// Gives it the name of a large one where this item makes it that.
     fn name(&mut self, found: Found, name: &[u8], value: &NewValue<'_>, forms: &Forms) {
-        let collection = Collection::of(&self.view.store().entry(found));
+        let collection = Collection::of(&self.place.view.store().entry(found));
         let is_new_name =
             |collection| !forms::is_named(collection) && is_to_be_named(collection, name, value, forms);
         if collection.is_some_and(is_new_name) {
@@ -238,7 +192,7 @@ impl Change<'_, '_> {
     }
 
     fn set_named(&mut self, found: Found) {
-        let store = self.view.store();
+        let store = self.place.view.store();
         let len = match Collection::of(&store.entry(found)) {
             Some(Collection::Packed(bytes)) => bytes.len(),
             _ => {
@@ -246,39 +200,19 @@ impl Change<'_, '_> {
                 return;
             }
         };
-        self.found = Some(store.edit(found, len, fresh::set_named));
+        self.place.found = Some(store.edit(found, len, |bytes| fresh::set_named(bytes, true)));
     }
 
     fn take_all(&mut self, found: Found) -> bool {
-        self.view.take_found(found);
-        self.found = None;
-        self.changed += 1;
-        self.is_gone = true;
+        self.place.take_all(found);
         true
     }
 }
 
 impl Drop for Change<'_, '_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            // There was no room for it: another panic would end the process.
-            return;
-        }
-        self.settle();
-        self.view.note_scattered();
-        if self.changed == 0 {
-            // A name may have changed, and with it a block.
-            return self.view.note_size();
-        }
-        let Change { view, key, family, event, changed, is_gone, .. } = self;
-        view.scope.counters.add(Counter::Changes, *changed - 1);
-        view.note_size();
-        view.notify(family.class, event, key.bytes);
-        if *is_gone {
-            view.deleted(key, Some(Kind::Collection));
-            view.notify(Classes::GENERIC, "del", key.bytes);
-        } else {
-            view.wrote(key);
+        if !std::thread::panicking() {
+            self.settle();
         }
     }
 }

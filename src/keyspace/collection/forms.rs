@@ -4,7 +4,7 @@
 //! conversions it never goes back: a hash of ten fields, one of 100 B, is `hashtable` by name and packed in fact.
 
 use crate::storage::packed::{Element, Layout, Limits, Set, Type};
-use crate::storage::{Collection, Entry, packed};
+use crate::storage::{Collected, Collection, Entry};
 
 /// The limits of forms and names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub struct Forms {
     pub set_entries: usize,
     /// Bytes of them.
     pub set_value_bytes: usize,
+    /// Of a list that is packed.
+    pub list: Limits,
+    /// Of a list that is called `listpack`.
+    pub list_name: ListName,
 }
 
 impl Default for Forms {
@@ -32,6 +36,8 @@ impl Default for Forms {
             set_ints: 512,
             set_entries: 128,
             set_value_bytes: 64,
+            list: Limits::LIST,
+            list_name: ListName::of_setting(-2),
         }
     }
 }
@@ -41,6 +47,54 @@ impl Default for Forms {
 pub enum Small {
     Intset,
     Listpack,
+}
+
+/// How large a list may be that is called `listpack`. Other than hashes and sets it is called so again when it has shrunk to
+/// half of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListName {
+    /// Bytes of its listpack.
+    Bytes(usize),
+    /// Elements.
+    Items(usize),
+}
+
+/// Bytes of a listpack of so many elements that never get more, whatever their number (Redis: `SIZE_SAFETY_LIMIT`).
+const LISTPACK_BYTES_MAX: usize = 8 * 1024;
+
+impl ListName {
+    /// What `list-max-listpack-size` means: a number of elements, or negative one of five sizes (Redis: `quicklistNodeLimit`).
+    #[must_use]
+    pub fn of_setting(fill: i64) -> ListName {
+        match usize::try_from(fill) {
+            Ok(items) => ListName::Items(items.max(1)),
+            Err(_) => ListName::Bytes(4_096 << (fill.unsigned_abs() - 1).min(4)),
+        }
+    }
+
+    /// Bytes up to which a listpack may grow.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            ListName::Bytes(bytes) => bytes,
+            ListName::Items(_) => LISTPACK_BYTES_MAX,
+        }
+    }
+
+    /// Whether a list of so many elements is called `quicklist`, told whether its listpack takes no more than `self.bytes()`.
+    #[must_use]
+    pub fn is_large(self, items: usize, fits: bool) -> bool {
+        !fits || matches!(self, ListName::Items(most) if items > most)
+    }
+
+    /// Elements, and bytes of its listpack, up to which a list that was called `quicklist` loses that name.
+    #[must_use]
+    pub fn half(self) -> (usize, usize) {
+        match self {
+            ListName::Bytes(bytes) => (usize::MAX, bytes / 2),
+            ListName::Items(items) => (items / 2, LISTPACK_BYTES_MAX),
+        }
+    }
 }
 
 impl Forms {
@@ -79,18 +133,12 @@ impl Forms {
 /// Of which type a collection is; `None` for bytes that are none.
 #[inline]
 pub(super) fn type_of(collection: Collection<'_>) -> Option<Type> {
-    match collection {
-        Collection::Packed(bytes) => packed::Form::read(bytes).map(|form| form.of_type()),
-        Collection::Large(members) => Some(members.of_type()),
-    }
+    Collected::from(collection).of_type()
 }
 
 /// Whether it has got the name of a large one.
 pub(super) fn is_named(collection: Collection<'_>) -> bool {
-    match collection {
-        Collection::Packed(bytes) => packed::Form::read(bytes).is_some_and(|form| form.is_named()),
-        Collection::Large(members) => members.is_named(),
-    }
+    Collected::from(collection).is_named()
 }
 
 /// What a set is called as long as it has not the name of a large one.
@@ -102,22 +150,25 @@ pub(super) fn small_name(collection: Collection<'_>) -> Small {
     if has_strings { Small::Listpack } else { Small::Intset }
 }
 
-/// What OBJECT ENCODING says.
+/// What OBJECT ENCODING says of an entry that is no string.
 #[must_use]
-pub fn encoding(collection: Collection<'_>) -> &'static str {
-    let of_type = type_of(collection);
-    match (of_type, small_name(collection)) {
-        _ if is_named(collection) => "hashtable",
-        (Some(Type::Set), Small::Intset) => "intset",
+pub fn encoding(entry: &Entry<'_>) -> Option<&'static str> {
+    let collected = entry.collection()?;
+    Some(match collected.of_type() {
+        Some(Type::List) if collected.is_named() => "quicklist",
+        Some(Type::List) => "listpack",
+        _ if collected.is_named() => "hashtable",
+        Some(Type::Set) if Collection::of(entry).map(small_name) == Some(Small::Intset) => "intset",
         _ => "listpack",
-    }
+    })
 }
 
 /// What TYPE says.
 #[must_use]
 pub fn type_name(entry: &Entry<'_>) -> &'static str {
-    match Collection::of(entry).map(type_of) {
+    match entry.collection().map(Collected::of_type) {
         None => "string",
+        Some(Some(Type::List)) => "list",
         Some(Some(Type::Set)) => "set",
         Some(_) => "hash",
     }

@@ -105,7 +105,7 @@ impl Fresh {
             _ => forms.hash_entries,
         };
         if self.expected > entries {
-            set_named(&mut bytes);
+            set_named(&mut bytes, true);
         }
         self.form = Form::Packed(bytes);
     }
@@ -118,16 +118,16 @@ impl Fresh {
         }
         match &mut self.form {
             Form::Empty => {}
-            Form::Packed(bytes) => set_named(bytes),
+            Form::Packed(bytes) => set_named(bytes, true),
             Form::Large(members) => members.set_named(),
         }
     }
 }
 
-/// Writes into a packed value that it has the name of a large one.
-pub(super) fn set_named(bytes: &mut [u8]) {
+/// Writes into a packed value whether it has the name of a large one.
+pub(super) fn set_named(bytes: &mut [u8], is_named: bool) {
     if let Some(form) = packed::Form::read(bytes) {
-        bytes[0] = form.with_name(true).byte();
+        bytes[0] = form.with_name(is_named).byte();
     }
 }
 

@@ -2,22 +2,25 @@
 //!
 //! A handler names a `HashRef` or a `SetMut` and never learns whether what it reads is packed in its entry or lies outside
 //! as a store of its own: `items` reads both, `change` changes both and moves from one to the other, `fresh` builds what no
-//! key has yet, `forms` says when and by which names. What changed is told as by the verbs of strings. Invariant: a
-//! collection is never empty; who takes the last item out removes the key.
+//! key has yet; `list` does all of that for lists. `forms` says when and by which names. What changed is told by `place`, as
+//! by the verbs of strings. Invariant: a collection is never empty; who takes the last item out removes the key.
 
 mod change;
 mod forms;
 mod fresh;
 mod items;
+mod list;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Deref;
 
 use change::Change;
-pub use forms::{Forms, encoding, type_name};
+pub use forms::{Forms, ListName, encoding, type_name};
 pub use fresh::Fresh;
 pub use items::{Items, Part, Whole};
+pub use list::{End, ListMut, ListRef};
 
 use super::Keyspace;
 use super::view::{View, visible};
@@ -35,6 +38,7 @@ struct Family {
 }
 
 const HASH: Family = Family { of_type: Type::Hash, class: Classes::HASH };
+const LIST: Family = Family { of_type: Type::List, class: Classes::LIST };
 const SET: Family = Family { of_type: Type::Set, class: Classes::SET };
 
 /// A hash to read.
@@ -216,7 +220,7 @@ impl<'a> View<'a> {
         key: &Key<'v>,
         event: &'static str,
     ) -> Result<HashMut<'v, 'a>, WrongType> {
-        self.change(key, HASH, event).map(HashMut)
+        Ok(HashMut(Change::new(self.open(key, HASH, event)?)))
     }
 
     /// A key's set to change, or none yet. A change is told as `event` when the handle is dropped.
@@ -229,7 +233,7 @@ impl<'a> View<'a> {
         key: &Key<'v>,
         event: &'static str,
     ) -> Result<SetMut<'v, 'a>, WrongType> {
-        self.change(key, SET, event).map(SetMut)
+        Ok(SetMut(Change::new(self.open(key, SET, event)?)))
     }
 
     /// A set that no key has yet.
@@ -244,7 +248,7 @@ impl<'a> View<'a> {
             Some(taken) => {
                 self.tend(key);
                 self.put_taken(key, taken, Meta { kind: Kind::Collection, ..Meta::value(None) });
-                self.wrote(key);
+                self.gained(key);
                 self.notify(Classes::SET, event, key.bytes);
             }
             None => {

@@ -4,21 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{Forms, SetRef};
+use super::{Forms, ListName, SetRef};
 use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::metrics::Counters;
 use crate::keyspace::{Effects, Keys, Keyspace, Rules, Scope};
 use crate::storage::packed::Limits;
-use crate::storage::{Collection, NewValue};
+use crate::storage::{Collected, NewValue};
 
-fn forms() -> Forms {
+pub(super) fn forms() -> Forms {
     let packed = Limits { items: 12, run_items: 4, bytes: 300 };
-    Forms { packed, hash_entries: 8, hash_value_bytes: 20, set_ints: 6, set_entries: 4, set_value_bytes: 20 }
+    Forms {
+        packed,
+        hash_entries: 8,
+        hash_value_bytes: 20,
+        set_ints: 6,
+        set_entries: 4,
+        set_value_bytes: 20,
+        list: Limits { run_items: 12, ..packed },
+        list_name: ListName::Items(8),
+    }
 }
 
-fn rules(forms: Forms, events: &[u8]) -> Rules {
+pub(super) fn rules(forms: Forms, events: &[u8]) -> Rules {
     Rules {
         wait_ms: 0,
         lease_ms: 0,
@@ -37,7 +46,7 @@ fn rules(forms: Forms, events: &[u8]) -> Rules {
 }
 
 /// Runs a test over one database; returns the events it told.
-fn with_keys(rules: &Rules, test: impl FnOnce(&mut Keys<'_>)) -> Vec<String> {
+pub(super) fn with_keys(rules: &Rules, test: impl FnOnce(&mut Keys<'_>)) -> Vec<String> {
     let keyspace = Keyspace::new(2, 4, 0, HashSeed(1, 2));
     let counters = Counters::default();
     let now = Now { wall_ms: 0, mono_ms: 0 };
@@ -48,11 +57,11 @@ fn with_keys(rules: &Rules, test: impl FnOnce(&mut Keys<'_>)) -> Vec<String> {
 }
 
 /// How the key's collection lies.
-fn form_of(keys: &mut Keys<'_>, name: &[u8]) -> &'static str {
+pub(super) fn form_of(keys: &mut Keys<'_>, name: &[u8]) -> &'static str {
     let key = keys.key(name);
-    match keys.view(&key).entry(&key).and_then(|entry| Collection::of(&entry)) {
-        Some(Collection::Packed(_)) => "packed",
-        Some(Collection::Large(_)) => "large",
+    match keys.view(&key).entry(&key).and_then(|entry| entry.collection()) {
+        Some(Collected::Packed(_)) => "packed",
+        Some(Collected::Large(_)) => "large",
         None => "none",
     }
 }
@@ -88,7 +97,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What COPY and RENAME do: the value goes to another name, and comes back.
-fn round(keys: &mut Keys<'_>, copies: bool) {
+pub(super) fn round(keys: &mut Keys<'_>, copies: bool) {
     let (key, other) = (keys.key(b"k"), keys.key(b"other"));
     let taken = if copies { keys.view(&key).copy_out(&key) } else { keys.view(&key).take(&key) };
     let Some((value, meta)) = taken else { return };
@@ -238,9 +247,7 @@ fn forms_come_and_go_and_names_stay() {
     with_keys(&rules, |keys| {
         let key = keys.key(b"k");
         let named = |keys: &mut Keys<'_>| {
-            let entry =
-                keys.view(&key).entry(&key).and_then(|entry| Collection::of(&entry)).map(super::encoding);
-            entry.unwrap_or("none")
+            keys.view(&key).entry(&key).and_then(|entry| super::encoding(&entry)).unwrap_or("none")
         };
         let add = |keys: &mut Keys<'_>, member: &[u8]| {
             keys.view(&key).set_mut(&key, "sadd").expect("a set").add(member).expect("it has room");

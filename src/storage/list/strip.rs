@@ -164,7 +164,9 @@ impl Strip {
         removed
     }
 
-    fn used(&self) -> &[u8] {
+    /// The elements, one after the other.
+    #[must_use]
+    pub fn used(&self) -> &[u8] {
         &self.bytes[self.begin as usize..]
     }
 

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::storage::outside::Large;
 use crate::storage::packed::{Limits, Misfit};
 
 fn text_of(value: Value<'_>) -> Vec<u8> {
@@ -50,7 +51,7 @@ fn scaled(part: u8, len: usize) -> usize {
 }
 
 fn put(list: &mut List, index: usize, text: &[u8]) {
-    list.insert(index, &NewValue::copied(text));
+    list.insert(index, &New::of(&NewValue::copied(text)));
 }
 
 /// Makes a step in both; how the model does is plain.
@@ -72,7 +73,7 @@ fn make(step: &Step, list: &mut List, model: &mut VecDeque<Vec<u8>>) {
         }
         Step::Set(part, text) => {
             let index = scaled(*part, model.len());
-            let went = list.set(index, &NewValue::copied(text));
+            let went = list.set(index, &New::of(&NewValue::copied(text)));
             assert_eq!(went.is_some(), index < model.len());
             if let Some(old) = model.get_mut(index) {
                 assert_eq!(went.flatten().is_some(), old.len() >= SHARED_VALUE_BYTES_MIN);
@@ -112,8 +113,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn list_is_a_deque(steps in vec(step(), 1..40), parts in vec(any::<u8>(), 4)) {
+    fn list_is_a_deque(steps in vec(step(), 1..40), parts in vec(any::<u8>(), 4), is_named: bool) {
         let (mut list, mut model) = (List::default(), VecDeque::new());
+        list.set_named((!is_named).then_some(0));
         for step in &steps {
             make(step, &mut list, &mut model);
             prop_assert_eq!(list.check(), [""; 0]);
@@ -129,6 +131,11 @@ proptest! {
             let back = model.iter().take(last + 1).rev().cloned();
             prop_assert!(list.back_from(index).map(text_of).eq(back));
         }
+        let bytes = list.iter_from(0).map(Value::listpack_bytes).sum::<usize>();
+        let within = [bytes, bytes.saturating_sub(1)].map(|max| list.listpack_bytes_within(max));
+        prop_assert_eq!(within, [Some(bytes), (bytes == 0).then_some(0)]);
+        let copy = list.to_copy();
+        prop_assert_eq!((copy.recount().0, copy.is_named()), (copy.held_bytes(), is_named));
         let whole = list.len();
         list.remove(0..whole);
         prop_assert_eq!((list.check(), list.chunks.len(), list.chunk_bytes), (vec![], 0, 0));
@@ -143,7 +150,7 @@ fn million_elements_cost_little_more_than_they_hold() {
             let at = if front { 0 } else { list.len() };
             put(&mut list, at, b"an element of 20 byt");
         }
-        let each = list.held_bytes() as f64 / 100_000.0 - 20.0;
+        let each = list.elements_bytes() as f64 / 100_000.0 - 20.0;
         assert!(each <= 2.8, "{each:.2} bytes each, pushed at the front: {front}");
     }
 }
@@ -159,7 +166,7 @@ fn queue_holds_no_more_than_its_elements_and_a_chunk_at_each_end() {
         }
     }
     assert_eq!((list.len(), list.check()), (500, vec![]));
-    assert!(list.held_bytes() < 500 * 24 + 4 * CHUNK_BYTES, "{}", list.held_bytes());
+    assert!(list.elements_bytes() < 500 * 24 + 4 * CHUNK_BYTES, "{}", list.elements_bytes());
 }
 
 #[test]
@@ -179,4 +186,39 @@ fn packed_list_becomes_a_large_one() {
         assert!(list.iter_from(0).map(text_of).eq(texts));
     }
     assert!(List::of(&packed::List::read(packed::List::EMPTY)).chunks.is_empty());
+}
+
+#[test]
+fn list_becomes_packed_where_a_quarter_of_the_room_is_enough() {
+    let limits = Limits { items: 12, run_items: 12, bytes: 200 };
+    let cases: [(&[&[u8]], bool); 5] = [
+        (&[b"a", b"12", b""], true),
+        (&[b"a", b"b", b"c", b"d"], false),
+        (&[&[b'x'; 46], b""], true),
+        (&[&[b'x'; 47], b""], false),
+        (&[&[b'x'; 16_384]], false),
+    ];
+    for (texts, is_small) in cases {
+        let mut list = List::default();
+        texts.iter().rev().for_each(|text| put(&mut list, 0, text));
+        let packed = list.to_packed(&limits);
+        assert_eq!(packed.is_some(), is_small, "{texts:?}");
+        if let Some(bytes) = packed {
+            assert_eq!(packed::faults(&bytes), [""; 0]);
+            let back = packed::List::read(&bytes);
+            assert!(back.iter().map(Value::Element).map(text_of).eq(texts.iter().map(|text| text.to_vec())));
+            assert!(back.form().is_named());
+        }
+    }
+}
+
+#[test]
+fn large_element_is_let_go_by_the_last_list_that_has_it() {
+    let (mut one, mut two) = (List::default(), List::default());
+    put(&mut one, 0, &[7; 20_000]);
+    let moved = one.get(0).map(Value::to_moved).expect("it is there");
+    two.insert(0, &moved.to_new());
+    drop(moved);
+    assert!(one.remove(0..1).is_empty());
+    assert_eq!(two.remove(0..1).len(), 1);
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::edit::{Edit, Header, Insert, New, Splice};
 use super::element::Element;
 use super::form::{Form, Layout, Limits, Misfit, Type};
+use super::listpack;
 use super::twoway::{self, Elements};
 
 /// The elements of a value.
@@ -19,6 +20,19 @@ pub struct List<'a> {
 impl<'a> List<'a> {
     /// A list without elements, to put the first one into.
     pub const EMPTY: &'static [u8] = &[Form::new(Type::List, Layout::Run).byte(), 0];
+
+    /// A value of elements that lie as `twoway` writes them; `None` where they are more than one may have.
+    #[must_use]
+    pub fn joined<'p>(
+        parts: impl Iterator<Item = &'p [u8]>,
+        count: usize,
+        is_named: bool,
+    ) -> Option<Vec<u8>> {
+        let form = Form::new(Type::List, Layout::Run).with_name(is_named);
+        let mut bytes = vec![form.byte(), u8::try_from(count).ok()?];
+        parts.for_each(|part| bytes.extend_from_slice(part));
+        Some(bytes)
+    }
 
     #[inline]
     #[must_use]
@@ -66,6 +80,18 @@ impl<'a> List<'a> {
     #[must_use]
     pub fn iter(&self) -> Elements<'a> {
         Elements::new(self.elements, self.count)
+    }
+
+    /// What all elements would take in a listpack, bytes. Cost: a step per element.
+    #[must_use]
+    pub fn listpack_bytes(&self) -> usize {
+        self.iter().map(listpack::element_bytes).sum()
+    }
+
+    /// No less than that. Cost: nothing.
+    #[must_use]
+    pub fn listpack_bytes_most(&self) -> usize {
+        self.elements.len() + listpack::MORE_BYTES_MAX * self.count
     }
 
     /// A change that puts an element in as the one of that number: 0 pushes at the front, `len` at the back.

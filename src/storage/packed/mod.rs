@@ -19,6 +19,7 @@ pub mod hash;
 pub mod ints;
 pub mod item;
 pub mod list;
+pub mod listpack;
 mod page;
 mod rebuild;
 mod run;

@@ -1,5 +1,7 @@
 //! Collections in a store: packed values edited in their entries, large ones outside of them.
 
+use std::any::Any;
+
 use super::{Found, OUTSIDE, Store};
 use crate::base::hash::{HashSeed, Key};
 use crate::storage::arena::used_blocks;
@@ -99,12 +101,11 @@ impl Store {
         Found { block, ..found }
     }
 
-    /// Changes a large collection; `None` where there is none.
-    pub fn change_large<R>(&mut self, found: Found, change: impl FnOnce(&mut dyn Large) -> R) -> Option<R> {
-        match self.entry(found).content() {
-            Content::Outside(number) => self.outside.change(number, change),
-            Content::Inline(_) => None,
-        }
+    /// Changes a large collection; `None` where there is none of that type.
+    pub fn change_large<T: Large, R>(&mut self, found: Found, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let Content::Outside(number) = self.entry(found).content() else { return None };
+        let change = |large: &mut dyn Large| (large as &mut dyn Any).downcast_mut().map(change);
+        self.outside.change(number, change)?
     }
 }
 

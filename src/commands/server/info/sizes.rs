@@ -14,8 +14,14 @@ const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 /// The section. Cost: a look at every entry.
 pub(super) fn sizes(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
-        let Sizes { strings, hashes, sets } = ctx.keys.size_counts(db);
-        for (what, counts) in [("strings_sizes", strings), ("sets_items", sets), ("hashes_items", hashes)] {
+        let Sizes { strings, lists, hashes, sets } = ctx.keys.size_counts(db);
+        let all = [
+            ("strings_sizes", strings),
+            ("lists_items", lists),
+            ("sets_items", sets),
+            ("hashes_items", hashes),
+        ];
+        for (what, counts) in all {
             let line = shown(&counts);
             if !line.is_empty() {
                 page.field(&format!("db{db}_distrib_{what}"), line);

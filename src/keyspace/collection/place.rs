@@ -1,0 +1,95 @@
+//! A key's collection, opened for a change, of whatever type: what became of it is told when this is dropped, also where the
+//! command ends by an error half way.
+
+use super::Family;
+use crate::base::events::Classes;
+use crate::base::hash::Key;
+use crate::base::metrics::Counter;
+use crate::keyspace::view::{View, find_visible};
+use crate::storage::{Found, Kind, Meta, Taken, WrongType};
+
+/// A collection under its key, or none yet. Invariant: `found` is where it lies, and it is never empty.
+pub(super) struct Place<'v, 'a> {
+    pub view: &'v mut View<'a>,
+    pub family: Family,
+    pub found: Option<Found>,
+    /// Items that were put in, changed or taken out.
+    pub changed: u64,
+    key: Key<'v>,
+    /// What is told of a change.
+    event: &'static str,
+    is_gone: bool,
+    is_told: bool,
+}
+
+impl<'a> View<'a> {
+    /// A key's collection to change, which is told as `event`.
+    ///
+    /// # Errors
+    /// Where the key holds something else.
+    pub(super) fn open<'v>(
+        &'v mut self,
+        key: &Key<'v>,
+        family: Family,
+        event: &'static str,
+    ) -> Result<Place<'v, 'a>, WrongType> {
+        self.tend(key);
+        let scope = self.scope;
+        let store = self.store();
+        let found = find_visible(store, key);
+        if let Some(found) = found {
+            let of_type = store.entry(found).collection().and_then(|collection| collection.of_type());
+            if of_type != Some(family.of_type) {
+                return Err(WrongType);
+            }
+            scope.note_use(store, found);
+        }
+        let (key, is_gone, is_told) = (*key, false, false);
+        Ok(Place { view: self, key, family, found, event, changed: 0, is_gone, is_told })
+    }
+}
+
+impl Place<'_, '_> {
+    /// Puts a collection under the key, which has none.
+    pub fn put(&mut self, value: Taken) {
+        self.view.put_taken(&self.key, value, Meta { kind: Kind::Collection, ..Meta::value(None) });
+        self.found = self.view.store().find(&self.key);
+        self.is_gone = false;
+    }
+
+    /// Takes the key out with all that is left.
+    pub fn take_all(&mut self, found: Found) {
+        self.view.take_found(found);
+        self.found = None;
+        self.changed += 1;
+        self.is_gone = true;
+    }
+
+    /// Has the event told also where nothing changed.
+    pub fn tell(&mut self) {
+        self.is_told = true;
+    }
+}
+
+impl Drop for Place<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // There was no room for it: another panic would end the process.
+            return;
+        }
+        self.view.note_scattered();
+        self.view.note_size();
+        if self.changed == 0 && !self.is_told {
+            return;
+        }
+        let Place { view, key, family, event, changed, is_gone, .. } = self;
+        view.scope.counters.add(Counter::Changes, changed.saturating_sub(1));
+        view.notify(family.class, event, key.bytes);
+        if *is_gone {
+            view.deleted(key, Some(Kind::Collection));
+            view.notify(Classes::GENERIC, "del", key.bytes);
+        } else {
+            view.gained(key);
+        }
+    }
+}
