@@ -9,7 +9,12 @@ use crate::wire::{Connection, Reply};
 /// Under these limits the reference keeps the same values packed, and as tables.
 const LIMITS: &[&[(&str, &str)]] = &[
     &[],
-    &[("hash-max-listpack-entries", "1"), ("set-max-intset-entries", "1"), ("hash-max-listpack-value", "3")],
+    &[
+        ("hash-max-listpack-entries", "1"),
+        ("set-max-intset-entries", "1"),
+        ("hash-max-listpack-value", "3"),
+        ("list-max-listpack-size", "2"),
+    ],
 ];
 
 /// Texts of every kind that is written in a way of its own.
@@ -36,6 +41,7 @@ fn values() -> Vec<Vec<Vec<u8>>> {
     let mut values: Vec<_> = texts().into_iter().map(|text| command("SET", vec![text])).collect();
     for texts in [texts(), numbered(3), numbered(600), named(3), named(200), named(3000)] {
         values.push(command("HSET", pairs(&texts)));
+        values.push(command("RPUSH", texts.clone()));
         values.push(command("SADD", texts));
     }
     values

@@ -31,6 +31,7 @@ groups! {
     hash_cases_answer_as_redis => "hashes",
     hll_cases_answer_as_redis => "hll",
     introspection_cases_answer_as_redis => "introspection",
+    list_cases_answer_as_redis => "lists",
     notify_cases_answer_as_redis => "notify",
     pubsub_cases_answer_as_redis => "pubsub",
     scan_cases_answer_as_redis => "scan",

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    cluster, connection, fill, hashes, keys, pubsub, scripting, server, sets, strings, transactions,
+    cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, strings, transactions,
 };
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
@@ -16,6 +16,7 @@ pub static GROUPS: &[&[&[Command]]] = &[
     fill::FAMILY,
     hashes::FAMILY,
     keys::FAMILY,
+    lists::FAMILY,
     pubsub::FAMILY,
     scripting::FAMILY,
     server::FAMILY,

@@ -11,6 +11,7 @@ pub mod groups;
 mod hashes;
 mod help;
 mod keys;
+mod lists;
 mod pubsub;
 mod scripting;
 mod server;

@@ -15,7 +15,7 @@ const PROCESS: &str = "the server stays in the foreground: leave this to the ser
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no modules, and scripts are not replicated";
 const TLS: &str = "TLS is not available";
-const TYPES: &str = "there are only strings, hashes and sets";
+const TYPES: &str = "there are only strings, hashes, sets and lists";
 
 /// Directives of Redis that are accepted without effect, with the reason: a file or flag that uses one gives
 /// one warning line; CONFIG GET and SET don't know them. Sorted by name.
@@ -86,10 +86,7 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("lazyfree-lazy-server-del", MEMORY),
     ("lazyfree-lazy-user-del", MEMORY),
     ("lazyfree-lazy-user-flush", MEMORY),
-    ("list-compress-depth", TYPES),
-    ("list-max-listpack-size", TYPES),
     ("list-max-ziplist-entries", TYPES),
-    ("list-max-ziplist-size", TYPES),
     ("list-max-ziplist-value", TYPES),
     ("loading-process-events-interval-bytes", DISK),
     ("locale-collate", TYPES),

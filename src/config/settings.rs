@@ -208,14 +208,18 @@ pub struct Settings {
     pub enable_debug_command: DebugAccess,
     /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
     pub slowlog_log_slower_than_us: i64,
-    /// Entries of the slow log.
+    /// Up to where collections go by the name of a small one.
     pub hash_listpack_entries: usize,
     pub hash_listpack_value_bytes: usize,
+    pub list_listpack_size: i64,
+    /// Without effect.
+    pub list_compress_depth: i64,
     pub set_intset_entries: usize,
     pub set_listpack_entries: usize,
     pub set_listpack_value_bytes: usize,
     /// HyperLogLogs longer than this are dense.
     pub hll_sparse_bytes_max: usize,
+    /// Entries of the slow log.
     pub slowlog_max_len: usize,
     /// From how long on something is an event of the latency monitor; 0 = never.
     pub latency_monitor_threshold_ms: u64,
@@ -274,6 +278,8 @@ impl Default for Settings {
             slowlog_log_slower_than_us: 10_000,
             hash_listpack_entries: 512,
             hash_listpack_value_bytes: 64,
+            list_listpack_size: -2,
+            list_compress_depth: 0,
             set_intset_entries: 512,
             set_listpack_entries: 128,
             set_listpack_value_bytes: 64,

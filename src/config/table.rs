@@ -163,6 +163,13 @@ pub static SETTINGS: &[Setting] = &[
         "Minutes in which an entry's count of uses loses one, for the LFU policies; 0 means it never does."),
     live(Topic::Memory, "lfu-log-factor", number!(lfu_log_factor: u32, 0, INT_MAX), "10",
         "How much slower an entry's count of uses grows the higher it is, for the LFU policies."),
+    live(Topic::Data, "list-compress-depth", number!(list_compress_depth: i64, 0, INT_MAX), "0",
+        "Accepted for Redis's sake: what lists hold is not compressed."),
+    live(Topic::Data, "list-max-listpack-size", number!(list_listpack_size: i64, i32::MIN, INT_MAX), "-2",
+        "Up to where OBJECT ENCODING calls a list `listpack`: a number of elements, or -1 to -5 for 4, 8, 16, 32 and 64 KiB. How \
+         lists lie in memory does not depend on it."),
+    live(Topic::Data, "list-max-ziplist-size", number!(list_listpack_size: i64, i32::MIN, INT_MAX), "-2",
+        "The old name of `list-max-listpack-size`."),
     fixed(Topic::Watching, "logfile", path!(logfile), "",
         "File of the log, opened again on SIGHUP. Empty: standard output."),
     live(Topic::Watching, "loglevel", word!(loglevel: LogLevel), "notice",

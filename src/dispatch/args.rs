@@ -136,6 +136,19 @@ impl<'a> Args<'a> {
         parse_i64(self.take()?).ok_or(CommandError::NotAnInteger)
     }
 
+    /// The next word as a number of things, 0 allowed.
+    pub fn amount(&mut self) -> Result<usize, CommandError> {
+        let number = parse_i64(self.take()?).and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(|| CommandError::err("value is out of range, must be positive"))
+    }
+
+    /// The next word as a number of things, not 0; `refusal` says what is wrong with any other word.
+    pub fn count(&mut self, refusal: &str) -> Result<usize, CommandError> {
+        let number = parse_i64(self.take()?).filter(|number| *number > 0);
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(|| CommandError::err(refusal))
+    }
+
     /// The next word as a key.
     #[inline]
     pub fn key(&mut self, keyspace: &Keyspace) -> Result<Key<'a>, CommandError> {

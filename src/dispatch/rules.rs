@@ -1,7 +1,7 @@
 //! What the settings mean for the keyspace: its rules, and which entries make room.
 
 use crate::config::{EvictionPolicy, Settings};
-use crate::keyspace::{Forms, Rules};
+use crate::keyspace::{Forms, ListName, Rules};
 use crate::storage::eviction::LfuRule;
 use crate::storage::{Eviction, Order};
 
@@ -27,6 +27,7 @@ pub fn rules_of(settings: &Settings) -> Rules {
         forms: Forms {
             hash_entries: settings.hash_listpack_entries,
             hash_value_bytes: settings.hash_listpack_value_bytes,
+            list_name: ListName::of_setting(settings.list_listpack_size),
             set_ints: settings.set_intset_entries,
             set_entries: settings.set_listpack_entries,
             set_value_bytes: settings.set_listpack_value_bytes,

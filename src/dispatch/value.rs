@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crate::keyspace::Part;
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
+use crate::storage::list::Value;
 use crate::storage::packed::Element;
 
 /// Writes a value as a bulk string.
@@ -22,6 +23,14 @@ pub fn write_part(reply: &mut Reply<'_>, part: Part<'_>) {
         Part::Element(Element::Int(number)) => reply.bulk_int(number),
         Part::Element(Element::Bytes(bytes)) => reply.bulk(bytes),
         Part::Value(value) => write_value(reply, value),
+    }
+}
+
+/// Writes an element of a list.
+pub fn write_element(reply: &mut Reply<'_>, element: Value<'_>) {
+    match element {
+        Value::Element(element) => write_part(reply, Part::Element(element)),
+        Value::Large(value) => write_value(reply, ValueRef::Shared(value)),
     }
 }
 

@@ -61,7 +61,10 @@ impl<'a> Collection<'a> {
     #[must_use]
     pub fn of(entry: &Entry<'a>) -> Option<Collection<'a>> {
         Some(match entry.collection()? {
-            Collected::Packed(bytes) => Collection::Packed(bytes),
+            Collected::Packed(bytes) => {
+                let of_type = packed::Form::read(bytes)?.of_type();
+                matches!(of_type, Type::Hash | Type::Set).then_some(Collection::Packed(bytes))?
+            }
             Collected::Large(large) => Collection::Large((large as &dyn Any).downcast_ref()?),
         })
     }

@@ -24,6 +24,7 @@ pub const GROUPS: &[Group] = &[
     Group::Bitmap,
     Group::HyperLogLog,
     Group::Hash,
+    Group::List,
     Group::Set,
     Group::Generic,
     Group::Transactions,

@@ -1,4 +1,4 @@
-//! Hashes and sets and what else there is: fills, caches, events, scripts, expiry, eviction, what they take of the memory.
+//! Hashes, lists and sets and what else there is: fills, caches, events, scripts, expiry, eviction, what they take of the memory.
 
 mod lent;
 mod meetings;

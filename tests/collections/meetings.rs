@@ -30,7 +30,8 @@ fn fill_of_a_collection_is_an_error_and_elects_nobody() {
     let [mut writer, mut caller] = server.connect_many();
     writer.say("HSET h a 1");
     writer.say("SADD s m");
-    for key in ["h", "s"] {
+    writer.say("RPUSH l e");
+    for key in ["h", "s", "l"] {
         assert_eq!(caller.error(&format!("FILL.GET {key}")), WRONG_TYPE);
         assert!(server.flight(key).is_none());
         assert_eq!(caller.error(&format!("FILL.STALE {key}")), WRONG_TYPE);
@@ -47,10 +48,21 @@ fn fill_of_a_collection_is_an_error_and_elects_nobody() {
 #[test]
 fn collection_written_over_a_fill_voids_it_and_its_waiters_get_the_error() {
     let server = start();
-    for write in ["HSET k a 1", "SADD k m", "SUNIONSTORE k other", "COPY other k", "EVAL HSET"] {
+    let writes = [
+        "HSET k a 1",
+        "SADD k m",
+        "SUNIONSTORE k other",
+        "COPY other k",
+        "EVAL HSET",
+        "RPUSH k e",
+        "LMOVE list k LEFT LEFT",
+        "RENAME list k",
+    ];
+    for write in writes {
         let [mut leader, mut waiter, mut writer] = server.connect_many();
-        writer.say("DEL other");
+        writer.say("DEL other list");
         writer.say("SADD other x");
+        writer.say("RPUSH list e");
         let token = leader.lead("k");
         server.park(&mut waiter, "k");
         match write {
@@ -83,6 +95,9 @@ fn hidden_entries_give_way_to_a_collection_and_the_last_item_ends_a_fill_as_a_de
     assert_eq!(other.say("TYPE k"), "set");
     other.say("SREM k m");
     other.get("k").expect("LEAD");
+    other.say("RPUSH k e");
+    other.say("LPOP k");
+    other.get("k").expect("LEAD");
     expect_sound(&server);
 }
 
@@ -103,6 +118,13 @@ fn caches_hear_of_each_change_and_of_the_end() {
         ("SPOP s", "SISMEMBER s 1"),
         ("SUNIONSTORE s s other", "SRANDMEMBER s"),
         ("SREM s 1 2", "SCARD s"),
+        ("RPUSH l a b c d", "LRANGE l 0 -1"),
+        ("LSET l 0 x", "LINDEX l 0"),
+        ("LINSERT l AFTER x y", "LPOS l y"),
+        ("LREM l 1 y", "LLEN l"),
+        ("LTRIM l 0 1", "LLEN l"),
+        ("LPOP l", "LLEN l"),
+        ("RPOPLPUSH l m", "LLEN l"),
     ];
     for (change, read) in changes {
         let key = change.split(' ').nth(1).expect("a key");
@@ -114,6 +136,10 @@ fn caches_hear_of_each_change_and_of_the_end() {
     cache.run("HGET h a");
     writer.say("HDEL h none");
     writer.say("SREM none 1");
+    cache.run("LLEN m");
+    for line in ["LREM m 0 none", "LPOP m 0", "LINSERT m BEFORE none x", "RPUSHX l x", "LTRIM none 0 1"] {
+        writer.run(line);
+    }
     assert_eq!(cache.say("PING"), "PONG", "what changed nothing tells nobody");
 }
 
@@ -126,11 +152,14 @@ fn collections_expire_and_are_swept_like_all_else() {
         conn.say(&format!("PEXPIRE h{key} 1000"));
     }
     (0..600).for_each(|member| drop(conn.say(&format!("SADD large member:{member}"))));
-    conn.say("PEXPIRE large 1000");
+    (0..600).for_each(|element| drop(conn.say(&format!("RPUSH queue element:{element}"))));
+    for key in ["large", "queue"] {
+        conn.say(&format!("PEXPIRE {key} 1000"));
+    }
     conn.say("HSET stays a 1");
     server.advance_ms(1_001);
     assert_eq!(conn.say("HGETALL h7"), "");
-    assert_eq!(conn.say("SCARD large"), "0");
+    assert_eq!((conn.say("SCARD large"), conn.say("LRANGE queue 0 -1")), ("0".into(), "".into()));
     assert_eq!(conn.say("DBSIZE"), "1");
     assert_eq!(conn.say("HSET h7 c 3"), "1");
     assert_eq!((conn.say("HLEN h7"), conn.say("TTL h7")), ("1".into(), "-1".into()));
@@ -147,6 +176,9 @@ fn scripts_that_keep_to_their_keys_run_narrow() {
         assert_eq!(conn.call(&["EVAL", script, "2", "h", "s", number]).text(), number);
     }
     assert_eq!(conn.say("HGET h n"), "3");
+    let script = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
+        return redis.call('LRANGE', KEYS[2], 0, -1)";
+    assert_eq!(conn.call(&["EVAL", script, "2", "l", "m", "a"]).text(), "a");
     let answer = conn.call(&["EVAL", "return redis.call('HGETALL', KEYS[1])", "1", "h"]);
     assert_eq!(answer.text(), "n 3");
     let error = conn.call(&["EVAL", "return redis.pcall('GET', KEYS[1])", "1", "h"]);
@@ -163,13 +195,16 @@ fn databases_are_swapped_and_flushed_with_what_is_in_them() {
     conn.say("SADD s a b");
     let value = "x".repeat(20_000);
     conn.say(&format!("HSET h large {value}"));
+    (0..600).for_each(|element| drop(conn.say(&format!("RPUSH l element:{element}"))));
+    conn.say(&format!("LSET l 300 {value}"));
     assert_eq!(conn.say("SWAPDB 0 1"), "OK");
-    assert_eq!(conn.say("EXISTS h s"), "0");
+    assert_eq!(conn.say("EXISTS h s l"), "0");
     conn.say("SELECT 1");
     assert_eq!(
         (conn.say("HLEN h"), conn.say("HGET h field:599"), conn.say("SCARD s")),
         ("601".into(), "599".into(), "2".into())
     );
+    assert_eq!((conn.say("LLEN l"), conn.say("LINDEX l 300")), ("600".into(), value));
     expect_sound(&server);
     assert_eq!(conn.say("FLUSHALL"), "OK");
     assert_eq!(conn.say("DBSIZE"), "0");
@@ -177,14 +212,16 @@ fn databases_are_swapped_and_flushed_with_what_is_in_them() {
 }
 
 #[test]
-fn sizes_of_hashes_and_sets_are_told_by_their_items() {
+fn sizes_of_collections_are_told_by_their_items() {
     let server = start();
     let mut conn = server.connect();
-    for line in ["SET k vv", "HSET h a 1 b 2 c 3", "HSET i a 1", "SADD s 1", "SADD t a b c d"] {
+    for line in
+        ["SET k vv", "HSET h a 1 b 2 c 3", "HSET i a 1", "SADD s 1", "SADD t a b c d", "RPUSH l a a a"]
+    {
         conn.say(line);
     }
     (0..600).for_each(|member| drop(conn.say(&format!("SADD large {member}x"))));
-    let expected = "# Keysizes\r\ndb0_distrib_strings_sizes:2=1\r\ndb0_distrib_sets_items:1=1,4=1,512=1\r\n\
-                    db0_distrib_hashes_items:1=1,2=1\r\n";
+    let expected = "# Keysizes\r\ndb0_distrib_strings_sizes:2=1\r\ndb0_distrib_lists_items:2=1\r\n\
+                    db0_distrib_sets_items:1=1,4=1,512=1\r\ndb0_distrib_hashes_items:1=1,2=1\r\n";
     assert_eq!(conn.say("INFO keysizes"), expected);
 }

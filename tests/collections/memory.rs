@@ -12,10 +12,10 @@ fn expect_sound(conn: &mut Conn) {
     assert_eq!(census.array().last().expect("a recount tells of faults").array(), []);
 }
 
-/// Adds members, many in one request.
-fn add(conn: &mut Conn, key: &str, members: std::ops::Range<usize>) {
+/// Adds members to a set or a list (by `command`), many in one request.
+fn add(conn: &mut Conn, command: &str, key: &str, members: std::ops::Range<usize>) {
     for first in members.clone().step_by(500) {
-        let mut words = vec!["SADD".to_owned(), key.to_owned()];
+        let mut words = vec![command.to_owned(), key.to_owned()];
         words.extend((first..members.end.min(first + 500)).map(|member| format!("member:{member:08}")));
         conn.call(&words);
     }
@@ -34,7 +34,8 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
         ]);
         let mut conn = server.connect();
         for round in 0..40 {
-            add(&mut conn, &format!("set:{round}"), 0..20_000);
+            add(&mut conn, "SADD", &format!("set:{round}"), 0..20_000);
+            add(&mut conn, "RPUSH", &format!("list:{round}"), 0..20_000);
             for key in 0..100 {
                 conn.run(&format!(
                     "HSET hash:{round}:{key} name some-name number {key} text {}",
@@ -49,6 +50,8 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
         for round in 0..40 {
             let len = conn.run(&format!("SCARD set:{round}")).int();
             assert!(len % 500 == 0, "{policy}: {len} of set {round}");
+            let len = conn.run(&format!("LLEN list:{round}")).int();
+            assert!(len % 500 == 0, "{policy}: {len} of list {round}");
         }
     }
 }
@@ -57,18 +60,20 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
 fn memory_usage_tells_of_a_large_collection_and_its_deletion_gives_it_back() {
     let server = Program::start(&["--enable-debug-command", "yes"]);
     let mut conn = server.connect();
-    let before = server.figure("used_memory");
-    add(&mut conn, "s", 0..200_000);
-    // Pages of the table come from regions of 2 MiB.
-    let (held, told) = (server.figure("used_memory") - before, conn.run("MEMORY USAGE s").int() as u64);
-    assert!(told.abs_diff(held) < held / 8 + 2 * MIB, "{told} told, {held} held");
-    // 15 bytes of a member, and at most as many beside it.
-    assert!(told < 200_000 * 30, "{told}");
-    expect_sound(&mut conn);
-    assert_eq!(conn.say("DEL s"), "1");
-    wait_until("the reaper is done", || server.figure("lazyfree_pending_objects") == 0);
-    wait_until("the memory is free", || server.figure("used_memory") < before + held / 8);
-    expect_sound(&mut conn);
+    // Bytes that an element may take: 15 are its own.
+    for (command, element_bytes_max) in [("SADD", 30), ("RPUSH", 19)] {
+        let before = server.figure("used_memory");
+        add(&mut conn, command, "k", 0..200_000);
+        // Pages of the table come from regions of 2 MiB.
+        let (held, told) = (server.figure("used_memory") - before, conn.run("MEMORY USAGE k").int() as u64);
+        assert!(told.abs_diff(held) < held / 8 + 2 * MIB, "{command}: {told} told, {held} held");
+        assert!(told < 200_000 * element_bytes_max, "{command}: {told}");
+        expect_sound(&mut conn);
+        assert_eq!(conn.say("DEL k"), "1");
+        wait_until("the reaper is done", || server.figure("lazyfree_pending_objects") == 0);
+        wait_until("the memory is free", || server.figure("used_memory") < before + held / 8);
+        expect_sound(&mut conn);
+    }
 }
 
 #[test]

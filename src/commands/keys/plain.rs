@@ -5,16 +5,17 @@
 
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::keyspace::{Forms, Fresh, Items, Keyspace};
+use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, ListRef};
 use crate::rdb::{self, Item, Malformed, write_head, write_string};
 use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry, Full, Kind, NewValue, Taken};
 
 /// What an entry holds. Cost: a copy.
 pub fn body_of(entry: &Entry<'_>) -> Vec<u8> {
-    match (Collection::of(entry), entry.value()) {
-        (Some(collection), _) => body_of_items(Items::of(collection)),
-        (None, value) => body_of_string(value.as_ref().map_or(b"", |value| value.as_slice())),
+    match (Collection::of(entry), ListRef::of(entry), entry.value()) {
+        (Some(collection), ..) => body_of_items(Items::of(collection)),
+        (_, Some(list), _) => body_of_list(list),
+        (.., value) => body_of_string(value.as_ref().map_or(b"", |value| value.as_slice())),
     }
 }
 
@@ -38,6 +39,13 @@ fn body_of_items(items: Items<'_>) -> Vec<u8> {
     out
 }
 
+fn body_of_list(list: ListRef<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_head(&mut out, rdb::Type::List, list.len());
+    list.iter_from(0).for_each(|element| write_string(&mut out, element.text(&mut itoa::Buffer::new())));
+    out
+}
+
 /// The value that `body` is, to be put under a key. Cost: an insertion per item; of a text that came packed some ninety times
 /// its bytes.
 ///
@@ -50,6 +58,7 @@ pub fn value_of(ctx: &Ctx<'_>, body: &[u8]) -> Result<(Taken, Kind), CommandErro
     let built = builder.built.and_then(|built| match built {
         Built::String(string) => Some((Taken::string(string), Kind::Value)),
         Built::Items(items) => items.into_taken().map(|taken| (taken, Kind::Collection)),
+        Built::List(list) => list.into_taken(forms).map(|taken| (taken, Kind::Collection)),
     });
     built.ok_or(Refused::Malformed.into())
 }
@@ -64,6 +73,7 @@ struct Builder<'a> {
 enum Built {
     String(Vec<u8>),
     Items(Fresh),
+    List(FreshList),
 }
 
 /// Why there is no value.
@@ -102,8 +112,16 @@ impl Builder<'_> {
             }
             Item::Member(member) => self.put_new(Type::Set, member, b""),
             Item::Field(field, value) => self.put_new(Type::Hash, field, value),
-            Item::Element(_) | Item::Scored(..) => Err(Refused::Malformed),
+            Item::Element(element) => self.push(element),
+            Item::Scored(..) => Err(Refused::Malformed),
         }
+    }
+
+    fn push(&mut self, element: &[u8]) -> Result<(), Refused> {
+        let built = self.built.get_or_insert_with(|| Built::List(FreshList::default()));
+        let Built::List(list) = built else { return Err(Refused::Malformed) };
+        list.push(element);
+        Ok(())
     }
 
     /// Puts in an item that must not be there yet.

@@ -5,11 +5,12 @@
 
 use sha1_smol::Sha1;
 
-use crate::keyspace::Items;
+use crate::keyspace::{Items, ListRef};
 use crate::storage::{Collection, Entry};
 
 /// Redis's numbers of types.
 const STRING: u32 = 0;
+const LIST: u32 = 1;
 const SET: u32 = 2;
 const HASH: u32 = 4;
 
@@ -58,9 +59,13 @@ impl Digest {
     }
 
     fn add_value(&mut self, entry: &Entry<'_>) {
-        match (Collection::of(entry), entry.value()) {
-            (Some(collection), _) => self.add_items(Items::of(collection)),
-            (None, value) => {
+        match (Collection::of(entry), ListRef::of(entry), entry.value()) {
+            (Some(collection), ..) => self.add_items(Items::of(collection)),
+            (_, Some(list), _) => {
+                self.mix(&LIST.to_be_bytes());
+                list.iter_from(0).for_each(|element| self.mix(element.text(&mut itoa::Buffer::new())));
+            }
+            (.., value) => {
                 self.mix(&STRING.to_be_bytes());
                 self.mix(value.as_ref().map_or(b"", |value| value.as_slice()));
             }

@@ -165,11 +165,10 @@ fn sdiffstore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
 }
 
 fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let count = args.integer().ok().filter(|count| *count > 0);
-    let count = count.ok_or_else(|| CommandError::err("numkeys should be greater than 0"))?;
-    let count = usize::try_from(count).ok().filter(|count| *count <= args.left());
-    let count =
-        count.ok_or_else(|| CommandError::err("Number of keys can't be greater than number of args"))?;
+    let count = args.count("numkeys should be greater than 0")?;
+    if count > args.left() {
+        return Err(CommandError::err("Number of keys can't be greater than number of args"));
+    }
     let keys = (0..count).map(|_| ctx.key(args)).collect::<Result<Vec<_>, _>>()?;
     let mut limit = usize::MAX;
     while !args.is_done() {

@@ -1,6 +1,5 @@
 //! Members drawn at random: SRANDMEMBER, and SPOP, which takes them out.
 
-use crate::base::int::parse_i64;
 use crate::commands::hashes::random::Picks;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
@@ -69,9 +68,8 @@ fn srandmember(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErro
 
 fn spop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
-    let word = args.try_take();
+    let count = if args.left() == 1 { Some(args.amount()?) } else { None };
     args.finish()?;
-    let count = word.map(positive).transpose()?;
     let mut view = ctx.keys.view(&key);
     let mut set = view.set_mut(&key, "spop")?;
     let mut drawn = Vec::new();
@@ -100,9 +98,4 @@ fn spop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         }
     }
     Ok(())
-}
-
-fn positive(word: &[u8]) -> Result<usize, CommandError> {
-    let count = parse_i64(word).and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| CommandError::err("value is out of range, must be positive"))
 }

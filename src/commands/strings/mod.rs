@@ -10,7 +10,7 @@ pub mod lifetime;
 pub mod number;
 mod range;
 mod set;
-mod span;
+pub mod span;
 
 use crate::dispatch::command::Command;
 use crate::table::KeyFlag::{Access, Delete, Insert, OW, RO, RW, Update, VariableFlags};

@@ -1,6 +1,7 @@
 //! Lists under their keys, read and changed through handles that hide how they lie: packed in the entry, or in chunks outside
 //! of it. Forms and names (`forms::ListName`) come and go behind this.
 
+mod fresh;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use crate::base::hash::Key;
 use crate::storage::list::{List, New, Value};
 use crate::storage::packed::{self, Edit, Element, Limits, Misfit, Type, listpack};
 use crate::storage::{Collected, Entry, Found, Outside, Taken, WrongType};
+pub use fresh::FreshList;
 
 /// A list to read.
 #[derive(Clone, Copy, Debug)]
@@ -347,7 +349,8 @@ impl ListMut<'_, '_> {
         }
         let store = self.place.view.store();
         let lesser = match ListRef::of(&store.entry(found)) {
-            Some(ListRef(Form::Large(list))) => list.to_packed(&forms.list),
+            // A quarter, so that an element that comes and goes does not change the form each time.
+            Some(ListRef(Form::Large(list))) => list.to_packed(forms.list.items / 4, forms.list.bytes / 4),
             _ => None,
         };
         let Some(bytes) = lesser else { return };

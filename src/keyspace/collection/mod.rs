@@ -20,7 +20,7 @@ use change::Change;
 pub use forms::{Forms, ListName, encoding, type_name};
 pub use fresh::Fresh;
 pub use items::{Items, Part, Whole};
-pub use list::{End, ListMut, ListRef};
+pub use list::{End, FreshList, ListMut, ListRef};
 
 use super::Keyspace;
 use super::view::{View, visible};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Chunk, List, New, Value};
 use crate::storage::outside::Large;
-use crate::storage::packed::{self, Element, Limits, Type, listpack};
+use crate::storage::packed::{self, Element, Type, listpack};
 
 impl List {
     /// Whether it is called `quicklist`.
@@ -37,14 +37,14 @@ impl List {
         self.listpack_bytes = listpack_bytes;
     }
 
-    /// The same, packed: `None` unless that takes at most a quarter of what `limits` allow, so that an element that comes and
-    /// goes does not change the form each time. Cost: mostly two comparisons.
+    /// The same, packed: `None` with more elements than `items_max`, or where they take more than `bytes_max`. Cost: mostly
+    /// two comparisons.
     #[must_use]
-    pub fn to_packed(&self, limits: &Limits) -> Option<Vec<u8>> {
-        if self.len > limits.items / 4 {
+    pub fn to_packed(&self, items_max: usize, bytes_max: usize) -> Option<Vec<u8>> {
+        if self.len > items_max {
             return None;
         }
-        sum_within(self.chunks.iter().map(Chunk::text_bytes), limits.bytes / 4)?;
+        sum_within(self.chunks.iter().map(Chunk::text_bytes), bytes_max)?;
         let strips = self.chunks.iter().map(|chunk| match chunk {
             Chunk::Strip(strip) => strip.used(),
             Chunk::Large(bytes) => bytes,

@@ -189,8 +189,7 @@ fn packed_list_becomes_a_large_one() {
 }
 
 #[test]
-fn list_becomes_packed_where_a_quarter_of_the_room_is_enough() {
-    let limits = Limits { items: 12, run_items: 12, bytes: 200 };
+fn list_becomes_packed_where_it_is_small_enough() {
     let cases: [(&[&[u8]], bool); 5] = [
         (&[b"a", b"12", b""], true),
         (&[b"a", b"b", b"c", b"d"], false),
@@ -201,7 +200,7 @@ fn list_becomes_packed_where_a_quarter_of_the_room_is_enough() {
     for (texts, is_small) in cases {
         let mut list = List::default();
         texts.iter().rev().for_each(|text| put(&mut list, 0, text));
-        let packed = list.to_packed(&limits);
+        let packed = list.to_packed(3, 50);
         assert_eq!(packed.is_some(), is_small, "{texts:?}");
         if let Some(bytes) = packed {
             assert_eq!(packed::faults(&bytes), [""; 0]);
