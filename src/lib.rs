@@ -3,6 +3,7 @@
 //! The layers, lowest first: `base`; `storage`, `fill`, `protocol`, `config`, `table` and `rdb`; `keyspace`, `clients`,
 //! `pubsub`, `tracking` and `figures`; `dispatch`; `commands` and `net`; `server`. See docs/ARCHITECTURE.md.
 
+pub mod acl;
 pub mod base;
 pub mod clients;
 pub mod commands;

@@ -159,6 +159,21 @@ pub const LIBRARY_LOAD_MS: u64 = 500;
 /// Time that all libraries of a payload may take together, milliseconds.
 pub const LIBRARIES_RESTORE_MS: u64 = 5_000;
 
+/// One rule of a user, and a user's name, bytes.
+pub const ACL_RULE_BYTES_MAX: usize = 64 * 1024;
+/// Patterns of keys and channels, and rules of commands, of all selectors of a user.
+pub const ACL_RULES_MAX: usize = 1024;
+/// Selectors of a user, the root one not counted.
+pub const ACL_SELECTORS_MAX: usize = 64;
+/// Passwords of a user: each AUTH compares them all.
+pub const ACL_PASSWORDS_MAX: usize = 1024;
+/// Users of a server: each change copies the list of them.
+pub const ACL_USERS_MAX: usize = 65_536;
+/// Errors that are told of an ACL file.
+pub const ACL_FILE_ERRORS_MAX: usize = 100;
+/// What an entry of ACL LOG keeps of the name of a key or channel, bytes.
+pub const ACL_LOG_OBJECT_BYTES_MAX: usize = 1024;
+
 const _: () = assert!(LIBRARIES_BYTES_MAX > SCRIPT_BYTES_MAX);
 const _: () = assert!(SHARDS.is_power_of_two());
 const _: () = assert!(KEPT_REQUEST_BYTES_MIN > SHARED_VALUE_BYTES_MIN);

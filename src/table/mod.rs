@@ -14,7 +14,7 @@ pub use arg::{Arg, ArgKind, KeyFlag};
 pub use index::Table;
 pub use key_specs::{FindKeys, KeyRange, KeySpec, KeySpecs};
 pub use row::Row;
-pub use spec::{Category, Deprecated, Flag, Group, Locking, Role, Secrets, Spec, Touch, Varying};
+pub use spec::{Category, Channels, Deprecated, Flag, Group, Locking, Role, Secrets, Spec, Touch, Varying};
 
 /// The version of Redis whose commands these are, as clients and scripts are told.
 pub const REDIS_VERSION: &str = "7.2.4";

@@ -35,6 +35,8 @@ pub struct Spec {
     pub quick: bool,
     /// What its keys' flags depend on, where they are variable.
     pub varying: Option<Varying>,
+    /// Which of its words are channels.
+    pub channels: Channels,
     /// Which of its words nobody else may see.
     pub secrets: Secrets,
 }
@@ -124,6 +126,18 @@ pub enum Varying {
     SetWithGet,
     /// BITFIELD: writes nothing if all its operations are GET.
     BitfieldOnlyGets,
+}
+
+/// Which words of a request are channels that its user must be allowed to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    None,
+    /// The first word behind the name.
+    First,
+    /// All words behind the name.
+    All,
+    /// The same, as patterns of channels.
+    Patterns,
 }
 
 /// Which words of a request must not be shown to others, in the slow log or by MONITOR.
@@ -231,53 +245,59 @@ impl Flag {
     }
 }
 
-/// ACL categories.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
-    Keyspace,
-    Read,
-    Write,
-    Set,
-    Hash,
-    List,
-    String,
-    Bitmap,
-    HyperLogLog,
-    Admin,
-    Fast,
-    Slow,
-    Blocking,
-    Dangerous,
-    Connection,
-    Transaction,
-    PubSub,
-    Scripting,
+macro_rules! categories {
+    ($($variant:ident = $name:literal,)+) => {
+        /// ACL categories.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Category { $($variant,)+ }
+
+        impl Category {
+            /// All of them, in the order in which ACL CAT lists them.
+            pub const ALL: &[Category] = &[$(Category::$variant,)+];
+
+            /// With the `@` that COMMAND INFO shows.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Category::$variant => concat!("@", $name),)+
+                }
+            }
+        }
+    };
+}
+
+// Redis's, also those that no command here is in yet: rules that were written there name them. Ours come last.
+categories! {
+    Keyspace = "keyspace",
+    Read = "read",
+    Write = "write",
+    Set = "set",
+    SortedSet = "sortedset",
+    List = "list",
+    Hash = "hash",
+    String = "string",
+    Bitmap = "bitmap",
+    HyperLogLog = "hyperloglog",
+    Geo = "geo",
+    Stream = "stream",
+    PubSub = "pubsub",
+    Admin = "admin",
+    Fast = "fast",
+    Slow = "slow",
+    Blocking = "blocking",
+    Dangerous = "dangerous",
+    Connection = "connection",
+    Transaction = "transaction",
+    Scripting = "scripting",
+    Fill = "fill",
 }
 
 impl Category {
-    /// With the `@` that COMMAND INFO shows.
+    /// The category of this name, in any case and without the `@`.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Category::Keyspace => "@keyspace",
-            Category::Read => "@read",
-            Category::Write => "@write",
-            Category::Set => "@set",
-            Category::Hash => "@hash",
-            Category::List => "@list",
-            Category::String => "@string",
-            Category::Bitmap => "@bitmap",
-            Category::HyperLogLog => "@hyperloglog",
-            Category::Admin => "@admin",
-            Category::Fast => "@fast",
-            Category::Slow => "@slow",
-            Category::Blocking => "@blocking",
-            Category::Dangerous => "@dangerous",
-            Category::Connection => "@connection",
-            Category::Transaction => "@transaction",
-            Category::PubSub => "@pubsub",
-            Category::Scripting => "@scripting",
-        }
+    pub fn named(name: &[u8]) -> Option<Category> {
+        let is_named = |category: &&Category| category.name().as_bytes()[1..].eq_ignore_ascii_case(name);
+        Category::ALL.iter().find(is_named).copied()
     }
 }
 
@@ -303,6 +323,7 @@ impl Spec {
         role: Role::Plain,
         quick: false,
         varying: None,
+        channels: Channels::None,
         secrets: Secrets::None,
     };
 

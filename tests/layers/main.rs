@@ -25,13 +25,14 @@ const RULES: &[(&str, &str, &[&str])] = &[
     ("pubsub", "L2", &["base", "parking"]),
     ("tracking", "L2", &["base", "parking"]),
     ("script", "L2", &["base", "protocol", "rdb"]),
+    ("acl", "L2", &["base", "table"]),
     ("figures", "L2", &["base", "fill", "config", "table"]),
     (
         "dispatch",
         "L3",
         &[
             "base", "storage", "parking", "fill", "protocol", "config", "table", "keyspace", "clients",
-            "pubsub", "tracking", "script", "figures",
+            "pubsub", "tracking", "script", "figures", "acl",
         ],
     ),
     (
@@ -39,7 +40,7 @@ const RULES: &[(&str, &str, &[&str])] = &[
         "L4",
         &[
             "base", "storage", "parking", "fill", "protocol", "config", "table", "keyspace", "clients",
-            "pubsub", "tracking", "script", "figures", "dispatch", "rdb",
+            "pubsub", "tracking", "script", "figures", "acl", "dispatch", "rdb",
         ],
     ),
     // Of the layers above the lowest two it may name `dispatch` alone, but for what dispatch hands it.

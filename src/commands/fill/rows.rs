@@ -44,7 +44,7 @@ const ANSWER: Spec = Spec {
     since: SINCE,
     complexity: "O(1), plus O(W) to answer W waiting callers",
     flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-    acl: &[Category::String],
+    acl: &[Category::Fill, Category::String],
     reply: PUT_REPLY,
     ..Spec::EMPTY
 };
@@ -75,7 +75,7 @@ pub static COMMANDS: &[Command] = &[
             summary: "Gets a value; on a miss elects one caller to compute it and lets the others wait.",
             args: &[key("key", READ_KEY), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
             flags: &[Flag::Readonly, Flag::Blocking, Flag::Fast],
-            acl: &[Category::String],
+            acl: &[Category::Fill, Category::String],
             reply: GET_REPLY,
             ..Spec::EMPTY
         },
@@ -89,7 +89,7 @@ pub static COMMANDS: &[Command] = &[
             summary: "Shows the open flight of a key.",
             args: &[key("key", &[RO])],
             flags: &[Flag::Readonly, Flag::Fast],
-            acl: &[Category::String],
+            acl: &[Category::Fill, Category::String],
             reply: "a map of key, database, age-ms, lease-left-ms, waiters, leader-id, leader-addr, leader-name; or null",
             ..Spec::EMPTY
         },
@@ -104,7 +104,7 @@ pub static COMMANDS: &[Command] = &[
             complexity: "O(F log F) for F open flights",
             args: &[integer("count").token("COUNT").optional()],
             flags: &[Flag::Readonly],
-            acl: &[Category::Dangerous],
+            acl: &[Category::Fill, Category::Dangerous],
             reply: "an array of maps as of FILL.INFO; 100 without COUNT",
             locking: Locking::All,
             ..Spec::EMPTY
@@ -120,7 +120,7 @@ pub static COMMANDS: &[Command] = &[
             complexity: "O(N) for N keys",
             args: &[key_count(), key("key", READ_KEY).multiple(), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
             flags: &[Flag::Readonly, Flag::Blocking, Flag::MovableKeys],
-            acl: &[Category::String],
+            acl: &[Category::Fill, Category::String],
             reply: "an array with [status, value, token, ms] for each key, in order",
             ..Spec::EMPTY
         },
@@ -210,7 +210,7 @@ pub static COMMANDS: &[Command] = &[
             complexity: "O(K log K) for K remembered keys, at most 4,096",
             args: &[integer("count").token("COUNT").optional()],
             flags: &[Flag::Readonly],
-            acl: &[Category::Dangerous],
+            acl: &[Category::Fill, Category::Dangerous],
             reply: "an array of maps of key, database, saved, overcount, crowds, largest-crowd; 10 without COUNT",
             locking: Locking::All,
             ..Spec::EMPTY

@@ -18,7 +18,7 @@ use crate::dispatch::subscribed::Kind;
 use crate::protocol::reply::Reply;
 use crate::pubsub::Subscriber;
 use crate::table::arg::{block, pattern, shard_channel, string};
-use crate::table::{Flag, Group, Locking, Role, Spec};
+use crate::table::{Channels, Flag, Group, Locking, Role, Spec};
 
 const SUBSCRIBING: &[Flag] = &[Flag::PubSub, Flag::NoScript, Flag::Loading, Flag::Stale];
 const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast, Flag::MayReplicate];
@@ -43,6 +43,7 @@ pub static COMMANDS: &[Command] = &[
             flags: SUBSCRIBING,
             reply: CONFIRMED,
             role: Role::WhileListening,
+            channels: Channels::Patterns,
             ..BASE
         },
     ),
@@ -57,6 +58,7 @@ pub static COMMANDS: &[Command] = &[
             args: &[string("channel"), string("message")],
             flags: PUBLISHING,
             reply: "how many connections get the message",
+            channels: Channels::First,
             ..BASE
         },
     ),
@@ -95,6 +97,7 @@ pub static COMMANDS: &[Command] = &[
             args: &[shard_channel("shardchannel"), string("message")],
             flags: PUBLISHING,
             reply: "how many connections get the message",
+            channels: Channels::First,
             ..BASE
         },
     ),
@@ -109,6 +112,7 @@ pub static COMMANDS: &[Command] = &[
             flags: SUBSCRIBING,
             reply: CONFIRMED,
             role: Role::WhileListening,
+            channels: Channels::All,
             ..BASE
         },
     ),
@@ -123,6 +127,7 @@ pub static COMMANDS: &[Command] = &[
             flags: SUBSCRIBING,
             reply: CONFIRMED,
             role: Role::WhileListening,
+            channels: Channels::All,
             ..BASE
         },
     ),
