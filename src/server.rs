@@ -22,6 +22,7 @@ use crate::config::Settings;
 use crate::dispatch::live::{ApplySettings, LiveSettings};
 use crate::dispatch::operator::Operator;
 use crate::dispatch::shared::Shared;
+use crate::dispatch::users::{LiveUsers, users_at_start};
 use crate::figures::{Figures, Identity};
 use crate::keyspace::{Keyspace, shards_most};
 use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
@@ -76,7 +77,7 @@ impl Server {
         let tcp_addrs: Vec<SocketAddr> = listeners.iter().filter_map(Listener::tcp_addr).collect();
         let stop = Arc::new(Notify::new());
         let port = tcp_addrs.first().map_or(0, SocketAddr::port);
-        let shared = Arc::new(share(settings, surroundings, port, &stop));
+        let shared = Arc::new(share(settings, surroundings, port, &stop)?);
         // Whatever may be missing is asked for here, so that a server which cannot run is never said to be ready.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let accepting = {
@@ -106,8 +107,13 @@ pub fn workers_of(settings: &Settings) -> usize {
 }
 
 /// What a server's connections share, without a thread or a socket: for programs that run requests by hand, as the
-/// benchmarks do. `stop` is what SHUTDOWN will notify.
-pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &Arc<Notify>) -> Shared {
+/// benchmarks do. `stop` is what SHUTDOWN will notify. An error names what is wrong with its users.
+pub fn share(
+    settings: Settings,
+    surroundings: Surroundings,
+    port: u16,
+    stop: &Arc<Notify>,
+) -> io::Result<Shared> {
     let workers = workers_of(&settings);
     let seed = settings.hash_seed.unwrap_or_else(HashSeed::random);
     let shards = shards_most(workers, surroundings.machine_bytes);
@@ -118,7 +124,8 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         workers,
     };
     let stop = stop.clone();
-    Shared {
+    let users = users_at_start(&settings, groups::table()).map_err(io::Error::other)?;
+    Ok(Shared {
         table: groups::table(),
         keyspace: Keyspace::new(settings.databases as usize, shards, settings.maxmemory_bytes, seed),
         clients: Clients::default(),
@@ -131,8 +138,9 @@ pub fn share(settings: Settings, surroundings: Surroundings, port: u16, stop: &A
         clock: surroundings.clock,
         // `notify_one` keeps a permit, so a stop that comes before anybody waits is not lost.
         stop: Box::new(move || stop.notify_one()),
+        users: LiveUsers::new(users),
         settings: LiveSettings::new(settings, surroundings.config_file, surroundings.apply),
-    }
+    })
 }
 
 /// Accepts and keeps house until told to stop, then lets the connections finish. False if a worker had ended by then.

@@ -71,6 +71,10 @@ counters! {
     QueryLimitDisconnects, "client_query_buffer_limit_disconnections", "stats", "connections", "clients closed by the query buffer limit";
     EvictedClients, "evicted_clients", "stats", "connections", "clients closed because all together held more than maxmemory-clients";
     ProtocolErrors, "protocol_errors", "stats", "connections", "connections closed because of malformed input";
+    DeniedLogins, "acl_access_denied_auth", "stats", "requests", "AUTH and HELLO with a wrong password, or for a user that is not there or off";
+    DeniedCommands, "acl_access_denied_cmd", "stats", "requests", "requests refused because their user may not run the command";
+    DeniedKeys, "acl_access_denied_key", "stats", "requests", "requests refused because their user may not do that with a key";
+    DeniedChannels, "acl_access_denied_channel", "stats", "requests", "requests refused because their user may not use a channel";
     Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
     Batches, "batches", "stats", "batches", "runs of requests that arrived together";
     ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";

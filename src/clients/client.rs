@@ -37,6 +37,8 @@ pub struct Names {
     pub name: Vec<u8>,
     pub lib_name: Vec<u8>,
     pub lib_ver: Vec<u8>,
+    /// The user that it is; empty for the default one.
+    pub user: Vec<u8>,
 }
 
 /// Figures a connection publishes after each batch.
@@ -154,8 +156,14 @@ impl Client {
     pub fn rename(&self, change: impl FnOnce(&mut Names)) {
         let mut names = self.names.lock();
         change(&mut names);
-        let bytes = [&names.name, &names.lib_name, &names.lib_ver].map(vec_bytes);
+        let bytes = [&names.name, &names.lib_name, &names.lib_ver, &names.user].map(vec_bytes);
         self.seen.names_bytes.store(bytes.iter().sum(), Relaxed);
+    }
+
+    /// Whether it is this user, as `Names` shows it.
+    #[must_use]
+    pub fn is_user(&self, shown: &[u8]) -> bool {
+        self.names.lock().user == shown
     }
 
     /// Milliseconds since the last request.

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, strings, transactions,
+    acl, cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, strings,
+    transactions,
 };
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
@@ -11,6 +12,7 @@ use crate::table::Table;
 
 /// The files of every family.
 pub static GROUPS: &[&[&[Command]]] = &[
+    acl::FAMILY,
     cluster::FAMILY,
     connection::FAMILY,
     fill::FAMILY,

@@ -4,6 +4,7 @@
 //! may name another one's helper, never `net`, never `groups`. No async function, no socket: a handler writes its reply
 //! and returns, or parks.
 
+mod acl;
 mod cluster;
 mod connection;
 mod fill;

@@ -173,7 +173,8 @@ fn run_queued(ctx: &mut Ctx<'_>, transaction: &Transaction) {
     for queued in &transaction.queued {
         let mark = ctx.reply.out.mark();
         let mut args = queued.args();
-        if let Err(error) = ctx.call(queued.row, &mut args) {
+        let checked = ctx.check_queued(queued.row, &args);
+        if let Err(error) = checked.and_then(|()| ctx.call(queued.row, &mut args)) {
             ctx.reply.out.truncate(mark);
             ctx.write_error(&error);
         }

@@ -30,6 +30,9 @@ pub const INCLUDED_FILES_MAX: usize = 1000;
 /// Bytes of one file, or of standard input.
 pub const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// The directive of a user: its name, and its rules. What they mean is not known here.
+pub(super) const USER: &[u8] = b"user";
+
 /// Settings in the making.
 #[derive(Default)]
 pub(super) struct Loader {
@@ -120,6 +123,13 @@ impl Loader {
         if name == b"include" {
             let [pattern] = args else { return Err(rejected("wrong number of arguments")) };
             return self.include(place, line, pattern);
+        }
+        if name == USER {
+            if args.is_empty() {
+                return Err(rejected("wrong number of arguments"));
+            }
+            self.settings.users.push(args.to_vec());
+            return Ok(());
         }
         if let Some((_, reason)) = find_refused(&name) {
             return Err(rejected(reason));
@@ -218,10 +228,13 @@ pub(super) fn read_bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Everything that a file has, if it is not too much.
+pub fn read_bounded_file(path: &Path) -> io::Result<Vec<u8>> {
+    File::open(path).and_then(read_bounded)
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, LaunchError> {
-    File::open(path)
-        .and_then(read_bounded)
-        .map_err(|error| LaunchError::Unreadable { path: path.to_owned(), error })
+    read_bounded_file(path).map_err(|error| LaunchError::Unreadable { path: path.to_owned(), error })
 }
 
 fn has_wildcard(pattern: &[u8]) -> bool {

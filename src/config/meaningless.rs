@@ -3,7 +3,6 @@
 //! Owns the names (of Redis 7.0 and 7.2, old spellings included) and the reasons shown to operators.
 //! Invariant: no name is also a row of `SETTINGS` (a test compares them).
 
-const ACCESS: &str = "access rules are not available";
 const CHECKED: &str = "payloads of DUMP are always checked whole";
 const CLUSTER: &str = "there is no cluster mode";
 const DEFRAG: &str = "memory is not defragmented in the background";
@@ -21,8 +20,6 @@ const TYPES: &str = "there are only strings, hashes, sets and lists";
 /// one warning line; CONFIG GET and SET don't know them. Sorted by name.
 #[rustfmt::skip]
 pub static MEANINGLESS: &[(&str, &str)] = &[
-    ("acl-pubsub-default", ACCESS),
-    ("acllog-max-len", ACCESS),
     ("active-defrag-cycle-max", DEFRAG),
     ("active-defrag-cycle-min", DEFRAG),
     ("active-defrag-ignore-bytes", DEFRAG),
@@ -182,7 +179,6 @@ pub static REFUSED: &[(&str, &str)] = &[
         "commands keep their names: a command that was to be hidden would be open to everybody",
     ),
     ("sentinel", "there is no sentinel mode"),
-    ("user", "access rules are not available: use requirepass"),
 ];
 
 /// The name and reason of a directive without meaning; `name` in lower case.

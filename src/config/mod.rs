@@ -23,14 +23,14 @@ mod value;
 
 pub use docs::{render_docs, render_help, render_usage};
 pub use error::{LaunchError, Place};
-pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX};
+pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX, read_bounded_file};
 pub use kind::{AtStart, Kind, Setting, Topic, percentile_text};
 pub use launch::{Launch, Loaded, launch, launch_from};
 pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
-pub use rewrite::{Extent, rewrite, rewrite_file};
+pub use rewrite::{Extent, replace_file, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
-pub use settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, MemoryShare, Settings};
+pub use settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, MemoryShare, PubsubDefault, Settings};
 pub use syntax::{quote, split_args};
 pub use table::{SETTINGS, find};
 pub use value::ValueError;

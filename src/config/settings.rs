@@ -49,6 +49,16 @@ words! {
 }
 
 words! {
+    /// Which channels a new user may use.
+    pub enum PubsubDefault {
+        /// All.
+        AllChannels = "allchannels",
+        /// None.
+        ResetChannels = "resetchannels",
+    }
+}
+
+words! {
     /// Which entries make room when `maxmemory` is reached.
     pub enum EvictionPolicy {
         /// The least recently used among entries with a TTL.
@@ -145,6 +155,14 @@ pub struct Settings {
     pub io_threads: u32,
     /// Password of AUTH; `None`: no password.
     pub requirepass: Option<Vec<u8>>,
+    /// File of users; `None`: they stand in the configuration.
+    pub aclfile: Option<PathBuf>,
+    /// The users of the configuration: a name and rules, as words.
+    pub users: Vec<Vec<Vec<u8>>>,
+    /// Refusals that ACL LOG shows.
+    pub acllog_max_len: usize,
+    /// Which channels new users may use.
+    pub acl_pubsub_default: PubsubDefault,
     /// Without a password, refuse connections from other machines.
     pub protected_mode: bool,
     /// How much the log says.
@@ -243,6 +261,10 @@ impl Default for Settings {
             databases: 16,
             io_threads: 0,
             requirepass: None,
+            aclfile: None,
+            users: Vec::new(),
+            acllog_max_len: 128,
+            acl_pubsub_default: PubsubDefault::ResetChannels,
             protected_mode: true,
             loglevel: LogLevel::Notice,
             logfile: None,

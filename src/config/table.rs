@@ -12,7 +12,7 @@ use crate::base::int::parse_i64;
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
 use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
-use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, Settings};
+use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, PubsubDefault, Settings};
 use super::value::ValueError;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -89,9 +89,13 @@ const fn fixed(
 /// All settings, sorted by name.
 #[rustfmt::skip]
 pub static SETTINGS: &[Setting] = &[
-    fixed(Topic::Access, "aclfile", Kind::Off { shown: "", list: false, at_start: AtStart::Refuse, check: check_aclfile }, "",
-        "File of access rules. Not available: starting without the rules that an operator wrote down would open \
-         the server, so a path is refused."),
+    live(Topic::Access, "acl-pubsub-default", word!(acl_pubsub_default: PubsubDefault), "resetchannels",
+        "Which channels new users may use: all, or none until their rules name some."),
+    fixed(Topic::Access, "aclfile", path!(aclfile), "",
+        "File of users, one in a line as ACL LIST shows them; read at the start and by ACL LOAD, written by ACL SAVE. \
+         Empty: users stand in `user` lines of this configuration."),
+    live(Topic::Access, "acllog-max-len", number!(acllog_max_len: usize, 0, i64::MAX), "128",
+        "Refusals that ACL LOG remembers."),
     live(Topic::Absent, "appendonly", Kind::Off { shown: "no", list: false, at_start: AtStart::Refuse, check: |args| check_no(args, DISK) }, "no",
         "Append-only file. A cache keeps nothing on disk: only `no` is accepted."),
     fixed(Topic::Listening, "bind", Kind::Addresses { get: |settings| &settings.bind, set: |settings, value| settings.bind = value }, "127.0.0.1 -::1",
@@ -201,7 +205,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(Topic::Listening, "port", number!(port: u16, 0, 65535), "6379",
         "TCP port. 0 lets the system choose a free one, which the log names (to listen on no TCP port, use `bind \"\"`)."),
     live(Topic::Access, "protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
-        "While there is no password, refuse connections from other machines."),
+        "While the default user is on and needs no password, refuse connections from other machines."),
     live(Topic::Data, "proto-max-bulk-len", memory!(bulk_bytes_max: usize, 1 << 20, i64::MAX as u64), "536870912",
         "Longest single argument of a request, and longest value."),
     fixed(Topic::Absent, "replicaof", Kind::Off { shown: "", list: true, at_start: AtStart::Refuse, check: check_replicaof }, "",
@@ -209,7 +213,8 @@ pub static SETTINGS: &[Setting] = &[
     Setting { topic: Topic::Access, name: "requirepass", default: "", live: true, secret: true,
         kind: Kind::Text { what: "password", get: |settings| settings.requirepass.clone().unwrap_or_default(),
             set: |settings, bytes| settings.requirepass = (!bytes.is_empty()).then(|| bytes.to_vec()) },
-        doc: "Password that AUTH and HELLO must give before anything else. Empty: none." },
+        doc: "Password of the default user, which AUTH and HELLO must give before anything else: as ACL SETUSER default \
+              resetpass >password. Empty: it needs none." },
     live(Topic::Absent, "save", Kind::Off { shown: "", list: true, at_start: AtStart::WarnInFile, check: check_save }, "",
         "Snapshots. A cache keeps nothing on disk: only `\"\"` is accepted; save points in a file are named in a warning."),
     live(Topic::Memory, "script-memory-limit", memory!(script_memory_bytes_max: usize, 1 << 20, i64::MAX as u64), "134217728",
@@ -258,14 +263,6 @@ fn path_bytes(path: Option<&PathBuf>) -> Vec<u8> {
 
 fn path_from(bytes: &[u8]) -> Option<PathBuf> {
     (!bytes.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(bytes)))
-}
-
-fn check_aclfile(args: &[&[u8]]) -> Result<(), ValueError> {
-    match args {
-        [b""] => Ok(()),
-        [_] => Err(ValueError::Unavailable("access rules are not available: use requirepass")),
-        _ => Err(ValueError::ArgumentCount),
-    }
 }
 
 /// As CONFIG GET shows them, with secrets hidden: settings end up in logs and panics.

@@ -1,4 +1,4 @@
-//! What every request passes, in Redis's order: name and arity, authentication, MULTI, memory, subscriptions, pause.
+//! What every request passes, in Redis's order: name and arity, its user's rights, MULTI, memory, subscriptions, pause.
 //! Then it is run under the locks its row asks for, queued, put off, or refused.
 //!
 //! No command is known by its name here: what is special about one stands in its row (`role`).
@@ -129,13 +129,12 @@ impl Ctx<'_> {
     }
 
     fn admit(&mut self, row: &Row, args: &Args<'_>) -> Result<Admitted, CommandError> {
-        if !self.session.is_admitted(self.settings) && !row.spec.has(Flag::NoAuth) {
-            return Err(CommandError::NoAuth);
+        if self.session.identity.is_free() {
+            self.check_transaction(row)?;
+        } else {
+            self.check_user(row, args)?;
         }
         let is_queueing = self.session.transaction.is_some();
-        if is_queueing && row.spec.has(Flag::NoMulti) {
-            return Err(CommandError::err("Command not allowed inside a transaction"));
-        }
         if self.keys.keyspace.is_any_slow() {
             self.check_alone(row)?;
         }
@@ -330,7 +329,7 @@ fn unknown_subcommand(row: &Row, name: &[u8]) -> CommandError {
 }
 
 /// At most `len` bytes, and none from the first NUL on: as C's `%.*s` prints them.
-fn as_c_string(bytes: &[u8], len: usize) -> &[u8] {
+pub fn as_c_string(bytes: &[u8], len: usize) -> &[u8] {
     let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
     &bytes[..end.min(len)]
 }

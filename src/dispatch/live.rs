@@ -80,11 +80,11 @@ impl LiveSettings {
         self.file.as_ref()
     }
 
-    /// Writes the settings of now into their file. `None` without one.
-    pub fn rewrite(&self, extent: Extent) -> Option<std::io::Result<()>> {
+    /// Writes the settings of now and these lines of users into their file. `None` without one.
+    pub fn rewrite(&self, users: &[Vec<u8>], extent: Extent) -> Option<std::io::Result<()>> {
         let path = self.file.as_ref()?;
         let _change = self.change.lock();
-        Some(config::rewrite_file(path, &self.now.load(), extent))
+        Some(config::rewrite_file(path, &self.now.load(), users, extent))
     }
 }
 

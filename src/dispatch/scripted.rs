@@ -240,10 +240,10 @@ impl Host for ScriptHost<'_, '_> {
         std::mem::swap(self.ctx.reply.out, self.under.called);
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
         match self.admit(&args) {
-            Err(line) => {
+            Err(error) => {
                 let row = self.ctx.shared.table.find(args.word(0));
                 self.ctx.note_rejected(row, &args);
-                self.ctx.write_error(&CommandError::text(line));
+                self.ctx.write_error(&error);
             }
             Ok(row) => {
                 let begin = self.ctx.reply.out.mark();
@@ -270,8 +270,9 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn may_call(&mut self, buffer: &[u8], words: &[ArgRange]) -> Result<bool, &'static str> {
-        match self.resolve(&Args::new(buffer, words)) {
-            Ok(_) => Ok(true),
+        let args = Args::new(buffer, words);
+        match self.resolve(&args) {
+            Ok(row) => Ok(self.ctx.judge(row, &args).is_ok()),
             Err(_) => Err("Invalid command passed to redis.acl_check_cmd()"),
         }
     }
@@ -280,6 +281,8 @@ impl Host for ScriptHost<'_, '_> {
         let busy = self.under.busy;
         let kept = self.ctx.keys.keep_aside(busy);
         let may_go_on = self.under.pause.suspend(busy);
+        // Rights may have been taken meanwhile.
+        self.ctx.session.refresh_user(&self.ctx.shared.users);
         self.ctx.keys.take_back(kept);
         may_go_on
     }
@@ -299,21 +302,22 @@ impl ScriptHost<'_, '_> {
     }
 
     /// The row of a call that may run, once its shards are held.
-    fn admit(&mut self, args: &Args<'_>) -> Result<&'static Row, &'static str> {
-        let row = self.resolve(args)?;
+    fn admit(&mut self, args: &Args<'_>) -> Result<&'static Row, CommandError> {
+        let row = self.resolve(args).map_err(CommandError::text)?;
         if row.spec.has(Flag::NoScript) && !self.ctx.shared.operator.scripts_may_all.load(Relaxed) {
-            return Err("ERR This Redis command is not allowed from script");
+            return Err(CommandError::text("ERR This Redis command is not allowed from script"));
         }
+        self.ctx.check_called(row, args)?;
         if self.under.is_read_only && (row.spec.has(Flag::Write) || row.spec.has(Flag::MayReplicate)) {
-            return Err("ERR Write commands are not allowed from read-only scripts.");
+            return Err(CommandError::text("ERR Write commands are not allowed from read-only scripts."));
         }
         if row.spec.has(Flag::Write) {
             let has_written = self.under.state.has_written.load(Relaxed);
             if self.under.lacks_memory && !has_written && row.spec.has(Flag::DenyOom) {
-                return Err("OOM command not allowed when used memory > 'maxmemory'.");
+                return Err(CommandError::OutOfMemory);
             }
         }
-        self.take_shards(row, args)?;
+        self.take_shards(row, args).map_err(CommandError::text)?;
         if row.spec.has(Flag::Write) {
             self.under.state.has_written.store(true, Relaxed);
         }

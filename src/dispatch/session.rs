@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
+use super::identity::Identity;
 use super::limit::RoomWait;
 use super::subscribed::{Kind, Subscriptions};
 use super::tracked::Tracked;
+use super::users::LiveUsers;
+use crate::acl::{DEFAULT, User};
 use crate::base::hash::Key;
 use crate::base::memory::vec_bytes;
 use crate::base::push::Push;
 use crate::clients::Client;
-use crate::config::Settings;
 use crate::fill::LeaseCount;
 use crate::keyspace::Watch;
 use crate::parking::{Grant, PostBox, ReplySlot};
@@ -26,7 +28,8 @@ pub struct Session {
     pub client: Arc<Client>,
     pub proto: Proto,
     pub db: usize,
-    is_authenticated: bool,
+    /// Who it is, and what it may do.
+    pub identity: Identity,
     /// MULTI's queue, while a transaction is being collected.
     pub transaction: Option<Transaction>,
     pub watch: Watch,
@@ -190,6 +193,12 @@ pub enum Leaving {
     Leases { client: u64, held: Vec<LeaseHeld> },
 }
 
+/// A user's name, as its clients show it.
+#[must_use]
+pub fn shown_user(name: &[u8]) -> &[u8] {
+    if name == DEFAULT { &[] } else { name }
+}
+
 /// Leases remembered before the first look for ended ones.
 const LEASES_UNPRUNED_MAX: usize = 64;
 
@@ -221,12 +230,12 @@ impl Leases {
 
 impl Session {
     #[must_use]
-    pub fn new(client: Arc<Client>, is_authenticated: bool) -> Session {
+    pub fn new(client: Arc<Client>, identity: Identity) -> Session {
         Session {
             client,
             proto: Proto::Resp2,
             db: 0,
-            is_authenticated,
+            identity,
             transaction: None,
             watch: Watch::default(),
             subscriptions: Subscriptions::default(),
@@ -246,7 +255,11 @@ impl Session {
     /// Leaves a session in its place that stands for it while a request runs aside.
     #[must_use]
     pub fn leave_stand_in(&mut self) -> Session {
-        let stand_in = Session { proto: self.proto, db: self.db, ..Session::new(self.client.clone(), true) };
+        let stand_in = Session {
+            proto: self.proto,
+            db: self.db,
+            ..Session::new(self.client.clone(), self.identity.clone())
+        };
         std::mem::replace(self, stand_in)
     }
 
@@ -289,16 +302,28 @@ impl Session {
         watched + self.subscriptions.held_bytes() + tracked
     }
 
-    /// Whether it may run commands: it has authenticated, or need not.
-    #[inline]
-    #[must_use]
-    pub fn is_admitted(&self, settings: &Settings) -> bool {
-        self.is_authenticated || settings.requirepass.is_none()
+    /// The connection is this user from now on: it said so, or its certificate does.
+    pub fn become_user(&mut self, user: Arc<User>) {
+        self.show_user(user.name());
+        self.identity.become_user(user);
     }
 
-    /// AUTH and HELLO succeeded, or RESET took that back.
-    pub fn set_authenticated(&mut self, is_authenticated: bool) {
-        self.is_authenticated = is_authenticated;
+    /// Takes over users that were changed, and ends if its own is gone. Cost: a comparison.
+    #[inline]
+    pub fn refresh_user(&mut self, users: &LiveUsers) {
+        if self.identity.refresh(users) {
+            self.client.kill();
+        }
+    }
+
+    /// The connection has not said who it is (RESET).
+    pub fn become_stranger(&mut self, identity: Identity) {
+        self.show_user(identity.user().name());
+        self.identity = identity;
+    }
+
+    fn show_user(&self, name: &[u8]) {
+        self.client.rename(|names| names.user = shown_user(name).to_vec());
     }
 
     /// Whether a message is still wanted: it may have been on its way when its subscription ended.

@@ -2,6 +2,7 @@
 
 use super::live::LiveSettings;
 use super::operator::Operator;
+use super::users::LiveUsers;
 use crate::base::clock::Clock;
 use crate::clients::Clients;
 use crate::figures::Figures;
@@ -22,6 +23,7 @@ pub struct Shared {
     pub scripts: Scripts,
     pub functions: Functions,
     pub settings: LiveSettings,
+    pub users: LiveUsers,
     pub figures: Figures,
     pub operator: Operator,
     pub clock: Clock,

@@ -64,7 +64,7 @@ pub(super) fn check(
         return Err(End::OutputLimit);
     }
     let is_much = load.is_backlogged && reply_bytes > UNAUTHENTICATED_REPLY_BYTES_MAX;
-    if is_much && !session.is_admitted(settings) {
+    if is_much && !session.identity.is_admitted() {
         counters.add(Counter::OutputLimitDisconnects, 1);
         if let Some(left_out) = operator.may_note(Note::Stranger, now_ms) {
             tracing::warn!(

@@ -183,7 +183,8 @@ fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
     let settings = shared.settings.load();
     let refusal = if crew.connections() >= settings.maxclients as usize {
         Some(TOO_MANY)
-    } else if settings.protected_mode && settings.requirepass.is_none() && !is_local(&accepted) {
+    } else if settings.protected_mode && shared.users.load().default_user().is_open() && !is_local(&accepted)
+    {
         Some(PROTECTED)
     } else {
         None

@@ -39,6 +39,8 @@ pub enum Letter {
     Overrun,
     /// A reply line that belongs to no request (MONITOR), with its end.
     Line(Bytes),
+    /// What its user may do has changed.
+    Rights,
     /// Close the connection at once (CLIENT KILL).
     Close,
     /// Answer what was received, then close (shutdown).

@@ -159,10 +159,7 @@ fn errors_name_the_place_and_the_text() {
             r#"command line: 'port "a\nb\x1b"': argument couldn't be parsed into an integer"#.into(),
         ),
         (&["--loadmodule", "x.so"], "command line: 'loadmodule x.so': modules can't be loaded".into()),
-        (
-            &["--aclfile", "u.acl"],
-            "command line: 'aclfile u.acl': access rules are not available: use requirepass".into(),
-        ),
+        (&["--user"], "command line: 'user': wrong number of arguments".into()),
     ];
     for (args, error) in cases {
         assert_eq!(try_load(args, "").unwrap_err(), error);

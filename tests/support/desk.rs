@@ -15,6 +15,7 @@ use onefill::commands::groups;
 use onefill::config::Settings;
 use onefill::dispatch::batch::Batch;
 use onefill::dispatch::bench::Bench;
+use onefill::dispatch::identity::Identity;
 use onefill::dispatch::live::Current;
 use onefill::dispatch::session::Session;
 use onefill::dispatch::shared::Shared;
@@ -33,7 +34,7 @@ pub fn server(settings: Settings) -> Shared {
     let clock = Clock::manual(EPOCH_MS);
     let surroundings =
         Surroundings { clock, config_file: None, apply: Box::new(|_| Ok(())), machine_bytes: 0 };
-    share(settings, surroundings, 0, &Arc::default())
+    share(settings, surroundings, 0, &Arc::default()).unwrap()
 }
 
 /// The shard of a key in such a server.
@@ -110,7 +111,7 @@ impl Desk {
         let client = Arc::new(Client::new(shared.clients.next_id(), peer, shared.clock.now().mono_ms));
         shared.clients.add(client.clone());
         Desk {
-            session: Session::new(client, true),
+            session: Session::new(client, Identity::new(&shared.users)),
             replies: ReplyQueue::default(),
             give_turn: std::thread::yield_now,
         }
@@ -124,6 +125,7 @@ impl Desk {
     /// Runs the requests that `batch` has cut out of `bytes`.
     pub fn run(&mut self, batch: &Batch, bytes: &[u8], bench: &mut Bench<'_>) {
         let Desk { session, replies, give_turn } = self;
+        session.refresh_user(&bench.shared.users);
         for index in 0..batch.len() {
             batch.run(index, bytes, bench, session, replies.tail());
             while session.put_off.take().is_some() {

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::client_kill::client_kill;
-use super::client_line::{client_type, describe};
+use super::client_kill::client_type;
 use super::pause::{client_pause, client_unpause};
 use super::tracking;
 use crate::base::int::parse_i64;
 use crate::clients::{Client, Names};
 use crate::commands::help;
 use crate::dispatch::args::Args;
+use crate::dispatch::client_line::describe;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::client_line::client_type;
+use crate::acl::User;
 use crate::base::int::parse_i64;
 use crate::clients::Client;
 use crate::dispatch::args::Args;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::session::shown_user;
 
 /// Which clients CLIENT KILL is for.
 #[derive(Default)]
@@ -17,6 +18,7 @@ struct KillFilter<'a> {
     id: Option<u64>,
     /// As `client_type` says.
     kind: Option<Option<bool>>,
+    user: Option<Arc<User>>,
     keeps_me: bool,
     age_s_min: u64,
 }
@@ -27,6 +29,7 @@ impl KillFilter<'_> {
             && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
             && self.id.is_none_or(|id| id == client.id)
             && self.kind.is_none_or(|kind| kind == Some(client.is_subscriber()))
+            && self.user.as_ref().is_none_or(|user| client.is_user(shown_user(user.name())))
             && mono_ms.saturating_sub(client.connected_at) / 1000 >= self.age_s_min
             && !(self.keeps_me && client.id == me)
     }
@@ -38,7 +41,7 @@ pub fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let filter = if old_form {
         KillFilter { addr: Some(args.take()?), ..KillFilter::default() }
     } else {
-        kill_filter(args)?
+        kill_filter(ctx, args)?
     };
     let (me, now) = (ctx.session.client.id, ctx.now().mono_ms);
     let victims: Vec<Arc<Client>> =
@@ -61,7 +64,7 @@ pub fn client_kill(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     Ok(())
 }
 
-fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> {
+fn kill_filter<'a>(ctx: &Ctx<'_>, args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> {
     let mut filter = KillFilter { keeps_me: true, ..KillFilter::default() };
     while let Some(option) = args.try_take() {
         let value = args.take()?;
@@ -77,9 +80,9 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
         } else if is("LADDR") {
             filter.laddr = Some(value);
         } else if is("USER") {
-            if value != b"default" {
-                return Err(CommandError::text([b"ERR No such user '", value, b"'"].concat()));
-            }
+            let user = ctx.shared.users.load().get(value).cloned();
+            let unknown = || CommandError::text([b"ERR No such user '", value, b"'"].concat());
+            filter.user = Some(user.ok_or_else(unknown)?);
         } else if is("MAXAGE") {
             let age_s = parse_i64(value)
                 .ok_or_else(|| CommandError::err("maxage is not an integer or out of range"))?;
@@ -95,4 +98,18 @@ fn kill_filter<'a>(args: &mut Args<'a>) -> Result<KillFilter<'a>, CommandError> 
         }
     }
     Ok(filter)
+}
+
+/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
+pub fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
+    let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    if known(&[b"normal"]) {
+        Ok(Some(false))
+    } else if known(&[b"pubsub"]) {
+        Ok(Some(true))
+    } else if known(&[b"master", b"slave", b"replica"]) {
+        Ok(None)
+    } else {
+        Err(CommandError::text([b"ERR Unknown client type '", word, b"'"].concat()))
+    }
 }

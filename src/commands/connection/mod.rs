@@ -2,18 +2,18 @@
 
 mod client;
 mod client_kill;
-mod client_line;
 mod pause;
 mod tracking;
 
+use crate::acl::DEFAULT;
 use crate::base::int::parse_i64;
-use crate::config::Settings;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::identity::Identity;
 use crate::dispatch::leave::{forget_watched, switch_off, unsubscribe_all};
-use crate::dispatch::session::{ReplyMode, Session};
+use crate::dispatch::session::ReplyMode;
 use crate::protocol::reply::Proto;
 use crate::table::arg::{block, integer, string};
 use crate::table::{Category, Flag, Group, Locking, REDIS_VERSION, Role, Secrets, Spec};
@@ -180,7 +180,9 @@ fn echo(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
 fn auth(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let (user, password) = match (args.take()?, args.try_take()) {
         (user, Some(password)) => (user, password),
-        (password, None) if ctx.settings.requirepass.is_some() => (&b"default"[..], password),
+        (password, None) if !ctx.shared.users.load().default_user().needs_no_password() => {
+            (DEFAULT, password)
+        }
         (_, None) => {
             return Err(CommandError::err(
                 "AUTH <password> called without any password configured for the default user. \
@@ -189,30 +191,9 @@ fn auth(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         }
     };
     args.finish()?;
-    authenticate(ctx.session, ctx.settings, user, password)?;
+    ctx.authenticate(user, password, args.word(0))?;
     ctx.reply.ok();
     Ok(())
-}
-
-fn authenticate(
-    session: &mut Session,
-    settings: &Settings,
-    user: &[u8],
-    password: &[u8],
-) -> Result<(), CommandError> {
-    let matches = settings.requirepass.as_deref().is_none_or(|expected| is_same_secret(expected, password));
-    if user != b"default" || !matches {
-        let text = "WRONGPASS invalid username-password pair or user is disabled.";
-        return Err(CommandError::text(text));
-    }
-    session.set_authenticated(true);
-    Ok(())
-}
-
-/// Compares in a time that does not tell how much of the password was right.
-fn is_same_secret(expected: &[u8], given: &[u8]) -> bool {
-    let differences = expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b));
-    expected.len() == given.len() && std::hint::black_box(differences) == 0
 }
 
 fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -229,7 +210,7 @@ fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     while let Some(option) = args.try_take() {
         if option.eq_ignore_ascii_case(b"AUTH") && args.left() >= 2 {
             let (user, password) = (args.take()?, args.take()?);
-            authenticate(ctx.session, ctx.settings, user, password)?;
+            ctx.authenticate(user, password, args.word(0))?;
         } else if option.eq_ignore_ascii_case(b"SETNAME") && !args.is_done() {
             name = Some(args.take()?);
         } else {
@@ -237,7 +218,7 @@ fn hello(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             return Err(CommandError::text(text));
         }
     }
-    if !ctx.session.is_admitted(ctx.settings) {
+    if !ctx.session.identity.is_admitted() {
         return Err(CommandError::text(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
@@ -295,7 +276,7 @@ fn reset(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let session = &mut *ctx.session;
     session.transaction = None;
     session.reply_mode = ReplyMode::On;
-    session.set_authenticated(ctx.settings.requirepass.is_none());
+    session.become_stranger(Identity::new(&ctx.shared.users));
     session.client.rename(|names| names.name = Vec::new());
     let seen = &session.client.seen;
     for flag in [&seen.no_evict, &seen.no_touch] {

@@ -10,6 +10,7 @@ use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::live::Unapplied;
+use crate::dispatch::users::user_lines;
 use crate::table::arg::{block, string};
 use crate::table::{Flag, Group, Locking, Secrets, Spec};
 
@@ -136,13 +137,18 @@ fn config_set(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     while !args.is_done() {
         pairs.push((args.take()?, args.take()?));
     }
+    let mut before = None;
     ctx.shared.settings.change(
-        |settings| config::set_many(settings, &pairs).map_err(|error| CommandError::err(error.to_string())),
+        |settings| {
+            before.clone_from(&settings.requirepass);
+            config::set_many(settings, &pairs).map_err(|error| CommandError::err(error.to_string()))
+        },
         |Unapplied { setting, reason }| {
             let related = format!("(possibly related to argument '{setting}')");
             CommandError::err(format!("CONFIG SET failed {related} - {reason}"))
         },
     )?;
+    ctx.take_password_over(before.as_deref());
     // This very command may be one that the slow log wants now.
     ctx.meter.apply(&ctx.shared.settings.load());
     ctx.keys.spread(ctx.shared.settings.load().maxmemory_bytes);
@@ -172,7 +178,8 @@ fn config_rewrite(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandErro
 
 /// CONFIG REWRITE, and DEBUG CONFIG-REWRITE-FORCE-ALL.
 pub fn rewrite_file(ctx: &mut Ctx<'_>, extent: Extent) -> Result<(), CommandError> {
-    let written = ctx.shared.settings.rewrite(extent);
+    let users = user_lines(&ctx.shared.settings.load(), ctx.shared.table, &ctx.shared.users.load());
+    let written = ctx.shared.settings.rewrite(&users, extent);
     let written = written.ok_or_else(|| CommandError::err("The server is running without a config file"))?;
     written.map_err(|error| CommandError::err(format!("Rewriting config file: {error}")))?;
     ctx.reply.ok();

@@ -32,6 +32,7 @@ use crate::clients::{Client, Peer};
 use crate::config::Settings;
 use crate::dispatch::batch::{Batch, Cut};
 use crate::dispatch::bench::Bench;
+use crate::dispatch::identity::Identity;
 use crate::dispatch::session::Session;
 use crate::keyspace::Effects;
 use crate::protocol::output::Output;
@@ -113,7 +114,7 @@ impl Connection {
         shared.clients.add(client.clone());
         worker.counters.add(Counter::ConnectionsReceived, 1);
         let outflow = Outflow::new(&client);
-        let session = Session::new(client, shared.settings.load().requirepass.is_none());
+        let session = Session::new(client, Identity::new(&shared.users));
         Ok(Connection {
             worker,
             stream,
@@ -365,10 +366,12 @@ impl Connection {
         self.partial = partial;
     }
 
-    fn limits(&self) -> RequestLimits {
+    /// What the next requests may be; whoever changed users meanwhile is met here.
+    fn limits(&mut self) -> RequestLimits {
+        self.session.refresh_user(&self.worker.shared.users);
         let settings = self.worker.settings();
         let bulk_bytes_max = settings.bulk_bytes_max;
-        RequestLimits { authenticated: self.session.is_admitted(&settings), bulk_bytes_max }
+        RequestLimits { authenticated: self.session.identity.is_admitted(), bulk_bytes_max }
     }
 
     /// Runs the requests in `buffer`, batch by batch. Returns how many of its bytes are used up; `is_behind` says that

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::acl::DEFAULT;
 use crate::clients::{Client, Seen};
-use crate::dispatch::error::CommandError;
 use crate::protocol::reply::Proto;
 use crate::table::Table;
 
@@ -12,6 +12,7 @@ use crate::table::Table;
 pub fn describe(client: &Client, table: &Table, mono_ms: u64) -> String {
     let names = client.names();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let user = if names.user.is_empty() { DEFAULT } else { &names.user };
     let seen = &client.seen;
     let tracks = seen.tracking.load(Relaxed) & Seen::TRACKING_ON != 0;
     let redirect = if tracks { seen.redirect.load(Relaxed) as i64 } else { -1 };
@@ -29,7 +30,7 @@ pub fn describe(client: &Client, table: &Table, mono_ms: u64) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
          multi={} qbuf={query} qbuf-free={free} argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll=0 \
-         omem={reply} tot-mem={} events=r cmd={command} user=default redir={redirect} resp={} lib-name={} \
+         omem={reply} tot-mem={} events=r cmd={command} user={} redir={redirect} resp={} lib-name={} \
          lib-ver={} watch={} tot-net-in={} tot-net-out={}",
         client.id,
         client.addr,
@@ -41,6 +42,7 @@ pub fn describe(client: &Client, table: &Table, mono_ms: u64) -> String {
         seen.db.load(Relaxed),
         multi as i64 - 1,
         client.held_bytes(),
+        text(user),
         if client.proto() == Proto::Resp3 { 3 } else { 2 },
         text(&names.lib_name),
         text(&names.lib_ver),
@@ -69,18 +71,4 @@ fn flags(client: &Client) -> String {
     ];
     let flags: String = all.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
     if flags.is_empty() { "N".to_owned() } else { flags }
-}
-
-/// Whether clients of this type are subscribers or ordinary ones; `None` for types that this server lacks.
-pub fn client_type(word: &[u8]) -> Result<Option<bool>, CommandError> {
-    let known = |names: &[&[u8]]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    if known(&[b"normal"]) {
-        Ok(Some(false))
-    } else if known(&[b"pubsub"]) {
-        Ok(Some(true))
-    } else if known(&[b"master", b"slave", b"replica"]) {
-        Ok(None)
-    } else {
-        Err(CommandError::text([b"ERR Unknown client type '", word, b"'"].concat()))
-    }
 }
