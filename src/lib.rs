@@ -14,6 +14,7 @@ pub mod fill;
 pub mod keyspace;
 pub mod log;
 pub mod net;
+pub mod ops;
 pub mod parking;
 pub mod protocol;
 pub mod pubsub;

@@ -1,4 +1,4 @@
-//! The log: where it goes and how much it says. Reopened on SIGHUP, so that logrotate can move the file.
+//! The log: where it goes, how much it says, and what its lines look like. Reopened on SIGHUP, so that logrotate can move the file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,9 +9,9 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::config::{LogLevel, Settings};
+use crate::config::{LogFormat, LogLevel, Settings};
 
 /// The running log's handle.
 #[derive(Clone)]
@@ -37,6 +37,12 @@ impl Log {
         let (filter, level) = reload::Layer::new(filter(settings.loglevel));
         let lines =
             tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(sink.clone());
+        let lines = match settings.log_format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => {
+                lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+            }
+        };
         Registry::default().with(filter).with(lines).init();
         Ok(Log { sink, level })
     }

@@ -125,6 +125,9 @@ fn greet(running: &Running) {
     for address in running.addresses() {
         tracing::info!("listening on {address}");
     }
+    for address in running.metrics_addrs() {
+        tracing::info!("page, metrics and probes: http://{address}/");
+    }
     let settings = shared.settings.load();
     let memory = match settings.maxmemory_bytes {
         0 => "all the memory it needs (maxmemory 0)".to_owned(),

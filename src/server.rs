@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,13 +20,14 @@ use crate::base::memory::machine_bytes;
 use crate::clients::Clients;
 use crate::commands::groups;
 use crate::config::Settings;
-use crate::dispatch::live::{ApplySettings, LiveSettings};
+use crate::dispatch::live::{ApplySettings, LiveSettings, Unapplied};
 use crate::dispatch::operator::Operator;
 use crate::dispatch::shared::Shared;
 use crate::dispatch::users::{LiveUsers, users_at_start};
 use crate::figures::{Figures, Identity};
 use crate::keyspace::{Keyspace, shards_most};
 use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
+use crate::ops::{Door, Ops};
 use crate::parking::Letter;
 use crate::pubsub::PubSub;
 use crate::script::Scripts;
@@ -59,6 +61,9 @@ pub struct Running {
     stop: Arc<Notify>,
     thread: Option<JoinHandle<()>>,
     finished: Option<oneshot::Receiver<bool>>,
+    door: Door,
+    /// Last, as the probes tell how the stop goes.
+    _ops: Ops,
 }
 
 impl Server {
@@ -71,6 +76,13 @@ impl Server {
 
     /// As `start`, with a configuration file and outside settings.
     pub fn start_in(settings: Settings, surroundings: Surroundings) -> io::Result<Running> {
+        let (door, wishes) = Door::new();
+        door.apply(&settings)
+            .map_err(|Unapplied { setting, reason }| io::Error::other(format!("{setting}: {reason}")))?;
+        let (opens, outside) = (door.clone(), surroundings.apply);
+        // The door last: it alone cannot be taken back.
+        let apply = move |settings: &Settings| outside(settings).and_then(|()| opens.apply(settings));
+        let surroundings = Surroundings { apply: Box::new(apply), ..surroundings };
         let listeners = bind_all(&settings)?;
         let addresses = listeners.iter().map(Listener::describe).collect();
         let paths: Vec<PathBuf> = listeners.iter().filter_map(Listener::path).collect();
@@ -85,6 +97,7 @@ impl Server {
             listeners.into_iter().map(Listener::register).collect::<io::Result<Vec<_>>>()?
         };
         let crew = Crew::start(&shared, groups::handlers())?;
+        let ops = Ops::start(shared.clone(), wishes)?;
         let (finish, finished) = oneshot::channel();
         let front = (shared.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("front".to_owned()).spawn(move || {
@@ -93,7 +106,8 @@ impl Server {
             // Nobody may be listening any more.
             finish.send(is_sound).ok();
         })?;
-        Ok(Running { shared, addresses, tcp_addrs, stop, thread: Some(thread), finished: Some(finished) })
+        let (thread, finished) = (Some(thread), Some(finished));
+        Ok(Running { shared, addresses, tcp_addrs, stop, thread, finished, door, _ops: ops })
     }
 }
 
@@ -160,6 +174,7 @@ fn run_front(
             () = crew.fault() => false,
             _ = futures_util::future::join_all(accepting) => false,
         };
+        shared.operator.is_stopping.store(true, Relaxed);
         for path in paths {
             drop(std::fs::remove_file(path));
         }
@@ -213,6 +228,12 @@ impl Running {
     #[must_use]
     pub fn addresses(&self) -> &[String] {
         &self.addresses
+    }
+
+    /// Where the page, the metrics and the probes are served.
+    #[must_use]
+    pub fn metrics_addrs(&self) -> Vec<SocketAddr> {
+        self.door.addresses()
     }
 
     #[must_use]

@@ -52,10 +52,16 @@ impl Counter {
         Counter::FillSelf,
     ];
 
+    /// Its row of the table.
+    #[must_use]
+    pub fn metric(self) -> &'static Metric {
+        &METRICS[self as usize]
+    }
+
     /// Its name in INFO.
     #[must_use]
     pub fn name(self) -> &'static str {
-        METRICS[self as usize].name
+        self.metric().name
     }
 }
 

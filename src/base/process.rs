@@ -1,6 +1,6 @@
 //! What the operating system says of this process, read from /proc; zero or empty where it says nothing.
 //!
-//! Pure parsing over small files; no unsafe calls.
+//! Parsing of small files, and a clock; no unsafe calls.
 
 use std::fs::read_to_string;
 
@@ -28,6 +28,13 @@ pub fn cpu() -> Cpu {
 #[must_use]
 pub fn resident_bytes() -> u64 {
     field_bytes(&read_to_string("/proc/self/status").unwrap_or_default(), "VmRSS:")
+}
+
+/// Processor time that the calling thread has used, nanoseconds.
+#[must_use]
+pub fn thread_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
 /// The operating system, its release, and the machine's kind.

@@ -30,7 +30,9 @@ pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
 pub use rewrite::{Extent, replace_file, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
-pub use settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, MemoryShare, PubsubDefault, Settings};
+pub use settings::{
+    BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, MemoryShare, PubsubDefault, Settings,
+};
 pub use syntax::{quote, split_args};
 pub use table::{SETTINGS, find};
 pub use value::ValueError;

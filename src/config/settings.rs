@@ -59,6 +59,16 @@ words! {
 }
 
 words! {
+    /// What a line of the log looks like.
+    pub enum LogFormat {
+        /// For people.
+        Text = "text",
+        /// An object of JSON.
+        Json = "json",
+    }
+}
+
+words! {
     /// Which entries make room when `maxmemory` is reached.
     pub enum EvictionPolicy {
         /// The least recently used among entries with a TTL.
@@ -169,6 +179,17 @@ pub struct Settings {
     pub loglevel: LogLevel,
     /// File of the log; `None`: standard output.
     pub logfile: Option<PathBuf>,
+    pub log_format: LogFormat,
+    /// Port of the operator's page, the metrics and the probes; 0 = none.
+    pub metrics_port: u16,
+    /// Addresses to serve them at; a leading `-` means "if this machine has it".
+    pub metrics_bind: Vec<String>,
+    /// What whoever asks from elsewhere must show; `None`: nothing.
+    pub metrics_token: Option<Vec<u8>>,
+    /// Serve other machines without a token.
+    pub metrics_open: bool,
+    /// Names that a browser may know the page by.
+    pub metrics_hosts: Vec<String>,
     /// Limit on memory; 0 = none.
     pub maxmemory_bytes: u64,
     /// Which entries make room at that limit.
@@ -268,6 +289,12 @@ impl Default for Settings {
             protected_mode: true,
             loglevel: LogLevel::Notice,
             logfile: None,
+            log_format: LogFormat::Text,
+            metrics_port: 0,
+            metrics_bind: vec!["127.0.0.1".to_owned(), "-::1".to_owned()],
+            metrics_token: None,
+            metrics_open: false,
+            metrics_hosts: Vec::new(),
             maxmemory_bytes: 0,
             maxmemory_policy: EvictionPolicy::AllkeysS3fifo,
             maxmemory_samples: 5,

@@ -12,7 +12,7 @@ use crate::base::int::parse_i64;
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
 
 use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
-use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogLevel, PubsubDefault, Settings};
+use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, PubsubDefault, Settings};
 use super::value::ValueError;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -174,6 +174,8 @@ pub static SETTINGS: &[Setting] = &[
          lists lie in memory does not depend on it."),
     live(Topic::Data, "list-max-ziplist-size", number!(list_listpack_size: i64, i32::MIN, INT_MAX), "-2",
         "The old name of `list-max-listpack-size`."),
+    fixed(Topic::Watching, "log-format", word!(log_format: LogFormat), "text",
+        "What a line of the log looks like: text for people, or an object of JSON for what collects logs."),
     fixed(Topic::Watching, "logfile", path!(logfile), "",
         "File of the log, opened again on SIGHUP. Empty: standard output."),
     live(Topic::Watching, "loglevel", word!(loglevel: LogLevel), "notice",
@@ -195,6 +197,19 @@ pub static SETTINGS: &[Setting] = &[
          TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),
     live(Topic::Memory, "maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
         "Entries that the LRU and LFU policies draw for each eviction."),
+    live(Topic::Watching, "metrics-bind", Kind::Addresses { get: |settings| &settings.metrics_bind, set: |settings, value| settings.metrics_bind = value }, "127.0.0.1 -::1",
+        "Addresses to serve the page, the metrics and the probes at, as in `bind`. Others than loopback need `metrics-token` or `metrics-open yes`."),
+    live(Topic::Watching, "metrics-hosts", Kind::Addresses { get: |settings| &settings.metrics_hosts, set: |settings, value| settings.metrics_hosts = value }, "",
+        "Names by which browsers and scrapers may ask for them, beside IP addresses and `localhost`: any other `Host` is refused, so that no \
+         page on the web can read them through a browser."),
+    live(Topic::Watching, "metrics-open", Kind::YesNo { get: |settings| settings.metrics_open, set: |settings, value| settings.metrics_open = value }, "no",
+        "Serve other machines without a token. Keys, slow commands and addresses of clients are shown to this machine alone then."),
+    live(Topic::Watching, "metrics-port", number!(metrics_port: u16, 0, 65535), "0",
+        "Port of the operator's page `/`, of `/metrics` for Prometheus, and of the probes `/healthz` and `/readyz`. 0: none."),
+    Setting { topic: Topic::Watching, name: "metrics-token", default: "", live: true, secret: true,
+        kind: Kind::Text { what: "token", get: |settings| settings.metrics_token.clone().unwrap_or_default(),
+            set: |settings, bytes| settings.metrics_token = (!bytes.is_empty()).then(|| bytes.to_vec()) },
+        doc: "What must be shown as `Authorization: Bearer TOKEN` for the page and the metrics; the probes ask for none. Empty: none." },
     live(Topic::Absent, "min-replicas-to-write", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, REPLICAS) }, "0",
         "Replicas that must have a write. There are none: only 0 is accepted."),
     live(Topic::Absent, "min-slaves-to-write", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, REPLICAS) }, "0",

@@ -231,6 +231,9 @@ impl Ctx<'_> {
         args.seek(row.name_words);
         self.keys.scope.touches = self.touches(row);
         let begun = self.meter.begun();
+        if !row.is_quick {
+            self.meter.note_long(row);
+        }
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
         if let Err(CommandError::Busy(_)) = result {
             // It has not run: it comes again.

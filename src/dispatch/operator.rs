@@ -37,6 +37,8 @@ pub struct Operator {
     pub rests: AtomicBool,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call what is not meant for them.
     pub scripts_may_all: AtomicBool,
+    /// It answers what it has received, and ends.
+    pub is_stopping: AtomicBool,
     notes: [Seldom; NOTES],
 }
 
@@ -48,6 +50,7 @@ impl Default for Operator {
             sweeps: AtomicBool::new(true),
             rests: AtomicBool::new(false),
             scripts_may_all: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             notes: Default::default(),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -71,7 +72,11 @@ fn new_times() -> Box<Histogram<u64>> {
 
 /// What one worker counted so far.
 #[derive(Debug, Default)]
-pub struct Calls(Mutex<Sums>);
+pub struct Calls {
+    sums: Mutex<Sums>,
+    /// The command begun last of those that may take long: its number in the table, plus one.
+    long: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Sums {
@@ -92,13 +97,13 @@ impl Sums {
 
 impl Calls {
     pub(super) fn reset(&self) {
-        *self.0.lock() = Sums::default();
+        *self.sums.lock() = Sums::default();
     }
 
     /// Counts an error reply by its code: the first word of `line`, which is without the `-`.
     pub fn note_error(&self, line: &[u8]) {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());
-        let errors = &mut self.0.lock().errors;
+        let errors = &mut self.sums.lock().errors;
         if let Some(count) = errors.get_mut(&line[..end]) {
             *count += 1;
         } else if errors.len() < ERROR_CODES_MAX {
@@ -106,9 +111,16 @@ impl Calls {
         }
     }
 
+    /// What its worker is at if it is stuck: the number of the row begun last of those that may take long. A quick command
+    /// cannot be what it is stuck in, and is not noted.
+    #[must_use]
+    pub fn long_command(&self) -> Option<usize> {
+        self.long.load(Relaxed).checked_sub(1)
+    }
+
     /// Counts a command that was refused before it ran.
     pub fn note_rejected(&self, row: &Row) {
-        self.0.lock().row(row.number).rejected += 1;
+        self.sums.lock().row(row.number).rejected += 1;
     }
 }
 
@@ -116,7 +128,10 @@ impl Calls {
 pub(super) fn sums(workers: &[Arc<Calls>], rows: usize) -> Vec<CallFigures> {
     let mut sums = vec![CallFigures::default(); rows];
     for worker in workers {
-        for (sum, figures) in sums.iter_mut().zip(&worker.0.lock().rows) {
+        // A row at a time: its worker must not wait until all histograms are added up.
+        for (number, sum) in sums.iter_mut().enumerate() {
+            let noted = worker.sums.lock();
+            let Some(figures) = noted.rows.get(number) else { break };
             sum.add(figures);
         }
     }
@@ -127,7 +142,7 @@ pub(super) fn sums(workers: &[Arc<Calls>], rows: usize) -> Vec<CallFigures> {
 pub(super) fn errors(workers: &[Arc<Calls>]) -> BTreeMap<Box<[u8]>, u64> {
     let mut sums = BTreeMap::new();
     for worker in workers {
-        for (code, count) in &worker.0.lock().errors {
+        for (code, count) in &worker.sums.lock().errors {
             *sums.entry(code.clone()).or_default() += count;
         }
     }
@@ -187,6 +202,12 @@ impl Meter {
         &self.calls
     }
 
+    /// A command begins that may take long.
+    #[inline]
+    pub fn note_long(&self, row: &Row) {
+        self.calls.long.store(row.number + 1, Relaxed);
+    }
+
     /// Reads the clock: what runs next begins now.
     #[inline]
     pub fn start(&mut self) {
@@ -238,7 +259,7 @@ impl Meter {
         if self.notes.is_empty() {
             return;
         }
-        let mut sums = self.calls.0.lock();
+        let mut sums = self.calls.sums.lock();
         for note in self.notes.drain(..) {
             let figures = sums.row(note.row);
             figures.calls += u64::from(note.calls);
@@ -284,7 +305,7 @@ mod tests {
     }
 
     fn figures(calls: &Calls, name: &str) -> (u64, u64, u64) {
-        let mut sums = calls.0.lock();
+        let mut sums = calls.sums.lock();
         let figures = sums.row(row(name).number);
         (figures.calls, figures.failed, figures.ns)
     }
@@ -298,7 +319,7 @@ mod tests {
         }
         meter.hand_over();
         assert_eq!(figures(&calls, "get"), (4, 1, 4_000_000));
-        let mut sums = calls.0.lock();
+        let mut sums = calls.sums.lock();
         let times = sums.row(row("get").number).times.as_ref().unwrap().clone();
         assert_eq!(times.len(), 4);
         assert!(times.max().abs_diff(1_000_000) < 10_000, "{}", times.max());
@@ -336,7 +357,7 @@ mod tests {
         calls.note_error(b"ERR two");
         calls.note_error(b"ALONE");
         (0..ERROR_CODES_MAX).for_each(|code| calls.note_error(format!("E{code} x").as_bytes()));
-        let errors = &calls.0.lock().errors;
+        let errors = &calls.sums.lock().errors;
         assert_eq!((errors[&b"ERR"[..]], errors[&b"ALONE"[..]]), (2, 1));
         assert_eq!(errors.len(), ERROR_CODES_MAX);
     }

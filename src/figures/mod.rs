@@ -4,7 +4,9 @@
 
 pub mod calls;
 pub mod latency;
+pub mod latency_report;
 pub mod page;
+pub mod pulse;
 pub mod rates;
 pub mod slowlog;
 
@@ -20,6 +22,7 @@ use crate::config::Settings;
 use crate::fill::Times;
 use calls::{CallFigures, Calls};
 use latency::Events;
+use pulse::Pulse;
 use rates::Rates;
 use slowlog::Slowlog;
 
@@ -44,6 +47,8 @@ pub struct Figures {
     pub counters: Vec<Arc<Counters>>,
     /// How often and how long each command ran; as many as `counters`.
     pub calls: Vec<Arc<Calls>>,
+    /// One for each worker.
+    pub pulses: Vec<Arc<Pulse>>,
     pub slowlog: Slowlog,
     pub latency: Events,
     pub rates: Rates,
@@ -61,7 +66,9 @@ impl Figures {
     #[must_use]
     pub fn new(identity: Identity, startup_memory_bytes: usize) -> Figures {
         let threads = identity.workers + 1;
+        let pulses = (0..identity.workers).map(|_| Arc::default()).collect();
         Figures {
+            pulses,
             identity,
             counters: (0..threads).map(|_| Arc::default()).collect(),
             calls: (0..threads).map(|_| Arc::default()).collect(),

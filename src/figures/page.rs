@@ -12,6 +12,32 @@ const HEAD: &str = "\
 This page is generated from the tables in `src/base/metrics.rs`; a test fails when it is stale. Write it again with
 `UPDATE_DOCS=1 cargo test docs`.
 
+There are three ways to look: the page, for people; `/metrics`, for Prometheus; `INFO`, for all that watch a Redis.
+
+## The page, the metrics and the probes
+
+    onefill --metrics-port 9121        # then open http://127.0.0.1:9121/
+
+![The page of a server under load](page.png)
+
+| path | what it answers |
+|---|---|
+| `/` | the page: whether all is well, or what is wrong, in words; hit ratio, fills, memory, clients, slow commands, settings that differ. Figures move once a second; the last five minutes are kept in the browser |
+| `/metrics` | everything below for Prometheus, and under the names of redis_exporter, so that its dashboards and alerts work with the server as their target |
+| `/healthz` | 200 while every worker has come back from its command in the last five seconds; else 503 with the worker and the command. 200 while the server stops: killing it then helps nobody. A liveness probe |
+| `/readyz` | 200 while requests are welcome; else 503 with the reason. A readiness probe. A full memory does not make it unready |
+
+It runs on a thread of its own and waits for no command: it answers, and says so, while all workers are stuck. Nothing can be
+changed there, and no value is shown. By default it listens on this machine alone; other addresses in `metrics-bind` need
+`metrics-token` (`Authorization: Bearer TOKEN`; the page asks for it), or `metrics-open yes`, which shows everybody figures, and
+keys, slow commands and addresses of clients to this machine alone. The probes ask for no token. Browsers and scrapers must ask
+under an IP address, `localhost`, or a name of `metrics-hosts`.
+
+Prometheus, the alarms and a dashboard for Grafana: [contrib/prometheus](../contrib/prometheus). Logs as JSON: `log-format json`,
+one object per line with `timestamp`, `level`, `message` and the fields of the event.
+
+## INFO
+
 `INFO` answers as Redis does, so what watches a Redis watches Onefill: redis_exporter, RedisInsight, a script around
 `redis-cli INFO`. What Redis does not have stands in the section `fill`. Counters are sums since the start or
 `CONFIG RESETSTAT`; look at how much they grew since the last look. All of it is counted per worker and costs a request some

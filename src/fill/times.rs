@@ -49,6 +49,12 @@ impl Times {
         }
     }
 
+    /// All that was recorded. Cost: a copy of some kilobytes.
+    #[must_use]
+    pub fn copy(&self) -> Histogram<u64> {
+        self.0.lock().clone()
+    }
+
     pub fn reset(&self) {
         self.0.lock().reset();
     }

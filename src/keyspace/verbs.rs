@@ -341,18 +341,13 @@ impl View<'_> {
     /// Visible keys with a deadline. Hidden entries are taken to have one, as all but a NONE or PASS that
     /// was given none do.
     pub fn expiring(&mut self) -> usize {
-        if self.is_untouched() {
-            return 0;
-        }
-        let store = self.store();
-        store.expiring().saturating_sub(store.hidden())
+        if self.is_untouched() { 0 } else { expiring_count(self.store()) }
     }
 
     /// The TTL of an entry drawn at random, ms; `None` if it has none.
     pub fn sample_ttl(&mut self) -> Option<i64> {
         let wall_ms = self.scope.now.wall_ms;
-        let drawn = self.store().draw(|n| fastrand::usize(..n))?;
-        drawn.expire_at().filter(|at| drawn.is_visible() && *at > wall_ms).map(|at| at - wall_ms)
+        sample_ttl(self.store(), wall_ms)
     }
 
     /// Begins to watch a key, as it is now: what has expired is removed first and touches nobody later.
@@ -577,6 +572,16 @@ impl View<'_> {
 }
 
 /// Entries that ordinary commands see.
-fn visible_count(store: &Store) -> usize {
+pub(super) fn visible_count(store: &Store) -> usize {
     store.len() - store.hidden()
+}
+
+pub(super) fn expiring_count(store: &Store) -> usize {
+    store.expiring().saturating_sub(store.hidden())
+}
+
+/// The TTL of an entry drawn at random, ms; `None` if it has none.
+pub(super) fn sample_ttl(store: &Store, wall_ms: i64) -> Option<i64> {
+    let drawn = store.draw(|n| fastrand::usize(..n))?;
+    drawn.expire_at().filter(|at| drawn.is_visible() && *at > wall_ms).map(|at| at - wall_ms)
 }

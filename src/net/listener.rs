@@ -32,27 +32,39 @@ server is not reachable from outside.\r\n";
 /// Binds every address and path of the settings. An address marked `-` may be missing on this machine.
 /// Errors name the address that could not be bound.
 pub fn bind_all(settings: &Settings) -> io::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    let mut port = settings.port;
-    for address in &settings.bind {
-        let (optional, host) = match address.strip_prefix('-') {
-            Some(host) => (true, host),
-            None => (false, address.as_str()),
-        };
-        match bind_host(host, port, settings.tcp_backlog) {
-            Ok(listener) => {
-                // With port 0 the first address draws the port for all.
-                port = listener.local_addr()?.port();
-                listeners.push(Listener::Tcp(listener));
-            }
-            Err(error) if optional && is_missing(&error) => {}
-            Err(error) => return Err(named(&format!("{host}:{port}"), &error)),
-        }
-    }
+    let tcp = bind_hosts(&settings.bind, settings.port, settings.tcp_backlog)?;
+    let mut listeners: Vec<Listener> = tcp.into_iter().map(Listener::Tcp).collect();
     if let Some(path) = &settings.unixsocket {
         let listener =
             bind_path(path, settings).map_err(|error| named(&path.display().to_string(), &error))?;
         listeners.push(Listener::Unix(listener, path.clone()));
+    }
+    Ok(listeners)
+}
+
+/// Binds every address; one marked `-` may be missing on this machine. With port 0 the first address draws the port for all.
+///
+/// # Errors
+/// Name the address that could not be bound.
+pub fn bind_hosts(
+    addresses: &[String],
+    mut port: u16,
+    backlog: u32,
+) -> io::Result<Vec<std::net::TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let (optional, host) = match address.strip_prefix('-') {
+            Some(host) => (true, host),
+            None => (false, address.as_str()),
+        };
+        match bind_host(host, port, backlog) {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(error) if optional && is_missing(&error) => {}
+            Err(error) => return Err(named(&format!("{host}:{port}"), &error)),
+        }
     }
     Ok(listeners)
 }

@@ -21,6 +21,6 @@ mod worker;
 
 pub use crew::{Crew, WorkerHandle};
 pub use housekeeping::keep_house;
-pub use listener::{Accepting, Listener, bind_all};
+pub use listener::{Accepting, Listener, bind_all, bind_hosts};
 pub use reply_queue::ReplyQueue;
 pub use stream::Accepted;

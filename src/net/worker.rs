@@ -21,6 +21,7 @@ use super::put_off::PutOffs;
 use super::turns::Turns;
 use crate::base::limits::{READ_BYTES, SHARDS, SWEEP_PERIOD_MS, TURN_BYTES, WAKE_PORTION};
 use crate::base::metrics::{Counter, Counters};
+use crate::base::process;
 use crate::config::{ClientClass, Settings};
 use crate::dispatch::batch::Batch;
 use crate::dispatch::bench::Bench;
@@ -31,6 +32,7 @@ use crate::dispatch::session::{Leaving, PutOff, Session};
 use crate::dispatch::shared::Shared;
 use crate::dispatch::station::Station;
 use crate::figures::calls::Meter;
+use crate::figures::pulse::BEAT_PERIOD;
 use crate::keyspace::Effects;
 use crate::parking::{Answer, ReplySlot};
 
@@ -143,6 +145,7 @@ impl Worker {
     /// Starts what a worker does beside its connections, on the calling thread's runtime.
     pub fn begin(self: &Rc<Worker>) {
         self.keep_doing(sweep);
+        self.keep_doing(beat);
         self.keep_doing(send_outbox);
         self.keep_doing(leave_flights);
         self.keep_doing(send_post);
@@ -410,6 +413,20 @@ async fn call_turns(worker: Rc<Worker>) {
 }
 
 /// Looks after the worker's shards: deadlines of flights when they come, expired entries a little later.
+/// Says again and again that this worker gets to run something else than one request.
+async fn beat(worker: Rc<Worker>) {
+    loop {
+        let connections = worker.connections.load(Relaxed);
+        let busy_ns = process::thread_ns();
+        worker.shared.figures.pulses[worker.number].beat(
+            worker.shared.clock.now().mono_ms,
+            busy_ns,
+            connections,
+        );
+        tokio::time::sleep(BEAT_PERIOD).await;
+    }
+}
+
 async fn sweep(worker: Rc<Worker>) {
     let alarm = &worker.alarms[worker.number];
     loop {

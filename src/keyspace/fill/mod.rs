@@ -233,7 +233,7 @@ pub fn count_outcome<V>(counters: &Counters, outcome: &Outcome<V>) {
     counters.add(status, 1);
 }
 
-fn info(db: usize, record: &Record, now: u64) -> FlightInfo {
+pub(super) fn info(db: usize, record: &Record, now: u64) -> FlightInfo {
     let Record { key, flight, .. } = record;
     let lease = flight.live_lease(now);
     FlightInfo {

@@ -1,12 +1,8 @@
 //! LATENCY: what took longer than `latency-monitor-threshold`, second by second, and how the times of each
 //! command are spread.
 //!
-//! What is shown is kept in `crate::figures`: events in `latency`, histograms in `calls`. `report` draws and explains.
-
-mod report;
-
-use crate::figures::latency::Sample;
-use crate::table::Table;
+//! What is shown is kept in `crate::figures`: events in `latency`, histograms in `calls`; `latency_report`
+//! draws and explains.
 
 use hdrhistogram::Histogram;
 
@@ -16,8 +12,10 @@ use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::figures::calls::CallFigures;
+use crate::figures::latency::Sample;
+use crate::figures::latency_report;
 use crate::table::arg::string;
-use crate::table::{Flag, Group, Locking, Row, Spec};
+use crate::table::{Flag, Group, Locking, Row, Spec, Table};
 
 pub static COMMANDS: &[Command] = &[Command::family(
     Spec {
@@ -205,13 +203,13 @@ fn graph(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
             CommandError::text([b"ERR No samples available for event '", event, b"'"].concat())
         })?;
     let event = String::from_utf8_lossy(event);
-    ctx.reply.verbatim(&report::graph(&event, &series, ctx.now().wall_ms / 1000));
+    ctx.reply.verbatim(&latency_report::graph(&event, &series, ctx.now().wall_ms / 1000));
     Ok(())
 }
 
 fn doctor(ctx: &mut Ctx<'_>, _: &mut Args<'_>) -> Result<(), CommandError> {
     let events = ctx.shared.figures.latency.all();
-    ctx.reply.verbatim(&report::doctor(&events, ctx.settings, ctx.now().wall_ms / 1000));
+    ctx.reply.verbatim(&latency_report::doctor(&events, ctx.settings, ctx.now().wall_ms / 1000));
     Ok(())
 }
 

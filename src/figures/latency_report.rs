@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::read_to_string;
 
+use super::latency::{Sample, Series};
 use crate::config::Settings;
-use crate::figures::latency::{Sample, Series};
 
 /// Columns of the graph.
 const COLUMNS: usize = 80;
