@@ -80,7 +80,8 @@ fn serve(mut loaded: Loaded) -> io::Result<()> {
 
 /// Open files that a server with these settings needs.
 fn need(settings: &Settings) -> Need {
-    let listeners = settings.bind.len() + usize::from(settings.unixsocket.is_some());
+    let ports = 1 + usize::from(settings.tls.port > 0);
+    let listeners = settings.bind.len() * ports + usize::from(settings.unixsocket.is_some());
     Need { clients: settings.maxclients, workers: workers_of(settings), listeners }
 }
 
@@ -139,7 +140,8 @@ fn greet(running: &Running) {
         settings.maxclients
     );
     let port = shared.figures.identity.tcp_port.load(std::sync::atomic::Ordering::Relaxed);
-    tracing::info!("try it: redis-cli -p {port} fill.get greeting");
+    let tls = if settings.is_tls_alone() { " --tls --cacert <file of your CA>" } else { "" };
+    tracing::info!("try it: redis-cli -p {port}{tls} fill.get greeting");
     tracing::info!("Ready to accept connections");
 }
 
@@ -173,10 +175,13 @@ async fn until_stopped(mut running: Running, signals: Signals, log: &Log) -> boo
     let is_sound = loop {
         tokio::select! {
             is_sound = &mut finished => break is_sound,
-            _ = hangup.recv() => match log.reopen() {
-                Ok(()) => tracing::info!("log reopened"),
-                Err(error) => tracing::error!("the log cannot be reopened: {error}"),
-            },
+            _ = hangup.recv() => {
+                match log.reopen() {
+                    Ok(()) => tracing::info!("log reopened"),
+                    Err(error) => tracing::error!("the log cannot be reopened: {error}"),
+                }
+                running.reload_tls();
+            }
             _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
                 match stopping {
                     Some(since) if since.elapsed() >= SIGNALS_APART => {

@@ -2,6 +2,7 @@
 //!
 //! Tests start servers in their own process with `Server::start` and a clock they hold.
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +11,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::base::clock::Clock;
@@ -24,9 +27,12 @@ use crate::dispatch::live::{ApplySettings, LiveSettings, Unapplied};
 use crate::dispatch::operator::Operator;
 use crate::dispatch::shared::Shared;
 use crate::dispatch::users::{LiveUsers, users_at_start};
+use crate::figures::certificates::Certificates;
 use crate::figures::{Figures, Identity};
 use crate::keyspace::{Keyspace, shards_most};
-use crate::net::{Accepting, Crew, Listener, bind_all, keep_house};
+use crate::net::{
+    Accepting, Crew, Handshakes, Listener, Tls, TlsPort, Workers, accept_tls, bind_all, keep_house,
+};
 use crate::ops::{Door, Ops};
 use crate::parking::Letter;
 use crate::pubsub::PubSub;
@@ -56,6 +62,7 @@ pub struct Server;
 /// A server that accepts connections. Dropping it stops it.
 pub struct Running {
     shared: Arc<Shared>,
+    tls: Arc<Tls>,
     addresses: Vec<String>,
     tcp_addrs: Vec<SocketAddr>,
     stop: Arc<Notify>,
@@ -74,22 +81,32 @@ impl Server {
         Server::start_in(settings, Surroundings { clock, config_file: None, apply, machine_bytes })
     }
 
-    /// As `start`, with a configuration file and outside settings.
+    /// As `start`, with a configuration file and outside settings. Errors name the setting, where one is to blame.
     pub fn start_in(settings: Settings, surroundings: Surroundings) -> io::Result<Running> {
         let (door, wishes) = Door::new();
-        door.apply(&settings)
-            .map_err(|Unapplied { setting, reason }| io::Error::other(format!("{setting}: {reason}")))?;
+        door.apply(&settings).map_err(unapplied)?;
         let (opens, outside) = (door.clone(), surroundings.apply);
         // The door last: it alone cannot be taken back.
         let apply = move |settings: &Settings| outside(settings).and_then(|()| opens.apply(settings));
         let surroundings = Surroundings { apply: Box::new(apply), ..surroundings };
         let listeners = bind_all(&settings)?;
-        let addresses = listeners.iter().map(Listener::describe).collect();
+        if listeners.is_empty() && settings.tls.port == 0 {
+            return Err(io::Error::other(
+                "nothing to listen on: no address, no Unix socket, no port for TLS",
+            ));
+        }
+        let mut addresses: Vec<String> = listeners.iter().map(Listener::describe).collect();
         let paths: Vec<PathBuf> = listeners.iter().filter_map(Listener::path).collect();
         let tcp_addrs: Vec<SocketAddr> = listeners.iter().filter_map(Listener::tcp_addr).collect();
         let stop = Arc::new(Notify::new());
-        let port = tcp_addrs.first().map_or(0, SocketAddr::port);
-        let shared = Arc::new(share(settings, surroundings, port, &stop)?);
+        let port = tcp_addrs.first().map_or(settings.tls.port, SocketAddr::port);
+        let Secured { tls, certificates, changes, apply, addresses: secured } =
+            secure(&settings, surroundings.clock.clone(), surroundings.apply).map_err(unapplied)?;
+        addresses.extend(secured.into_iter().map(|address| format!("{address} (TLS)")));
+        let has_tls = settings.tls.port > 0;
+        let mut shared = share(settings, Surroundings { apply, ..surroundings }, port, &stop)?;
+        shared.figures.certificates = certificates;
+        let shared = Arc::new(shared);
         // Whatever may be missing is asked for here, so that a server which cannot run is never said to be ready.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let accepting = {
@@ -98,17 +115,59 @@ impl Server {
         };
         let crew = Crew::start(&shared, groups::handlers())?;
         let ops = Ops::start(shared.clone(), wishes)?;
+        let handshakes = Handshakes::new(shared.clone(), tls.clone(), crew.workers.clone());
+        if has_tls {
+            handshakes.begin()?;
+        }
         let (finish, finished) = oneshot::channel();
-        let front = (shared.clone(), stop.clone());
+        let front = Front { shared: shared.clone(), tls: tls.clone(), accepting, changes, paths, handshakes };
+        let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("front".to_owned()).spawn(move || {
-            let (shared, stop) = front;
-            let is_sound = run_front(&runtime, &shared, &stop, accepting, &paths, crew);
+            let is_sound = run_front(&runtime, front, &stopped, crew);
             // Nobody may be listening any more.
             finish.send(is_sound).ok();
         })?;
         let (thread, finished) = (Some(thread), Some(finished));
-        Ok(Running { shared, addresses, tcp_addrs, stop, thread, finished, door, _ops: ops })
+        Ok(Running { shared, tls, addresses, tcp_addrs, stop, thread, finished, door, _ops: ops })
     }
+}
+
+/// What TLS needs before anything else stands.
+struct Secured {
+    tls: Arc<Tls>,
+    certificates: Arc<Certificates>,
+    /// What the front thread is to listen on for TLS.
+    changes: UnboundedReceiver<Vec<Listener>>,
+    apply: ApplySettings,
+    addresses: Vec<String>,
+}
+
+/// Puts the TLS of the settings in use, and sees to it that later ones are as well.
+fn secure(settings: &Settings, clock: Clock, outside: ApplySettings) -> Result<Secured, Unapplied> {
+    let certificates = Arc::<Certificates>::default();
+    let tls = Arc::new(Tls::new(certificates.clone(), clock));
+    let (listeners, changes) = unbounded_channel();
+    let port = TlsPort::new(listeners);
+    let prepared = tls.prepare(settings)?;
+    let bound = port.prepare(settings)?;
+    let addresses = bound.addresses().collect();
+    prepared.commit();
+    bound.commit();
+    let applied = tls.clone();
+    let apply = Box::new(move |settings: &Settings| {
+        // What may fail comes first, so that all of it is put in use or none.
+        let prepared = applied.prepare(settings)?;
+        let bound = port.prepare(settings)?;
+        outside(settings)?;
+        prepared.commit();
+        bound.commit();
+        Ok(())
+    });
+    Ok(Secured { tls, certificates, changes, apply, addresses })
+}
+
+fn unapplied(Unapplied { setting, reason }: Unapplied) -> io::Error {
+    io::Error::other(format!("{setting}: {reason}"))
 }
 
 /// How many workers a server with these settings has.
@@ -157,31 +216,43 @@ pub fn share(
     })
 }
 
-/// Accepts and keeps house until told to stop, then lets the connections finish. False if a worker had ended by then.
-fn run_front(
-    runtime: &Runtime,
-    shared: &Shared,
-    stop: &Notify,
+/// What the front thread works with.
+struct Front {
+    shared: Arc<Shared>,
+    tls: Arc<Tls>,
     accepting: Vec<Accepting>,
-    paths: &[PathBuf],
-    crew: Crew,
-) -> bool {
+    /// What it is to listen on for TLS, whenever that changes.
+    changes: UnboundedReceiver<Vec<Listener>>,
+    /// Unix sockets.
+    paths: Vec<PathBuf>,
+    handshakes: Handshakes,
+}
+
+/// Accepts and keeps house until told to stop, then lets the connections finish. False if a worker had ended by then.
+fn run_front(runtime: &Runtime, front: Front, stop: &Notify, crew: Crew) -> bool {
+    let Front { shared, tls, accepting, changes, paths, handshakes } = front;
+    let Crew { workers, threads } = crew;
     let is_sound = runtime.block_on(async {
-        let accepting = accepting.into_iter().map(|listener| listener.accept(shared, &crew));
+        let accepting = accepting.into_iter().map(|listener| listener.accept(&shared, &workers, &handshakes));
+        // There may be none beside those for TLS, which would be over at once.
+        let accepting = async { (join_all(accepting).await, pending::<()>().await).1 };
         let is_sound = tokio::select! {
             () = stop.notified() => true,
-            () = keep_house(shared) => false,
-            () = crew.fault() => false,
-            _ = futures_util::future::join_all(accepting) => false,
+            () = keep_house(&shared) => false,
+            () = tls.watch() => false,
+            () = workers.fault() => false,
+            () = accepting => false,
+            () = accept_tls(changes, &shared, &workers, &handshakes) => false,
         };
         shared.operator.is_stopping.store(true, Relaxed);
         for path in paths {
             drop(std::fs::remove_file(path));
         }
-        finish_connections(shared, &crew).await;
+        // What is in the middle of a handshake has asked for nothing yet.
+        handshakes.end();
+        finish_connections(&shared, &workers).await;
         is_sound
     });
-    let Crew { workers, threads } = crew;
     // Closing their channels ends the workers.
     drop(workers);
     join_workers(threads);
@@ -204,11 +275,11 @@ fn join_workers(threads: Vec<JoinHandle<()>>) {
 }
 
 /// Tells every connection to answer what it has received and to close; waits for them, with a limit.
-async fn finish_connections(shared: &Shared, crew: &Crew) {
+async fn finish_connections(shared: &Shared, workers: &Workers) {
     let limit = Duration::from_secs(shared.settings.load().shutdown_timeout_s.into());
     let deadline = tokio::time::Instant::now() + limit;
     let mut told = std::collections::HashSet::new();
-    while crew.connections() > 0 && tokio::time::Instant::now() < deadline {
+    while workers.connections() > 0 && tokio::time::Instant::now() < deadline {
         // Sockets handed out a moment ago may turn up only now.
         for client in shared.clients.list().into_iter().filter(|client| told.insert(client.id)) {
             drop(client.post_box.send(Letter::Finish));
@@ -239,6 +310,12 @@ impl Running {
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Reads the files of certificates and keys again, as SIGHUP wants it, and returns at once. The log says what came of
+    /// it; where it fails, what is in use stays.
+    pub fn reload_tls(&self) {
+        self.tls.begin_reload();
     }
 
     /// Begins the graceful stop and returns at once.

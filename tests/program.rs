@@ -9,15 +9,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::conn::request;
+use support::folder::Folder;
 use support::{Conn, FlightFacts, PATIENCE, wait_until};
 
 /// A stop takes milliseconds; a busy machine may stretch that.
@@ -178,36 +178,6 @@ fn text_of(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A folder of its own for one test, removed afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("onefill-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
-        // Not the build folder: the path of a Unix socket must be short.
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder");
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, text).expect("a file");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Runs to the end, which must be a refusal to start: exit code 1 and one line that says why.
 #[track_caller]
 fn refusal(args: &[&str]) -> String {
@@ -266,7 +236,7 @@ fn start_that_cannot_be_is_one_clear_line_and_exit_code_1() {
     assert!(text.contains("save") && text.contains("nothing is kept"), "{text}");
 
     for (args, expected) in [
-        (&["--port", "0", "--tls-port", "6380"][..], "no port is opened without it"),
+        (&["--port", "0", "--tls-port", "6380"][..], "needs a certificate and its key"),
         (&["--port", "0", "--rename-command", "FLUSHALL", ""], "open to everybody"),
         (&["--port", "0", "--cluster-enabled", "yes"], "no cluster mode"),
         (&["--port", "0", "--replicaof", "10.0.0.1", "6379"], "not a replica"),

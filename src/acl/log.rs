@@ -17,6 +17,8 @@ pub enum Reason {
     Channel,
     /// A wrong password, or a user who is not there or off.
     Auth,
+    /// A TLS certificate that names no user who is on.
+    Certificate,
 }
 
 impl Reason {
@@ -27,6 +29,7 @@ impl Reason {
             Reason::Key => "key",
             Reason::Channel => "channel",
             Reason::Auth => "auth",
+            Reason::Certificate => "tls-cert",
         }
     }
 }

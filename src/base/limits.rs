@@ -14,6 +14,11 @@ pub const REQUEST_ARGS_MAX: i64 = i32::MAX as i64;
 /// Replies that may wait to be read before AUTH, bytes (Redis 7.0 and later).
 pub const UNAUTHENTICATED_REPLY_BYTES_MAX: u64 = 1024;
 
+/// TLS handshakes in progress; one more makes another give way.
+pub const HANDSHAKES_MAX: usize = 1024;
+/// Of them, those of connections that are to be told that there is no room for them; more are closed without a word.
+pub const REFUSED_HANDSHAKES_MAX: usize = 64;
+
 /// Requests decoded and run as one batch before the next are cut out of the read buffer.
 pub const BATCH_REQUESTS_MAX: usize = 64;
 /// Bytes read from a socket in one system call, shared by all connections of a worker.

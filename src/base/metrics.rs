@@ -95,6 +95,13 @@ counters! {
     ScriptGateWaits, "script_gate_waits", "stats", "scripts", "wide scripts that came while another one was running";
     ScriptBackOffs, "script_back_offs", "stats", "requests", "requests with several keys that let their locks go for a wide script and began again";
     ScriptDemotions, "script_demotions", "stats", "scripts", "scripts whose proof was wrong: they are wide from then on";
+    CertificateDenied, "acl_access_denied_tls_cert", "stats", "connections", "TLS connections whose certificate names no user";
+    TlsHandshakes, "tls_handshakes", "tls", "handshakes", "TLS handshakes that were completed";
+    TlsResumed, "tls_handshakes_resumed", "tls", "handshakes", "of those: by a session of before, which spares most of the work";
+    TlsFailed, "tls_handshakes_failed", "tls", "handshakes", "TLS handshakes that came to nothing: a bad certificate, nothing in common, a peer that left, too many at once";
+    TlsTimedOut, "tls_handshakes_timed_out", "tls", "handshakes", "TLS handshakes that took longer than tls-handshake-timeout";
+    TlsPlainText, "tls_plain_text", "tls", "connections", "connections to the TLS port that did not speak TLS";
+    TlsOnPlainPort, "tls_on_plain_port", "tls", "connections", "connections to another port that spoke TLS";
     KeyspaceHits, "keyspace_hits", "stats", "lookups", "reads that found their key";
     KeyspaceMisses, "keyspace_misses", "stats", "lookups", "reads that did not find their key";
     FillGets, "fill_gets", "fill", "answers", "FILL.GET keys answered; the sum of the nine statuses";

@@ -156,6 +156,7 @@ fn values(setting: &Setting) -> String {
         Kind::Fraction { min, max, .. } => format!("{min} to {max}, with a fraction"),
         Kind::YesNo { .. } => "yes, no".to_owned(),
         Kind::Word { words, .. } => words.join(", "),
+        Kind::Names { known, .. } => format!("some of {}", known.known()),
         Kind::Text { what, .. } => (*what).to_owned(),
         Kind::Seed { .. } => "1 to 32 hexadecimal digits".to_owned(),
         Kind::Addresses { .. } => "addresses".to_owned(),

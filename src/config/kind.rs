@@ -11,6 +11,7 @@ use crate::base::int::parse_i64;
 
 use super::output_limits::{self, OutputLimit};
 use super::settings::{MemoryShare, Settings};
+use super::tls::Names;
 use super::units;
 use super::value::ValueError;
 
@@ -40,6 +41,7 @@ pub struct Setting {
 pub enum Topic {
     Listening,
     Access,
+    Tls,
     Memory,
     Fill,
     Data,
@@ -50,9 +52,10 @@ pub enum Topic {
 
 impl Topic {
     /// All of them, what people change most first.
-    pub const ALL: [Topic; 8] = [
+    pub const ALL: [Topic; 9] = [
         Topic::Listening,
         Topic::Access,
+        Topic::Tls,
         Topic::Memory,
         Topic::Fill,
         Topic::Data,
@@ -67,6 +70,7 @@ impl Topic {
         match self {
             Topic::Listening => "Where it listens, and to how many",
             Topic::Access => "Who may use it",
+            Topic::Tls => "TLS",
             Topic::Memory => "Memory",
             Topic::Fill => "Fills",
             Topic::Data => "Keys and values",
@@ -145,6 +149,15 @@ pub enum Kind {
         get: fn(&Settings) -> usize,
         /// Writes the field from an index into `words`.
         set: fn(&mut Settings, usize),
+    },
+    /// Some of a list of names; empty means all.
+    Names {
+        /// The list.
+        known: &'static Names,
+        /// Reads the field.
+        get: fn(&Settings) -> &[&'static str],
+        /// Writes the field; the names are of the list.
+        set: fn(&mut Settings, Vec<&'static str>),
     },
     /// Any bytes; empty means "none".
     Text {
@@ -226,6 +239,7 @@ impl Setting {
             Kind::Fraction { get, .. } => format!("{:?}", get(settings)).into_bytes(),
             Kind::YesNo { get, .. } => if get(settings) { b"yes" } else { b"no".as_slice() }.to_vec(),
             Kind::Word { words, get, .. } => words[get(settings)].as_bytes().to_vec(),
+            Kind::Names { known, get, .. } => known.show(get(settings)).into_bytes(),
             Kind::Text { get, .. } => get(settings),
             Kind::Seed { get, .. } => seed_text(get(settings)).into_bytes(),
             Kind::Addresses { get, .. } => get(settings).join(" ").into_bytes(),
@@ -298,6 +312,7 @@ impl Setting {
                 set(settings, yes);
             }
             Kind::Word { words, set, .. } => set(settings, parse_word(arg, words)?),
+            Kind::Names { known, set, .. } => set(settings, known.parse(arg).map_err(invalid)?),
             Kind::Text { set, .. } => set(settings, arg),
             Kind::Seed { set, .. } => set(settings, parse_seed(arg)?),
             Kind::Events { set, .. } => {

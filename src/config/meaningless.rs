@@ -13,7 +13,7 @@ const MEMORY: &str = "memory is managed in its own way";
 const PROCESS: &str = "the server stays in the foreground: leave this to the service manager";
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no modules, and scripts are not replicated";
-const TLS: &str = "TLS is not available";
+const TLS: &str = "there is no DHE, and clients choose among the suites that are allowed";
 const TYPES: &str = "there are only strings, hashes, sets and lists";
 
 /// Directives of Redis that are accepted without effect, with the reason: a file or flag that uses one gives
@@ -143,25 +143,13 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("syslog-enabled", LOG),
     ("syslog-facility", LOG),
     ("syslog-ident", LOG),
-    ("tls-auth-clients", TLS),
-    ("tls-ca-cert-dir", TLS),
-    ("tls-ca-cert-file", TLS),
-    ("tls-cert-file", TLS),
-    ("tls-ciphers", TLS),
-    ("tls-ciphersuites", TLS),
-    ("tls-client-cert-file", TLS),
-    ("tls-client-key-file", TLS),
-    ("tls-client-key-file-pass", TLS),
-    ("tls-cluster", TLS),
+    ("tls-client-cert-file", REPLICAS),
+    ("tls-client-key-file", REPLICAS),
+    ("tls-client-key-file-pass", REPLICAS),
+    ("tls-cluster", CLUSTER),
     ("tls-dh-params-file", TLS),
-    ("tls-key-file", TLS),
-    ("tls-key-file-pass", TLS),
     ("tls-prefer-server-ciphers", TLS),
-    ("tls-protocols", TLS),
-    ("tls-replication", TLS),
-    ("tls-session-cache-size", TLS),
-    ("tls-session-cache-timeout", TLS),
-    ("tls-session-caching", TLS),
+    ("tls-replication", REPLICAS),
     ("use-exit-on-panic", LOG),
     ("watchdog-period", LOG),
     ("zset-max-listpack-entries", TYPES),

@@ -18,6 +18,7 @@ mod runtime;
 mod settings;
 mod syntax;
 mod table;
+mod tls;
 mod units;
 mod value;
 
@@ -31,8 +32,10 @@ pub use output_limits::{ClientClass, OutputLimit};
 pub use rewrite::{Extent, replace_file, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
 pub use settings::{
-    BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, MemoryShare, PubsubDefault, Settings,
+    BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, MemoryShare, MetricsSettings, PubsubDefault,
+    Settings,
 };
 pub use syntax::{quote, split_args};
 pub use table::{SETTINGS, find};
+pub use tls::{CertificateUser, ClientCertificates, TlsSettings};
 pub use value::ValueError;

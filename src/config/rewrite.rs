@@ -118,7 +118,7 @@ fn wanted_lines(setting: &Setting, settings: &Settings, defaults: &Settings) -> 
         },
         // "None" is written as no line at all.
         Kind::Text { .. } | Kind::Seed { .. } if value.is_empty() => return Vec::new(),
-        Kind::Text { .. } => quote(&value),
+        Kind::Text { .. } | Kind::Names { .. } => quote(&value),
         _ if value.is_empty() => b"\"\"".to_vec(),
         _ => value,
     };

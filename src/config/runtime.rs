@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::base::glob;
 
-use super::kind::Setting;
+use super::kind::{Setting, Topic};
 use super::settings::Settings;
 use super::table::{SETTINGS, find};
 use super::value::ValueError;
@@ -98,6 +98,7 @@ pub fn set_many(settings: &Settings, pairs: &[(&[u8], &[u8])]) -> Result<Setting
     for (row, value) in rows {
         row.set(&mut changed, &arguments(row.takes_list(), value))
             .map_err(|error| SetError::Value { name: row.name, error })?;
+        changed.tls.given += u64::from(row.topic == Topic::Tls);
     }
     Ok(changed)
 }

@@ -11,6 +11,7 @@ use crate::base::hash::HashSeed;
 use crate::base::limits::SHARE_BYTES_MIN;
 
 use super::output_limits::OutputLimit;
+use super::tls::TlsSettings;
 
 /// An enum whose variants are words of the configuration.
 macro_rules! words {
@@ -33,6 +34,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(super) use words;
 
 words! {
     /// How much the log says; each level includes those below it in this list.
@@ -140,10 +143,37 @@ impl fmt::Display for MemoryShare {
     }
 }
 
+/// Where the operator's page, the metrics and the probes are served, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// 0 = none.
+    pub port: u16,
+    /// Addresses to serve them at; a leading `-` means "if this machine has it".
+    pub bind: Vec<String>,
+    /// What whoever asks from elsewhere must show; `None`: nothing.
+    pub token: Option<Vec<u8>>,
+    /// Serve other machines without a token.
+    pub open: bool,
+    /// Names that a browser may know the page by.
+    pub hosts: Vec<String>,
+}
+
+impl Default for MetricsSettings {
+    fn default() -> MetricsSettings {
+        MetricsSettings {
+            port: 0,
+            bind: vec!["127.0.0.1".to_owned(), "-::1".to_owned()],
+            token: None,
+            open: false,
+            hosts: Vec::new(),
+        }
+    }
+}
+
 /// All settings of a server. A change makes a new value (`config::set_many`), never half of one.
 #[derive(Clone, PartialEq)]
 pub struct Settings {
-    /// TCP port; 0 lets the system choose.
+    /// TCP port; 0 lets the system choose, or means none where there is one for TLS.
     pub port: u16,
     /// Addresses to listen on; a leading `-` means "if this machine has it"; empty: no TCP.
     pub bind: Vec<String>,
@@ -180,16 +210,7 @@ pub struct Settings {
     /// File of the log; `None`: standard output.
     pub logfile: Option<PathBuf>,
     pub log_format: LogFormat,
-    /// Port of the operator's page, the metrics and the probes; 0 = none.
-    pub metrics_port: u16,
-    /// Addresses to serve them at; a leading `-` means "if this machine has it".
-    pub metrics_bind: Vec<String>,
-    /// What whoever asks from elsewhere must show; `None`: nothing.
-    pub metrics_token: Option<Vec<u8>>,
-    /// Serve other machines without a token.
-    pub metrics_open: bool,
-    /// Names that a browser may know the page by.
-    pub metrics_hosts: Vec<String>,
+    pub metrics: MetricsSettings,
     /// Limit on memory; 0 = none.
     pub maxmemory_bytes: u64,
     /// Which entries make room at that limit.
@@ -243,6 +264,7 @@ pub struct Settings {
     pub tracking_keys_max: usize,
     /// Classes of keyspace events that are published.
     pub notify_events: Classes,
+    pub tls: TlsSettings,
     /// Who may use DEBUG.
     pub enable_debug_command: DebugAccess,
     /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
@@ -290,11 +312,7 @@ impl Default for Settings {
             loglevel: LogLevel::Notice,
             logfile: None,
             log_format: LogFormat::Text,
-            metrics_port: 0,
-            metrics_bind: vec!["127.0.0.1".to_owned(), "-::1".to_owned()],
-            metrics_token: None,
-            metrics_open: false,
-            metrics_hosts: Vec::new(),
+            metrics: MetricsSettings::default(),
             maxmemory_bytes: 0,
             maxmemory_policy: EvictionPolicy::AllkeysS3fifo,
             maxmemory_samples: 5,
@@ -323,6 +341,7 @@ impl Default for Settings {
             fill_slots_per_connection: 64,
             tracking_keys_max: 1_000_000,
             notify_events: Classes::NONE,
+            tls: TlsSettings::default(),
             enable_debug_command: DebugAccess::No,
             slowlog_log_slower_than_us: 10_000,
             hash_listpack_entries: 512,
@@ -342,6 +361,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether the only TCP port is that for TLS.
+    #[must_use]
+    pub fn is_tls_alone(&self) -> bool {
+        self.port == 0 && self.tls.port > 0
+    }
+
     /// What all clients together may hold, bytes; `None` for any amount.
     #[must_use]
     pub fn client_bytes_max(&self) -> Option<u64> {

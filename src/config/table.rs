@@ -13,53 +13,65 @@ use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX}
 
 use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
 use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, PubsubDefault, Settings};
+use super::tls::{CertificateUser, ClientCertificates, PROTOCOLS, SUITES_12, SUITES_13};
 use super::value::ValueError;
 
 const INT_MAX: i64 = i32::MAX as i64;
 
 /// A whole number in the field `$field`. The row's range must lie within the field's type (tested).
 macro_rules! number {
-    ($field:ident: $type:ty, $min:expr, $max:expr $(, $unit:literal)?) => {
+    ($($field:ident).+: $type:ty, $min:expr, $max:expr $(, $unit:literal)?) => {
         Kind::Number {
             min: $min as i64,
             max: $max as i64,
             unit: concat!($($unit)?),
-            get: |settings| settings.$field as i64,
-            set: |settings, value| settings.$field = value as $type,
+            get: |settings| settings.$($field).+ as i64,
+            set: |settings, value| settings.$($field).+ = value as $type,
         }
     };
 }
 
 /// A memory size in the field `$field`.
 macro_rules! memory {
-    ($field:ident: $type:ty, $min:expr, $max:expr) => {
+    ($($field:ident).+: $type:ty, $min:expr, $max:expr) => {
         Kind::Memory {
             min: $min,
             max: $max,
-            get: |settings| settings.$field as u64,
-            set: |settings, value| settings.$field = value as $type,
+            get: |settings| settings.$($field).+ as u64,
+            set: |settings, value| settings.$($field).+ = value as $type,
         }
     };
 }
 
 /// One of the words of the enum `$type` in the field `$field`.
 macro_rules! word {
-    ($field:ident: $type:ty) => {
+    ($($field:ident).+: $type:ty) => {
         Kind::Word {
             words: <$type>::WORDS,
-            get: |settings| settings.$field as usize,
-            set: |settings, index| settings.$field = <$type>::ALL[index],
+            get: |settings| settings.$($field).+ as usize,
+            set: |settings, index| settings.$($field).+ = <$type>::ALL[index],
         }
     };
 }
 
 /// A path in the field `$field`, `None` when empty.
 macro_rules! path {
-    ($field:ident) => {
+    ($($field:ident).+) => {
         Kind::Text {
             what: "path",
-            get: |settings| path_bytes(settings.$field.as_ref()),
-            set: |settings, bytes| settings.$field = path_from(bytes),
+            get: |settings| path_bytes(settings.$($field).+.as_ref()),
+            set: |settings, bytes| settings.$($field).+ = path_from(bytes),
+        }
+    };
+}
+
+/// Some of the names `$known` in the field `$field`.
+macro_rules! names {
+    ($($field:ident).+, $known:expr) => {
+        Kind::Names {
+            known: &$known,
+            get: |settings| &settings.$($field).+,
+            set: |settings, value| settings.$($field).+ = value,
         }
     };
 }
@@ -197,18 +209,18 @@ pub static SETTINGS: &[Setting] = &[
          TTLs and no tuning, `allkeys-s3fifo`; see docs/eviction.md."),
     live(Topic::Memory, "maxmemory-samples", number!(maxmemory_samples: u32, 1, INT_MAX), "5",
         "Entries that the LRU and LFU policies draw for each eviction."),
-    live(Topic::Watching, "metrics-bind", Kind::Addresses { get: |settings| &settings.metrics_bind, set: |settings, value| settings.metrics_bind = value }, "127.0.0.1 -::1",
+    live(Topic::Watching, "metrics-bind", Kind::Addresses { get: |settings| &settings.metrics.bind, set: |settings, value| settings.metrics.bind = value }, "127.0.0.1 -::1",
         "Addresses to serve the page, the metrics and the probes at, as in `bind`. Others than loopback need `metrics-token` or `metrics-open yes`."),
-    live(Topic::Watching, "metrics-hosts", Kind::Addresses { get: |settings| &settings.metrics_hosts, set: |settings, value| settings.metrics_hosts = value }, "",
+    live(Topic::Watching, "metrics-hosts", Kind::Addresses { get: |settings| &settings.metrics.hosts, set: |settings, value| settings.metrics.hosts = value }, "",
         "Names by which browsers and scrapers may ask for them, beside IP addresses and `localhost`: any other `Host` is refused, so that no \
          page on the web can read them through a browser."),
-    live(Topic::Watching, "metrics-open", Kind::YesNo { get: |settings| settings.metrics_open, set: |settings, value| settings.metrics_open = value }, "no",
+    live(Topic::Watching, "metrics-open", Kind::YesNo { get: |settings| settings.metrics.open, set: |settings, value| settings.metrics.open = value }, "no",
         "Serve other machines without a token. Keys, slow commands and addresses of clients are shown to this machine alone then."),
-    live(Topic::Watching, "metrics-port", number!(metrics_port: u16, 0, 65535), "0",
+    live(Topic::Watching, "metrics-port", number!(metrics.port: u16, 0, 65535), "0",
         "Port of the operator's page `/`, of `/metrics` for Prometheus, and of the probes `/healthz` and `/readyz`. 0: none."),
     Setting { topic: Topic::Watching, name: "metrics-token", default: "", live: true, secret: true,
-        kind: Kind::Text { what: "token", get: |settings| settings.metrics_token.clone().unwrap_or_default(),
-            set: |settings, bytes| settings.metrics_token = (!bytes.is_empty()).then(|| bytes.to_vec()) },
+        kind: Kind::Text { what: "token", get: |settings| settings.metrics.token.clone().unwrap_or_default(),
+            set: |settings, bytes| settings.metrics.token = (!bytes.is_empty()).then(|| bytes.to_vec()) },
         doc: "What must be shown as `Authorization: Bearer TOKEN` for the page and the metrics; the probes ask for none. Empty: none." },
     live(Topic::Absent, "min-replicas-to-write", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, REPLICAS) }, "0",
         "Replicas that must have a write. There are none: only 0 is accepted."),
@@ -218,7 +230,8 @@ pub static SETTINGS: &[Setting] = &[
         "Which keyspace events are published: K and E say how, the other letters which classes; f, beyond Redis's, \
          is for what happens to fills. Empty: none."),
     fixed(Topic::Listening, "port", number!(port: u16, 0, 65535), "6379",
-        "TCP port. 0 lets the system choose a free one, which the log names (to listen on no TCP port, use `bind \"\"`)."),
+        "TCP port. 0 lets the system choose a free one, which the log names, or means none where there is a `tls-port` (to listen on no TCP port at \
+         all, use `bind \"\"`)."),
     live(Topic::Access, "protected-mode", Kind::YesNo { get: |settings| settings.protected_mode, set: |settings, value| settings.protected_mode = value }, "yes",
         "While the default user is on and needs no password, refuse connections from other machines."),
     live(Topic::Data, "proto-max-bulk-len", memory!(bulk_bytes_max: usize, 1 << 20, i64::MAX as u64), "536870912",
@@ -254,8 +267,39 @@ pub static SETTINGS: &[Setting] = &[
         "Period of TCP keep-alive probes, for connections made from then on; 0 means none."),
     live(Topic::Listening, "timeout", number!(timeout_s: u64, 0, INT_MAX, "s"), "0",
         "Connections idle for this long are closed; 0 means never."),
-    live(Topic::Listening, "tls-port", Kind::Off { shown: "0", list: false, at_start: AtStart::Refuse, check: |args| check_zero(args, TLS) }, "0",
-        "TCP port for TLS. Not available: a server without the encryption that was asked for must not start, so only 0 is accepted."),
+    live(Topic::Tls, "tls-auth-clients", word!(tls.auth_clients: ClientCertificates), "yes",
+        "Whether clients must show a certificate of a CA in `tls-ca-cert-file` or `tls-ca-cert-dir`; `no` does not ask for one."),
+    live(Topic::Tls, "tls-auth-clients-user", word!(tls.auth_clients_user: CertificateUser), "off",
+        "Which name in a client's certificate makes its connection that user, without AUTH: the common name, or a URI of the alternative names."),
+    live(Topic::Tls, "tls-auto-reload-interval", number!(tls.auto_reload_interval_s: u32, 0, INT_MAX, "s"), "0",
+        "How often it is looked whether the files of certificates and keys have changed, which are then read again; 0 means never. SIGHUP reads them too."),
+    live(Topic::Tls, "tls-ca-cert-dir", path!(tls.ca_cert_dir), "",
+        "A folder of files as `tls-ca-cert-file`."),
+    live(Topic::Tls, "tls-ca-cert-file", path!(tls.ca_cert_file), "",
+        "The CAs whose clients are let in, PEM."),
+    live(Topic::Tls, "tls-cert-file", path!(tls.cert_file), "",
+        "The server's certificate, and behind it those that lead to its CA, PEM. Named again, it is read again."),
+    live(Topic::Tls, "tls-ciphers", names!(tls.ciphers, SUITES_12), "",
+        "Cipher suites of TLS 1.2, by OpenSSL's names or IANA's. Empty: all that are known here."),
+    live(Topic::Tls, "tls-ciphersuites", names!(tls.ciphersuites, SUITES_13), "",
+        "Cipher suites of TLS 1.3. Empty: all that are known here."),
+    live(Topic::Tls, "tls-handshake-timeout", number!(tls.handshake_timeout_s: u32, 1, INT_MAX, "s"), "10",
+        "How long a connection may take from its beginning to the end of its handshake."),
+    live(Topic::Tls, "tls-key-file", path!(tls.key_file), "",
+        "The key of the server's certificate, PEM: PKCS#8, PKCS#1 or SEC1, not encrypted."),
+    Setting { topic: Topic::Tls, name: "tls-key-file-pass", default: "", live: true, secret: true,
+        kind: Kind::Off { shown: "", list: false, at_start: AtStart::Refuse, check: check_key_pass },
+        doc: "Password of an encrypted key. Not available: protect the file by its mode." },
+    live(Topic::Tls, "tls-port", number!(tls.port: u16, 0, 65535), "0",
+        "TCP port for TLS, at the addresses of `bind`; 0 means none. With `port 0` it is the only one."),
+    live(Topic::Tls, "tls-protocols", names!(tls.protocols, PROTOCOLS), "",
+        "Versions of TLS that clients may use. Empty: both."),
+    live(Topic::Tls, "tls-session-cache-size", number!(tls.session_cache_size: u32, 0, INT_MAX), "20480",
+        "Of no effect: clients keep their own sessions, as tickets."),
+    live(Topic::Tls, "tls-session-cache-timeout", number!(tls.session_cache_timeout_s: u32, 0, INT_MAX, "s"), "300",
+        "How long a client may resume its session, at most; 0 means not at all."),
+    live(Topic::Tls, "tls-session-caching", Kind::YesNo { get: |settings| settings.tls.session_caching, set: |settings, value| settings.tls.session_caching = value }, "yes",
+        "Whether clients may resume their sessions, which spares both sides most of a handshake."),
     live(Topic::Memory, "tracking-table-max-keys", number!(tracking_keys_max: usize, 0, u32::MAX), "1000000",
         "Keys that are noted for client-side caching; beyond it others are forgotten, and those who read them told. 0 means no limit."),
     fixed(Topic::Listening, "unixsocket", path!(unixsocket), "",
@@ -296,7 +340,17 @@ impl fmt::Debug for Settings {
 const CLUSTER: &str = "there is no cluster mode: only 'no' is accepted";
 const DISK: &str = "nothing is kept on disk: only 'no' is accepted";
 const REPLICAS: &str = "there is no replication: only 0 is accepted";
-const TLS: &str = "TLS is not available, and no port is opened without it: only 0 is accepted";
+
+/// Nothing is off; a password is what Redis would take.
+fn check_key_pass(args: &[&[u8]]) -> Result<(), ValueError> {
+    match args {
+        [b""] => Ok(()),
+        [_] => Err(ValueError::Unavailable(
+            "encrypted keys are not supported; decrypt the file and protect it by its mode",
+        )),
+        _ => Err(ValueError::ArgumentCount),
+    }
+}
 
 /// `no` is off; `yes` is what Redis would take.
 fn check_no(args: &[&[u8]], unavailable: &'static str) -> Result<(), ValueError> {

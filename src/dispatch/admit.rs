@@ -8,11 +8,22 @@ use super::args::Args;
 use super::client_line::describe;
 use super::ctx::Ctx;
 use super::error::CommandError;
+use super::session::Session;
+use super::shared::Shared;
 use super::users::{rulebook, with_password};
 use crate::acl::Denied;
 use crate::acl::log::{Context, Reason, Refusal};
+use crate::base::clock::Now;
 use crate::base::metrics::Counter;
 use crate::table::{Flag, Row};
+
+/// Adds a refusal to ACL LOG, with the line of its client.
+pub(super) fn log_refusal(refusal: Refusal, session: &Session, shared: &Shared, now: Now) {
+    session.publish();
+    let client = describe(&session.client, shared.table, now.mono_ms).trim_end().to_owned();
+    let most = shared.settings.load().acllog_max_len;
+    shared.users.log.lock().note(Refusal { client, ..refusal }, now.wall_ms, most);
+}
 
 impl Ctx<'_> {
     /// The checks of a request whose connection may not do everything, in Redis's order.
@@ -98,12 +109,9 @@ impl Ctx<'_> {
     }
 
     fn log_refusal(&mut self, reason: Reason, context: Context, object: &[u8], user: Vec<u8>) {
-        self.session.publish();
-        let client = describe(&self.session.client, self.shared.table, self.now().mono_ms);
-        let refusal =
-            Refusal { reason, context, object: object.to_vec(), user, client: client.trim_end().to_owned() };
-        let most = self.shared.settings.load().acllog_max_len;
-        self.shared.users.log.lock().note(refusal, self.now().wall_ms, most);
+        let object = object.to_vec();
+        let refusal = Refusal { reason, context, object, user, client: String::new() };
+        log_refusal(refusal, self.session, self.shared, self.now());
     }
 
     /// CONFIG SET may have changed `requirepass`: the default user's password is that, and no other.

@@ -8,6 +8,8 @@ use crate::base::seldom::Seldom;
 
 /// A line that strangers could repeat is written this often at most.
 const NOTE_PERIOD_MS: u64 = 10_000;
+/// The same for what needs to be read only once.
+const HINT_PERIOD_MS: u64 = 60_000;
 
 /// What the log says of connections that are refused or ended.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +24,26 @@ pub enum Note {
     Stranger,
     /// All clients together held too much.
     Evicted,
+    /// It speaks TLS to a port without it.
+    TlsOnPlainPort,
+    /// It does not speak TLS to the port for that.
+    PlainText,
+    /// A TLS handshake came to nothing.
+    Handshake,
+    /// Its certificate names no user.
+    CertificateUser,
 }
 
-const NOTES: usize = 6;
+impl Note {
+    fn period_ms(self) -> u64 {
+        match self {
+            Note::TlsOnPlainPort | Note::PlainText => HINT_PERIOD_MS,
+            _ => NOTE_PERIOD_MS,
+        }
+    }
+}
+
+const NOTES: usize = 10;
 
 /// The operator's part of a running server.
 #[derive(Debug)]
@@ -66,6 +85,6 @@ impl Operator {
     /// Whether the log may say this now, and how often it was left out before.
     #[must_use]
     pub fn may_note(&self, note: Note, now_ms: u64) -> Option<u64> {
-        self.notes[note as usize].may_write(now_ms, NOTE_PERIOD_MS)
+        self.notes[note as usize].may_write(now_ms, note.period_ms())
     }
 }

@@ -3,6 +3,7 @@
 //! Commands are numbers and names here. Knows no connection and no key.
 
 pub mod calls;
+pub mod certificates;
 pub mod latency;
 pub mod latency_report;
 pub mod page;
@@ -21,6 +22,7 @@ use crate::base::metrics::{Counter, Counters, total};
 use crate::config::Settings;
 use crate::fill::Times;
 use calls::{CallFigures, Calls};
+use certificates::Certificates;
 use latency::Events;
 use pulse::Pulse;
 use rates::Rates;
@@ -39,19 +41,31 @@ pub struct Identity {
     pub workers: usize,
 }
 
+/// Workers for which there is one thread for TLS handshakes.
+const WORKERS_PER_HANDSHAKE_THREAD: usize = 4;
+
+impl Identity {
+    /// How many threads there are for TLS handshakes, where there are any.
+    #[must_use]
+    pub fn handshake_threads(&self) -> usize {
+        self.workers.div_ceil(WORKERS_PER_HANDSHAKE_THREAD)
+    }
+}
+
 /// The figures of a server.
 #[derive(Debug)]
 pub struct Figures {
     pub identity: Identity,
-    /// One for each worker, the last one for all other threads.
+    /// One for each worker, one for all other threads but those of TLS handshakes, one for each of those.
     pub counters: Vec<Arc<Counters>>,
-    /// How often and how long each command ran; as many as `counters`.
+    /// How often and how long each command ran: one for each worker, one for all other threads.
     pub calls: Vec<Arc<Calls>>,
     /// One for each worker.
     pub pulses: Vec<Arc<Pulse>>,
     pub slowlog: Slowlog,
     pub latency: Events,
     pub rates: Rates,
+    pub certificates: Arc<Certificates>,
     /// How long the slices of the background sweep took, microseconds.
     pub sweep_us: Times,
     /// Allocated when the server was made, bytes.
@@ -66,15 +80,17 @@ impl Figures {
     #[must_use]
     pub fn new(identity: Identity, startup_memory_bytes: usize) -> Figures {
         let threads = identity.workers + 1;
+        let counting = threads + identity.handshake_threads();
         let pulses = (0..identity.workers).map(|_| Arc::default()).collect();
         Figures {
             pulses,
             identity,
-            counters: (0..threads).map(|_| Arc::default()).collect(),
+            counters: (0..counting).map(|_| Arc::default()).collect(),
             calls: (0..threads).map(|_| Arc::default()).collect(),
             slowlog: Slowlog::default(),
             latency: Events::default(),
             rates: Rates::default(),
+            certificates: Arc::default(),
             sweep_us: Times::new(SWEEP_US_MAX),
             startup_memory_bytes,
             peak_memory_bytes: AtomicUsize::new(0),
@@ -86,6 +102,12 @@ impl Figures {
     #[must_use]
     pub fn background(&self) -> &Counters {
         &self.counters[self.identity.workers]
+    }
+
+    /// Where a thread of TLS handshakes counts.
+    #[must_use]
+    pub fn of_handshakes(&self, thread: usize) -> Arc<Counters> {
+        self.counters[self.identity.workers + 1 + thread].clone()
     }
 
     /// A counter over all workers since start or CONFIG RESETSTAT.

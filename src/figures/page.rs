@@ -66,6 +66,8 @@ nanoseconds.
 | `used_memory` − `mem_not_counted_for_evict` stays above `maxmemory` (`current_eviction_exceeded_time`) | room is made more slowly than it is taken | wait, if the limit was lowered; else spread the load |
 | `mem_clients_normal` is a good part of `used_memory` | clients do not read their replies | `CLIENT LIST` shows `omem` and `tot-mem`; set `maxmemory-clients` and `client-output-buffer-limit` |
 | `rejected_connections`, `evicted_clients`, `client_output_buffer_limit_disconnections` grow | clients are turned away | the log says which, once in ten seconds |
+| `tls_server_cert_expires_in_seconds` falls below a month | the certificate ends, and clients will refuse the server | put a new one in its place and send SIGHUP ([security.md](security.md)) |
+| `tls_handshakes_failed`, `tls_plain_text` or `tls_on_plain_port` grow | clients are set up wrongly, or a CA is missing | the log says why, once in a while |
 | `panics` is not 0 | a fault of this server | please report it, with the lines of the log |
 
 A first alarm: `panics > 0`; `fill_handover_lease_end + fill_handover_disconnect` more than 1 % of `fill_leads`; any
@@ -79,6 +81,7 @@ pub fn render() -> String {
     table(&mut page, "INFO fill: as it is now", &mut GAUGES.iter());
     table(&mut page, "INFO fill: counters", &mut of("fill"));
     table(&mut page, "INFO stats: counters", &mut of("stats"));
+    table(&mut page, "INFO tls: counters", &mut of("tls"));
     page
 }
 

@@ -24,9 +24,13 @@ pub struct WorkerHandle {
     pub connections: Arc<AtomicUsize>,
 }
 
+/// The workers, for whoever has connections for them. Each of them ends when all copies of this are gone.
+#[derive(Clone)]
+pub struct Workers(Arc<[WorkerHandle]>);
+
 /// All workers of a server.
 pub struct Crew {
-    pub workers: Vec<WorkerHandle>,
+    pub workers: Workers,
     pub threads: Vec<JoinHandle<()>>,
 }
 
@@ -37,12 +41,12 @@ impl Crew {
         let alarms: Arc<[Alarm]> = (0..count).map(|_| Alarm::new()).collect();
         let heard = alarms.clone();
         shared.clock.on_advance(move || heard.iter().for_each(Alarm::ring));
-        let mut crew = Crew { workers: Vec::new(), threads: Vec::new() };
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
         let (ready, starts) = sync_channel(count);
         for number in 0..count {
             let (sockets, received) = unbounded_channel();
             let connections = Arc::new(AtomicUsize::new(0));
-            crew.workers.push(WorkerHandle { sockets, connections: connections.clone() });
+            workers.push(WorkerHandle { sockets, connections: connections.clone() });
             let (shared, alarms, ready) = (shared.clone(), alarms.clone(), ready.clone());
             let thread = Builder::new().name(format!("worker-{number}")).spawn(move || {
                 if let Some(runtime) = start_runtime(ready) {
@@ -50,7 +54,7 @@ impl Crew {
                     run(&runtime, Rc::new(worker), received);
                 }
             })?;
-            crew.threads.push(thread);
+            threads.push(thread);
         }
         drop(ready);
         let mut starts: Vec<io::Result<()>> = starts.iter().collect();
@@ -60,12 +64,14 @@ impl Crew {
                 io::Error::new(error.kind(), format!("worker {number} of {count}: {error}"))
             })?;
         }
-        Ok(crew)
+        Ok(Crew { workers: Workers(workers.into()), threads })
     }
+}
 
+impl Workers {
     /// Hands a socket to the worker with the fewest connections.
     pub fn hand_out(&self, accepted: Accepted) {
-        if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed)) {
+        if let Some(worker) = self.0.iter().min_by_key(|worker| worker.connections.load(Relaxed)) {
             worker.connections.fetch_add(1, Relaxed);
             // A worker that has stopped drops the socket, which closes it.
             drop(worker.sockets.send(accepted));
@@ -74,7 +80,7 @@ impl Crew {
 
     /// Resolves when a worker has ended while the server runs: a fault, which the log tells of.
     pub async fn fault(&self) {
-        let ended = self.workers.iter().map(|worker| Box::pin(worker.sockets.closed()));
+        let ended = self.0.iter().map(|worker| Box::pin(worker.sockets.closed()));
         let ((), number, _) = futures_util::future::select_all(ended).await;
         tracing::error!("worker {number} has ended; stopping, as its connections and keys have nobody now");
     }
@@ -82,12 +88,12 @@ impl Crew {
     /// How many connections the workers have.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.workers.iter().map(|worker| worker.connections.load(Relaxed)).sum()
+        self.0.iter().map(|worker| worker.connections.load(Relaxed)).sum()
     }
 }
 
 /// A runtime for the calling thread. The thread that started it is told either way.
-fn start_runtime(ready: SyncSender<io::Result<()>>) -> Option<LocalRuntime> {
+pub(super) fn start_runtime(ready: SyncSender<io::Result<()>>) -> Option<LocalRuntime> {
     let mut builder = runtime::Builder::new_current_thread();
     let built = builder.enable_io().enable_time().build_local(LocalOptions::default());
     let (said, runtime) = match built {

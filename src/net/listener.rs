@@ -9,8 +9,9 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::crew::Crew;
+use super::crew::Workers;
 use super::stream::Accepted;
+use super::tls::Handshakes;
 use crate::base::metrics::Counter;
 use crate::config::Settings;
 use crate::dispatch::operator::Note;
@@ -19,6 +20,7 @@ use crate::dispatch::shared::Shared;
 /// A bound listening socket.
 pub enum Listener {
     Tcp(std::net::TcpListener),
+    Tls(std::net::TcpListener),
     Unix(std::os::unix::net::UnixListener, PathBuf),
 }
 
@@ -29,10 +31,13 @@ If you want to connect from external computers, set a password with 'requirepass
 with 'CONFIG SET protected-mode no' from the loopback interface or '--protected-mode no' at the start, if the \
 server is not reachable from outside.\r\n";
 
-/// Binds every address and path of the settings. An address marked `-` may be missing on this machine.
-/// Errors name the address that could not be bound.
+/// Binds every address and path of the settings but those for TLS. An address marked `-` may be missing on this
+/// machine. Errors name the address that could not be bound.
 pub fn bind_all(settings: &Settings) -> io::Result<Vec<Listener>> {
-    let tcp = bind_hosts(&settings.bind, settings.port, settings.tcp_backlog)?;
+    let tcp = match settings.is_tls_alone() {
+        true => Vec::new(),
+        false => bind_hosts(&settings.bind, settings.port, settings.tcp_backlog)?,
+    };
     let mut listeners: Vec<Listener> = tcp.into_iter().map(Listener::Tcp).collect();
     if let Some(path) = &settings.unixsocket {
         let listener =
@@ -40,6 +45,17 @@ pub fn bind_all(settings: &Settings) -> io::Result<Vec<Listener>> {
         listeners.push(Listener::Unix(listener, path.clone()));
     }
     Ok(listeners)
+}
+
+/// Binds the port for TLS at every address of the settings, if there is one.
+pub fn bind_tls(settings: &Settings) -> io::Result<Vec<Listener>> {
+    match settings.tls.port {
+        0 => Ok(Vec::new()),
+        port => {
+            let listeners = bind_hosts(&settings.bind, port, settings.tcp_backlog)?;
+            Ok(listeners.into_iter().map(Listener::Tls).collect())
+        }
+    }
 }
 
 /// Binds every address; one marked `-` may be missing on this machine. With port 0 the first address draws the port for all.
@@ -120,7 +136,7 @@ impl Listener {
     /// The bound TCP address.
     pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match self {
-            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Tcp(listener) | Listener::Tls(listener) => listener.local_addr().ok(),
             Listener::Unix(..) => None,
         }
     }
@@ -128,7 +144,7 @@ impl Listener {
     /// The path of a Unix socket.
     pub fn path(&self) -> Option<PathBuf> {
         match self {
-            Listener::Tcp(_) => None,
+            Listener::Tcp(_) | Listener::Tls(_) => None,
             Listener::Unix(_, path) => Some(path.clone()),
         }
     }
@@ -136,7 +152,7 @@ impl Listener {
     /// Where clients connect, for people.
     pub fn describe(&self) -> String {
         match self {
-            Listener::Tcp(listener) => {
+            Listener::Tcp(listener) | Listener::Tls(listener) => {
                 listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string())
             }
             Listener::Unix(_, path) => path.display().to_string(),
@@ -147,6 +163,7 @@ impl Listener {
     pub fn register(self) -> io::Result<Accepting> {
         Ok(match self {
             Listener::Tcp(listener) => Accepting::Tcp(TcpListener::from_std(listener)?),
+            Listener::Tls(listener) => Accepting::Tls(TcpListener::from_std(listener)?),
             Listener::Unix(listener, _) => Accepting::Unix(UnixListener::from_std(listener)?),
         })
     }
@@ -155,13 +172,21 @@ impl Listener {
 /// A listening socket on its runtime.
 pub enum Accepting {
     Tcp(TcpListener),
+    Tls(TcpListener),
     Unix(UnixListener),
+}
+
+/// Where accepted sockets go.
+#[derive(Clone, Copy)]
+struct Doors<'a> {
+    workers: &'a Workers,
+    handshakes: &'a Handshakes,
 }
 
 impl Accepting {
     async fn next(&self) -> io::Result<Accepted> {
         match self {
-            Accepting::Tcp(listener) => {
+            Accepting::Tcp(listener) | Accepting::Tls(listener) => {
                 let (stream, _) = listener.accept().await?;
                 Ok(Accepted::Tcp(stream.into_std()?))
             }
@@ -173,10 +198,12 @@ impl Accepting {
     }
 
     /// Accepts for ever and hands sockets out; dropping the future stops accepting.
-    pub async fn accept(self, shared: &Shared, crew: &Crew) {
+    pub async fn accept(self, shared: &Shared, workers: &Workers, handshakes: &Handshakes) {
+        let doors = Doors { workers, handshakes };
+        let is_tls = matches!(self, Accepting::Tls(_));
         loop {
             match self.next().await {
-                Ok(accepted) => admit(accepted, shared, crew),
+                Ok(accepted) => admit(accepted, is_tls, shared, doors),
                 Err(error) => pause_after(&error, shared).await,
             }
         }
@@ -191,9 +218,11 @@ async fn pause_after(error: &io::Error, shared: &Shared) {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
+fn admit(accepted: Accepted, is_tls: bool, shared: &Shared, doors: Doors<'_>) {
+    let Doors { workers, handshakes } = doors;
     let settings = shared.settings.load();
-    let refusal = if crew.connections() >= settings.maxclients as usize {
+    let connections = workers.connections() + handshakes.in_progress();
+    let refusal = if connections >= settings.maxclients as usize {
         Some(TOO_MANY)
     } else if settings.protected_mode && shared.users.load().default_user().is_open() && !is_local(&accepted)
     {
@@ -201,28 +230,29 @@ fn admit(accepted: Accepted, shared: &Shared, crew: &Crew) {
     } else {
         None
     };
-    if let Some(refusal) = refusal {
+    if refusal.is_some() {
         shared.figures.background().add(Counter::ConnectionsRejected, 1);
+    } else if let Accepted::Tcp(stream) = &accepted {
+        set_options(stream, settings.tcp_keepalive_s);
+    }
+    match (accepted, refusal) {
+        (Accepted::Tcp(socket), refusal) if is_tls => handshakes.take(socket, refusal),
+        (accepted, None) => workers.hand_out(accepted),
         // As Redis does: one try, no waiting for the client to read.
-        drop(match accepted {
-            Accepted::Tcp(mut stream) => stream.write_all(refusal),
-            Accepted::Unix(mut stream) => stream.write_all(refusal),
-        });
-        return;
+        (Accepted::Tcp(mut stream), Some(refusal)) => drop(stream.write_all(refusal)),
+        (Accepted::Unix(mut stream), Some(refusal)) => drop(stream.write_all(refusal)),
+        // Comes from a handshake, not from here.
+        (Accepted::Tls(_), Some(_)) => {}
     }
-    if let Accepted::Tcp(stream) = &accepted {
-        let socket = SockRef::from(stream);
-        let quick = socket.set_tcp_nodelay(true);
-        let alive = if settings.tcp_keepalive_s > 0 {
-            socket.set_tcp_keepalive(&keepalive(settings.tcp_keepalive_s))
-        } else {
-            Ok(())
-        };
-        if let Err(error) = quick.and(alive) {
-            tracing::debug!("socket options: {error}");
-        }
+}
+
+fn set_options(stream: &std::net::TcpStream, keepalive_s: u32) {
+    let socket = SockRef::from(stream);
+    let quick = socket.set_tcp_nodelay(true);
+    let alive = if keepalive_s > 0 { socket.set_tcp_keepalive(&keepalive(keepalive_s)) } else { Ok(()) };
+    if let Err(error) = quick.and(alive) {
+        tracing::debug!("socket options: {error}");
     }
-    crew.hand_out(accepted);
 }
 
 /// Redis's proportions: first probe after the period, then at thirds of it, dead after three.
@@ -232,11 +262,11 @@ fn keepalive(period_s: u32) -> TcpKeepalive {
 }
 
 fn is_local(accepted: &Accepted) -> bool {
-    match accepted {
-        Accepted::Tcp(stream) => stream.peer_addr().is_ok_and(|peer| match peer.ip() {
+    match accepted.tcp() {
+        Some(stream) => stream.peer_addr().is_ok_and(|peer| match peer.ip() {
             IpAddr::V4(ip) => ip.is_loopback(),
             IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
         }),
-        Accepted::Unix(_) => true,
+        None => true,
     }
 }

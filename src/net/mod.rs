@@ -1,7 +1,7 @@
 //! L4: sockets and threads: the only layer that awaits.
 //!
 //! One thread and one current-thread runtime per worker; the main thread accepts and hands sockets to
-//! the worker with the fewest. A connection stays on its worker. Commands are run synchronously, so no
+//! the worker with the fewest, those for TLS by way of the threads for handshakes. A connection stays on its worker. Commands are run synchronously, so no
 //! lock is ever held over an await.
 
 mod bounds;
@@ -16,11 +16,13 @@ mod put_off;
 mod reply_queue;
 mod runs;
 mod stream;
+mod tls;
 mod turns;
 mod worker;
 
-pub use crew::{Crew, WorkerHandle};
+pub use crew::{Crew, WorkerHandle, Workers};
 pub use housekeeping::keep_house;
 pub use listener::{Accepting, Listener, bind_all, bind_hosts};
 pub use reply_queue::ReplyQueue;
 pub use stream::Accepted;
+pub use tls::{Handshakes, Tls, TlsPort, accept_tls};

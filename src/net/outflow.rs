@@ -100,6 +100,11 @@ impl Outflow {
             client.seen.soft_limit_since.store(0, Relaxed);
             self.publish(client);
         }
+        if stream.poll_flush(cx)?.is_pending() {
+            self.is_backlogged = true;
+            client.post_box.set_backlogged(true);
+            return Poll::Pending;
+        }
         let was_backlogged = std::mem::take(&mut self.is_backlogged);
         let was_held_up = std::mem::take(&mut self.was_put_off) || was_backlogged;
         if was_held_up {
@@ -123,7 +128,7 @@ impl Outflow {
     /// no turn passes with nothing written.
     fn poll_turn(
         &mut self,
-        stream: &Stream,
+        stream: &mut Stream,
         turns: &Turns,
         counters: &Counters,
         cx: &mut Context<'_>,

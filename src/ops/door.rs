@@ -77,15 +77,15 @@ impl Door {
     pub fn apply(&self, settings: &Settings) -> Result<(), Unapplied> {
         check(settings)?;
         let mut open = self.open.lock();
-        if open.port == settings.metrics_port {
+        if open.port == settings.metrics.port {
             return Ok(());
         }
-        let listeners = match settings.metrics_port {
+        let listeners = match settings.metrics.port {
             0 => Vec::new(),
-            port => bind_hosts(&settings.metrics_bind, port, settings.tcp_backlog)
+            port => bind_hosts(&settings.metrics.bind, port, settings.tcp_backlog)
                 .map_err(|error| Unapplied { setting: "metrics-port", reason: error.to_string() })?,
         };
-        open.port = settings.metrics_port;
+        open.port = settings.metrics.port;
         open.addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         // Its thread has ended with the server.
         drop(self.listening.send(listeners));
@@ -105,8 +105,8 @@ fn check(settings: &Settings) -> Result<(), Unapplied> {
         let host = host.trim_start_matches('-');
         host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     };
-    let is_guarded = settings.metrics_open || settings.metrics_token.is_some();
-    if settings.metrics_port == 0 || is_guarded || settings.metrics_bind.iter().all(is_loopback) {
+    let is_guarded = settings.metrics.open || settings.metrics.token.is_some();
+    if settings.metrics.port == 0 || is_guarded || settings.metrics.bind.iter().all(is_loopback) {
         return Ok(());
     }
     let reason =

@@ -22,7 +22,7 @@ pub enum Sight {
 /// What this request may see.
 #[must_use]
 pub fn sight(settings: &Settings, peer: IpAddr, headers: &HeaderMap) -> Sight {
-    match &settings.metrics_token {
+    match &settings.metrics.token {
         Some(token) if shows(token, headers) => Sight::All,
         Some(_) => Sight::None,
         None if peer.to_canonical().is_loopback() => Sight::All,
@@ -49,7 +49,7 @@ pub fn is_known_host(settings: &Settings, uri: &Uri, headers: &HeaderMap) -> boo
     let is_ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     is_ip
         || host.eq_ignore_ascii_case("localhost")
-        || settings.metrics_hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+        || settings.metrics.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
 }
 
 fn without_port(named: &str) -> &str {
@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn token_is_shown_whole_or_nothing_is_seen() {
-        let settings = Settings { metrics_token: Some(b"secret".to_vec()), ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.metrics.token = Some(b"secret".to_vec());
         let here = IpAddr::from([127, 0, 0, 1]);
         for (value, expected) in [
             ("Bearer secret", Sight::All),
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn hosts_are_addresses_and_names_that_were_said() {
-        let settings = Settings { metrics_hosts: vec!["cache.example".to_owned()], ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.metrics.hosts = vec!["cache.example".to_owned()];
         let is_known = |host: &str| is_known_host(&settings, &Uri::from_static("/"), &headers(HOST, host));
         for host in [
             "127.0.0.1",

@@ -61,6 +61,8 @@ pub enum ProtocolError {
     InvalidBulkLength,
     /// A longer argument than a connection may send before AUTH.
     UnauthenticatedBulkLength,
+    /// The beginning of a TLS handshake (RFC 8446, section 5.1). Who sent it reads no reply, and may send no line end ever.
+    Tls,
 }
 
 impl ProtocolError {
@@ -82,6 +84,7 @@ impl ProtocolError {
             }
             Self::InvalidBulkLength => "Protocol error: invalid bulk length",
             Self::UnauthenticatedBulkLength => "Protocol error: unauthenticated bulk length",
+            Self::Tls => "Protocol error: TLS on a port without it",
         };
         Cow::Borrowed(text.as_bytes())
     }
@@ -95,6 +98,9 @@ impl fmt::Display for ProtocolError {
 }
 
 impl std::error::Error for ProtocolError {}
+
+/// How a TLS record with a handshake begins: its type, and the higher byte of the version.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 
 /// The resumable parser of one connection.
 ///
@@ -197,6 +203,9 @@ impl Parser {
         args: &mut Vec<ArgRange>,
     ) -> Result<Next, ProtocolError> {
         let request = &buf[start..];
+        if request.starts_with(TLS_HANDSHAKE) {
+            return Err(ProtocolError::Tls);
+        }
         let line_bytes = match find_line_end(request, b'\n', &mut self.progress.scanned) {
             LineEnd::Found(line_bytes) => line_bytes,
             LineEnd::NotYet => return Ok(Next::Incomplete),

@@ -171,6 +171,11 @@ fn value_of(index: usize) -> BoxedStrategy<Vec<u8>> {
         Kind::OutputLimits { .. } => {
             "(normal|replica|pubsub) [0-9]{1,9} [0-9]{1,5}kb [0-9]{1,3}".prop_map(String::into_bytes).boxed()
         }
+        Kind::Names { known, .. } => prop::sample::subsequence(known.names, 0..=known.names.len())
+            .prop_map(|names| {
+                names.iter().flat_map(|spellings| [spellings[0].as_bytes(), b" "].concat()).collect()
+            })
+            .boxed(),
         Kind::Off { .. } => Just(default.as_bytes().to_vec()).boxed(),
     }
 }

@@ -43,10 +43,10 @@ impl Opened {
                 port: 0,
                 bind: vec!["127.0.0.1".to_owned()],
                 io_threads: 2,
-                metrics_port: free_port(),
-                metrics_bind: vec!["127.0.0.1".to_owned()],
                 ..Settings::default()
             };
+            settings.metrics.port = free_port();
+            settings.metrics.bind = vec!["127.0.0.1".to_owned()];
             change(&mut settings);
             let clock = Clock::manual(crate::support::EPOCH_MS);
             Server::start(settings, clock.clone()).ok().map(|running| (running, clock))

@@ -36,7 +36,7 @@ fn files_of_the_page_forbid_what_is_not_theirs() {
 
 #[test]
 fn token_opens_what_is_shut_without_it() {
-    let server = Opened::start_with(|settings| settings.metrics_token = Some(b"s3cret".to_vec()));
+    let server = Opened::start_with(|settings| settings.metrics.token = Some(b"s3cret".to_vec()));
     for path in ["/metrics", "/state", "/events"] {
         let reply = server.get(path, "");
         assert_eq!(reply.status, 401, "{path}");

@@ -63,7 +63,7 @@ fn only_get_and_head_are_answered() {
 
 #[test]
 fn names_that_are_not_its_own_are_refused() {
-    let server = Opened::start_with(|settings| settings.metrics_hosts = vec!["cache.example".to_owned()]);
+    let server = Opened::start_with(|settings| settings.metrics.hosts = vec!["cache.example".to_owned()]);
     let under = |host: &str| {
         server.ask(&format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).status
     };
@@ -121,17 +121,17 @@ fn door_to_other_machines_must_be_said_to_be_meant() {
             port: 0,
             bind: vec!["127.0.0.1".to_owned()],
             io_threads: 1,
-            metrics_port: crate::http::free_port(),
-            metrics_bind: vec!["0.0.0.0".to_owned()],
             ..Default::default()
         };
+        settings.metrics.port = crate::http::free_port();
+        settings.metrics.bind = vec!["0.0.0.0".to_owned()];
         change(&mut settings);
         onefill::server::Server::start(settings, onefill::base::clock::Clock::system())
     };
     let refusal = settings(|_| {}).err().expect("refused").to_string();
     assert!(refusal.contains("set metrics-token, or metrics-open yes"), "{refusal}");
-    assert!(settings(|settings| settings.metrics_open = true).is_ok());
-    let guarded = settings(|settings| settings.metrics_token = Some(b"t".to_vec())).expect("guarded");
+    assert!(settings(|settings| settings.metrics.open = true).is_ok());
+    let guarded = settings(|settings| settings.metrics.token = Some(b"t".to_vec())).expect("guarded");
     // The token cannot be taken away while others could come in.
     let mut conn = crate::support::Conn::open(guarded.tcp_addr());
     let refusal = conn.call(&["CONFIG", "SET", "metrics-token", ""]).text();

@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 pub mod conn;
+pub mod folder;
 pub mod resp;
 
 use std::collections::HashMap;
@@ -71,6 +72,11 @@ impl TestServer {
     /// A connection whose receive buffer is small: replies it does not read stay with the server.
     pub fn connect_slow_reader(&self) -> Conn {
         Conn::open_slow(self.addr)
+    }
+
+    /// What SIGHUP does to certificates.
+    pub fn reload_tls(&self) {
+        self.running.as_ref().expect("it runs").reload_tls();
     }
 
     /// Lets `ms` pass on both clocks.

@@ -32,12 +32,14 @@ use crate::clients::{Client, Peer};
 use crate::config::Settings;
 use crate::dispatch::batch::{Batch, Cut};
 use crate::dispatch::bench::Bench;
+use crate::dispatch::certificate::admit_by_certificate;
 use crate::dispatch::identity::Identity;
+use crate::dispatch::operator::Note;
 use crate::dispatch::session::Session;
 use crate::keyspace::Effects;
 use crate::protocol::output::Output;
 use crate::protocol::reply::Reply;
-use crate::protocol::request::{Parser, RequestLimits};
+use crate::protocol::request::{Parser, ProtocolError, RequestLimits};
 
 /// What may be left to write of a connection that ends when it is taken out of everybody's sight.
 const FAREWELL_BYTES_MAX: usize = 64 * 1024;
@@ -80,8 +82,9 @@ pub fn serve(worker: Rc<Worker>, accepted: Accepted) {
         return;
     };
     let client = connection.session.client.clone();
+    let socket_bytes = SOCKET_BYTES + connection.stream.held_bytes();
     let task = run(connection);
-    client.seen.connection_bytes.store(class_bytes(size_of_val(&task) + TASK_BYTES) + SOCKET_BYTES, Relaxed);
+    client.seen.connection_bytes.store(class_bytes(size_of_val(&task) + TASK_BYTES) + socket_bytes, Relaxed);
     tokio::task::spawn_local(task);
 }
 
@@ -104,8 +107,9 @@ async fn run(mut connection: Connection) {
 }
 
 impl Connection {
-    fn open(worker: Rc<Worker>, accepted: Accepted) -> io::Result<Connection> {
+    fn open(worker: Rc<Worker>, mut accepted: Accepted) -> io::Result<Connection> {
         let (addr, laddr, is_unix) = super::stream::names(&accepted);
+        let names = accepted.take_names();
         let stream = Stream::register(accepted)?;
         let shared = &worker.shared;
         let now = shared.clock.now().mono_ms;
@@ -114,7 +118,10 @@ impl Connection {
         shared.clients.add(client.clone());
         worker.counters.add(Counter::ConnectionsReceived, 1);
         let outflow = Outflow::new(&client);
-        let session = Session::new(client, Identity::new(&shared.users));
+        let mut session = Session::new(client, Identity::new(&shared.users));
+        if let Some(names) = names {
+            admit_by_certificate(&mut session, &names, shared, &worker.counters);
+        }
         Ok(Connection {
             worker,
             stream,
@@ -464,15 +471,31 @@ impl Connection {
     }
 
     /// Malformed input: Redis's error, then the end.
-    fn refuse(&mut self, error: &crate::protocol::request::ProtocolError) {
+    fn refuse(&mut self, error: &ProtocolError) {
+        self.session.closes = true;
         self.worker.counters.add(Counter::ProtocolErrors, 1);
+        if *error == ProtocolError::Tls {
+            // It would take a reply for a broken TLS record, and waits for another one without.
+            return self.note_tls();
+        }
         self.worker.counters.add(Counter::ErrorReplies, 1);
         tracing::debug!(client = self.session.client.id, addr = %self.session.client.addr, "{}", error.to_string().escape_debug());
         let text = [b"ERR ", &error.text()[..]].concat();
         self.worker.note_error(&text);
         let proto = self.session.proto;
         Reply::new(self.outflow.replies.tail(), proto).error(&text);
-        self.session.closes = true;
+    }
+
+    fn note_tls(&self) {
+        let Worker { counters, shared, .. } = &*self.worker;
+        counters.add(Counter::TlsOnPlainPort, 1);
+        if let Some(left_out) = shared.operator.may_note(Note::TlsOnPlainPort, shared.clock.now().mono_ms) {
+            let client = &self.session.client;
+            tracing::warn!(
+                client = client.id, addr = %client.addr, left_out,
+                "closed: it speaks TLS to a port without it; tls-port opens one with it"
+            );
+        }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -558,8 +581,6 @@ impl Connection {
         if self.farewell.is_none() {
             self.deregister();
         }
-        if !is_done {
-            self.stream.end(&mut self.worker.lent.borrow_mut().read_buffer);
-        }
+        self.stream.end(is_done, &mut self.worker.lent.borrow_mut().read_buffer);
     }
 }

@@ -21,6 +21,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::figures::certificates::InUse;
 use crate::fill::times::Summary;
 use crate::table::arg::string;
 use crate::table::{Category, Flag, Group, Locking, REDIS_VERSION, Spec};
@@ -54,6 +55,7 @@ const LONG: [&str; 2] = ["Commandstats", "Latencystats"];
 const SECTIONS: &[Section] = &[
     ("Server", server),
     ("Clients", clients),
+    ("TLS", certificates),
     ("Memory", memory_use),
     ("Persistence", persistence),
     ("Stats", stats),
@@ -141,6 +143,21 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("blocked_clients", clients.iter().filter(|client| client.is_blocked()).count());
     page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
+}
+
+/// The certificates in use, with Valkey's names, and what came of handshakes.
+fn certificates(ctx: &mut Ctx<'_>, page: &mut Page) {
+    let now_s = ctx.now().wall_ms / 1000;
+    let InUse { server, authority } = ctx.shared.figures.certificates.get();
+    for (of, facts) in [("server", server), ("ca", authority)] {
+        let (serial, left_s) = match facts {
+            Some(facts) => (facts.serial, facts.not_after_s.saturating_sub(now_s).max(0)),
+            None => ("none".to_owned(), 0),
+        };
+        page.field(&format!("tls_{of}_cert_serial"), serial);
+        page.field(&format!("tls_{of}_cert_expires_in_seconds"), left_s);
+    }
+    counters(ctx, page, "tls");
 }
 
 fn memory_use(ctx: &mut Ctx<'_>, page: &mut Page) {
