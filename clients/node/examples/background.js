@@ -7,10 +7,10 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
-import { Onefill } from "onefill";
+import { Fill } from "onefill";
 
 const redis = await createClient({ socket: { port: Number(process.env.REDIS_PORT ?? 6379) } }).connect();
-const fills = new Onefill(redis, { prefix: "shop:", ttl: 60, grace: 30, codec: "json", background: true });
+const fills = new Fill(redis, { prefix: "shop:", ttl: 60, grace: 30, serializer: "json", background: true });
 
 let prices = 0;
 let mayFetch = Promise.resolve();
@@ -20,7 +20,7 @@ const price = () =>
     return ++prices;
   });
 
-await fills.delete("price");
+await fills.invalidate("price");
 console.log(`before: ${await price()}`);
 let letFetch;
 mayFetch = new Promise((resolve) => (letFetch = resolve));

@@ -12,7 +12,7 @@ import { cached } from "onefill";
 
 const redis = new Redis({ port: Number(process.env.REDIS_PORT ?? 6379) });
 
-const report = cached(redis, (day) => `report:${day}`, { ttl: 60, codec: "text" }, async () => {
+const report = cached(redis, (day) => `report:${day}`, { ttl: 60, serializer: "str" }, async () => {
   await redis.incr("reports made");
   await sleep(200); // the slow thing that a cache is for
   return "the report";
@@ -22,7 +22,7 @@ if (process.send) {
   process.send(await Promise.all(Array.from({ length: 5 }, () => report("monday"))));
 } else {
   await redis.del("reports made");
-  await report.delete("monday");
+  await report.invalidate("monday");
   const processes = Array.from({ length: 4 }, () => fork(fileURLToPath(import.meta.url)));
   const got = await Promise.all(processes.map(async (child) => (await once(child, "message"))[0]));
   const texts = [...new Set(got.flat())].map((text) => JSON.stringify(text)).join(" and ");

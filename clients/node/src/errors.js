@@ -9,8 +9,8 @@ export class FillError extends Error {
 
 // Whoever computed the value failed, and shares the failure. After `retryAfter` seconds somebody is let try again.
 export class FillFailed extends FillError {
-  constructor(message, retryAfter) {
-    super(message);
+  constructor(message, retryAfter, options) {
+    super(message, options);
     this.retryAfter = retryAfter;
   }
 }

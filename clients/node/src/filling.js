@@ -6,7 +6,9 @@
 //   pause(ms)                 a promise that is kept after so long
 //   compute(token, lease_ms)  calls the caller's function; with a token it renews the lease meanwhile
 //   now()                     ms on a clock that never jumps
+//   breaker                   a Breaker, which all fills of a client share
 
+import { LeftAlone } from "./breaker.js";
 import { FillFailed, FillTimeout, FillUnavailable } from "./errors.js";
 import { TTL_BOUNDS, checkNumber } from "./options.js";
 
@@ -32,7 +34,10 @@ export class Uncacheable {
   }
 }
 
-// A positive time in seconds as whole milliseconds, 1 at least.
+// What others are told of a failure.
+export const messageOf = (error) => String(error?.message || error);
+
+// A time in seconds as whole milliseconds, 1 at least.
 export const milliseconds = (seconds) => Math.max(1, Math.round(seconds * 1000));
 
 // Plays one fill and returns its outcome, `{ encoded, sharing }`: the value as bytes, null for what does not exist.
@@ -47,7 +52,7 @@ export async function filling(key, options, nonce, waitMost_s, io) {
   for (;;) {
     let reply;
     try {
-      reply = await sent(words, parked, options.retries, until, io);
+      reply = await sent(words, parked, options, until, io);
     } catch (error) {
       if (error.isReply) throw error;
       trouble = new FillUnavailable(`no answer to FILL.GET: ${error.message}`, { cause: error });
@@ -68,7 +73,7 @@ export async function filling(key, options, nonce, waitMost_s, io) {
     if (pause > 0) await io.pause(pause);
     if (toPark) [words, parked] = [ask("WAIT", String(milliseconds(wait))), true];
   }
-  if (options.onError === "raise") throw trouble;
+  if ((trouble instanceof FillTimeout ? options.onTimeout : options.onError) === "raise") throw trouble;
   options.report?.(trouble);
   return { encoded: plain(await io.compute(), options), sharing: SHARED };
 }
@@ -86,7 +91,7 @@ function led(key, token, lease_ms, old, options, io) {
   const tell = async (name, ...words) => {
     try {
       const until = io.now() + options.timeout * 1000;
-      return String(await sent([name, key, token, ...words], false, options.retries, until, io));
+      return String(await sent([name, key, token, ...words], false, options, until, io));
     } catch (error) {
       if (error.isReply) throw error;
       // Who computed has its value, or its error. The others are let go when the lease ends.
@@ -114,7 +119,7 @@ async function answered(tell, compute, old, options) {
     [outcome, words] = answer(await compute(), options);
   } catch (error) {
     const retry = options.failureTtl > 0 ? ["RETRY", String(milliseconds(options.failureTtl))] : [];
-    await giveUp(String(error?.message || error), ...retry);
+    await giveUp(messageOf(error), ...retry);
     if (old === null) throw error;
     // A refresh that failed: the value that was to be replaced may still be used.
     options.report?.(error);
@@ -157,16 +162,24 @@ const expiry = (ttl) => (ttl === null ? [] : ["PX", String(milliseconds(ttl))]);
 // The value as bytes, whether or not it may be shared.
 function plain(value, options) {
   const bare = value instanceof Uncacheable ? value.value : value;
-  return bare === null || bare === undefined ? null : options.codec.encode(bare);
+  if (bare === null || bare === undefined) return null;
+  const { buffer, byteOffset, byteLength } = options.serializer.encode(bare);
+  // Others' serializers return any array of bytes, which the clients would take for a list or a text.
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 // Sends a command, and after trouble again: FILL's commands may arrive twice (a nonce, a token that answers DUP).
-async function sent(words, parked, retries, until, io) {
-  for (let [left, pause] = [retries, RESEND_PAUSE_MS]; ; left--, pause *= 2) {
+async function sent(words, parked, options, until, io) {
+  const { breaker } = io;
+  for (let [left, pause] = [options.retries, RESEND_PAUSE_MS]; ; left--, pause *= 2) {
+    if (breaker.isOpen(options)) throw new LeftAlone();
     try {
-      return await io.send(words, parked);
+      const reply = await io.send(words, parked);
+      breaker.answered();
+      return reply;
     } catch (error) {
-      if (error.isReply || left === 0 || io.now() + pause >= until) throw error;
+      if (error.isReply) breaker.answered();
+      if (error.isReply || breaker.failed(options) || left === 0 || io.now() + pause >= until) throw error;
     }
     await io.pause(pause * (0.5 + Math.random() / 2));
   }

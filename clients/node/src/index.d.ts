@@ -14,8 +14,8 @@ export type Client =
 
 export type Key = string | Uint8Array;
 
-export interface Codec<Value = any> {
-  encode(value: Value): Buffer;
+export interface Serializer<Value = any> {
+  encode(value: Value): Uint8Array;
   decode(bytes: Buffer): Value;
 }
 
@@ -35,8 +35,11 @@ export interface FillOptions<Value = any> {
   renew?: number;
   timeout?: number;
   retries?: number;
-  onError?: "raise" | "compute";
-  codec?: "bytes" | "text" | "json" | Codec<Value>;
+  onError?: "compute" | "raise";
+  onTimeout?: "raise" | "compute";
+  breaker?: number;
+  breakerPause?: number;
+  serializer?: "bytes" | "str" | "json" | Serializer<Value>;
   report?: ((error: unknown) => void) | null;
 }
 
@@ -47,10 +50,11 @@ export type Compute<Value> = () => Computed<Value> | Promise<Computed<Value>>;
 export interface Cached<Words extends unknown[], Value> {
   (...words: Words): Promise<Value | null>;
   key(...words: Words): Key;
-  delete(...words: Words): Promise<boolean>;
+  invalidate(...words: Words): Promise<boolean>;
+  stale(...words: Words): Promise<boolean>;
 }
 
-export class Onefill {
+export class Fill {
   constructor(client: Client, options?: FillOptions & { prefix?: string });
   fill<Value>(key: Key, compute: Compute<Value>): Promise<Value | null>;
   fill<Value>(key: Key, options: FillOptions<Value>, compute: Compute<Value>): Promise<Value | null>;
@@ -63,7 +67,7 @@ export class Onefill {
     options: FillOptions<Value>,
     compute: (...words: Words) => ReturnType<Compute<Value>>,
   ): Cached<Words, Value>;
-  delete(key: Key): Promise<boolean>;
+  invalidate(key: Key): Promise<boolean>;
   stale(key: Key): Promise<boolean>;
   name(key: Key): Buffer;
   call(...words: Array<string | Buffer>): Promise<any>;
@@ -101,7 +105,7 @@ export class Uncacheable<Value> {
 export class FillError extends Error {}
 /** Whoever computed the value failed; after `retryAfter` seconds somebody is let try again. */
 export class FillFailed extends FillError {
-  constructor(message: string, retryAfter: number);
+  constructor(message: string, retryAfter: number, options?: { cause?: unknown });
   readonly retryAfter: number;
 }
 /** The server could not be asked. */

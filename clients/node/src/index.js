@@ -1,14 +1,15 @@
 // A cache miss is filled once, across processes: FILL of Onefill, over ioredis and node-redis.
 //
-//   const cache = new Onefill(redis, { ttl: 60, codec: "json" });
+//   const cache = new Fill(redis, { ttl: 60 });
 //   const user = await cache.fill("user:7", () => load(7));
 //
 // One caller of all processes computes; the others wait in the server and get its value. The options: docs/packages.md.
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FillError } from "./errors.js";
-import { PRIVATE, SHARED, filling, milliseconds } from "./filling.js";
+import { Breaker } from "./breaker.js";
+import { FillError, FillFailed, FillTimeout } from "./errors.js";
+import { PRIVATE, SHARED, filling, messageOf, milliseconds } from "./filling.js";
 import { Lines } from "./lines.js";
 import { DEFAULTS, asksLike, changed } from "./options.js";
 
@@ -18,14 +19,16 @@ export { Uncacheable } from "./filling.js";
 // How often a caller joins a fill that is then found void, before it asks by itself.
 const JOINS_MAX = 3;
 const FIRST_OPTIONS = changed(DEFAULTS, {});
+const now = () => performance.now();
 
 // Fills over a client, with connections of their own: a prefix for the keys, defaults for the options.
-export class Onefill {
+export class Fill {
   #lines;
   #prefix;
   #options;
   // key -> { outcome: a promise, options }: callers of this process that want one key wait for one ask.
   #underway = new Map();
+  #breaker = new Breaker(now);
 
   constructor(client, { prefix = "", ...defaults } = {}) {
     this.#lines = new Lines(client);
@@ -44,17 +47,21 @@ export class Onefill {
     if (typeof options === "function") [options, compute] = [undefined, options];
     const chosen = changed(this.#options, options);
     const filled = async (...words) => this.#fill(this.name(keyOf(...words)), chosen, () => compute(...words));
-    return Object.assign(filled, { key: keyOf, delete: (...words) => this.delete(keyOf(...words)) });
+    return Object.assign(filled, {
+      key: keyOf,
+      invalidate: (...words) => this.invalidate(keyOf(...words)),
+      stale: (...words) => this.stale(keyOf(...words)),
+    });
   }
 
   // Deletes a key; whoever computes it now has its value refused. Whether it was there.
-  async delete(key) {
-    return this.#invalidate("DEL", this.name(key));
+  async invalidate(key) {
+    return this.#forget("DEL", this.name(key));
   }
 
   // Makes a value old at once: one caller refreshes it, the others get the old one for as long as its `grace`.
   async stale(key) {
-    return this.#invalidate("FILL.STALE", this.name(key));
+    return this.#forget("FILL.STALE", this.name(key));
   }
 
   // What a key is called in the server: with the prefix, as a buffer.
@@ -72,7 +79,7 @@ export class Onefill {
     this.#lines.close();
   }
 
-  async #invalidate(command, name) {
+  async #forget(command, name) {
     try {
       return Number(await this.#lines.send([command, name])) === 1;
     } finally {
@@ -83,22 +90,28 @@ export class Onefill {
 
   async #fill(name, options, compute) {
     const found = await this.#found(name, options, compute);
-    return found === null ? null : options.codec.decode(found);
+    return found === null ? null : options.serializer.decode(found);
   }
 
   async #found(name, options, compute) {
-    const place = placeOf(name);
+    const [place, until] = [placeOf(name), now() + options.timeout * 1000];
     for (let joins = 0; joins < JOINS_MAX; joins++) {
       const joined = this.#underway.get(place);
       if (!joined) return (await this.#begin(place, name, options, compute)).encoded;
       if (!asksLike(options, joined.options)) break;
       try {
-        const { encoded, sharing } = await joined.outcome;
-        if (sharing === SHARED) return encoded;
-        if (sharing === PRIVATE) break;
+        // Since who asks may compute for as long as it likes.
+        const found = await inTime(joined.outcome, until - now());
+        if (!found) {
+          if (options.onTimeout === "compute") return (await this.#ask(name, atOnce(options), compute)).encoded;
+          throw new FillTimeout(`another caller of this process did not finish within ${options.timeout} s`);
+        }
+        if (found.sharing === SHARED) return found.encoded;
+        if (found.sharing === PRIVATE) break;
       } catch (error) {
-        // Without failureTtl a failure is its caller's own, and this one's turn comes.
-        if (error instanceof FillError || options.failureTtl > 0) throw error;
+        if (error instanceof FillError || error.isReply) throw error;
+        // As the server would have told it; without failureTtl it is its caller's own, and this one's turn comes.
+        if (options.failureTtl > 0) throw new FillFailed(messageOf(error), options.failureTtl, { cause: error });
       }
     }
     return (await this.#ask(name, options, compute)).encoded;
@@ -116,7 +129,8 @@ export class Onefill {
     return filling(name, options, randomUUID(), this.#lines.replyTimeout_ms / 2000, {
       send: (words, parked) => this.#lines.send(words, parked),
       pause: (ms) => sleep(ms),
-      now: () => performance.now(),
+      now,
+      breaker: this.#breaker,
       compute: (token, lease_ms) => this.#renewed(name, token, lease_ms, options, compute),
     });
   }
@@ -149,22 +163,36 @@ export class Onefill {
   }
 }
 
+// The promise's result, undefined where it has none after so many ms.
+async function inTime(promise, ms) {
+  let timer;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, Math.max(0, ms))));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// For who has waited long enough.
+const atOnce = (options) => changed(options, { timeout: 0 });
+
 // A key's name in a map: one character for each byte, so that none is lost.
 const placeOf = (name) => name.toString("latin1");
 
 const ofClients = new WeakMap();
 
 function fillsOf(client) {
-  if (!ofClients.has(client)) ofClients.set(client, new Onefill(client));
+  if (!ofClients.has(client)) ofClients.set(client, new Fill(client));
   return ofClients.get(client);
 }
 
-// `Onefill.fill` over a client, with one `Onefill` for each client.
+// `Fill.fill` over a client, with one `Fill` for each client.
 export function fill(client, key, options, compute) {
   return fillsOf(client).fill(key, options, compute);
 }
 
-// `Onefill.cached` likewise.
+// `Fill.cached` likewise.
 export function cached(client, keyOf, options, compute) {
   return fillsOf(client).cached(keyOf, options, compute);
 }

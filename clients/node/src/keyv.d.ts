@@ -1,10 +1,10 @@
 import { EventEmitter } from "node:events";
 import type { Keyv } from "keyv";
-import type { Client, FillOptions, Onefill } from "./index.js";
+import type { Client, Fill, FillOptions } from "./index.js";
 
-export class OnefillStore extends EventEmitter {
-  constructor(client: Client, options?: Omit<FillOptions, "ttl" | "codec"> & { prefix?: string });
-  readonly fills: Onefill;
+export class FillStore extends EventEmitter {
+  constructor(client: Client, options?: Omit<FillOptions, "ttl" | "serializer"> & { prefix?: string });
+  readonly fills: Fill;
   namespace: string | undefined;
   get(key: string): Promise<any>;
   getMany(keys: string[]): Promise<any[]>;

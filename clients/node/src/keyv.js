@@ -1,6 +1,6 @@
 // A store for Keyv, and `wrap`, which fills a key of such a Keyv once, across processes.
 //
-//   const keyv = new Keyv({ store: new OnefillStore(redis, { grace: 30 }) });
+//   const keyv = new Keyv({ store: new FillStore(redis, { grace: 30 }) });
 //   const user = await wrap(keyv, "user:7", () => load(7), 60_000);
 //
 // Values are stored as Keyv writes them, so that `keyv.get` finds what `wrap` filled and `wrap` what `keyv.set` wrote.
@@ -8,19 +8,19 @@
 
 import { EventEmitter } from "node:events";
 import { milliseconds } from "./filling.js";
-import { Onefill } from "./index.js";
+import { Fill } from "./index.js";
 
 // Keys that one SCAN looks at while a store is cleared.
 const SCAN_COUNT = 1000;
 
-// A storage adapter for Keyv; `options` are those of Onefill, but for ttl and codec, which are Keyv's.
-export class OnefillStore extends EventEmitter {
+// A storage adapter for Keyv; `options` are those of Fill, but for ttl and serializer, which are Keyv's.
+export class FillStore extends EventEmitter {
   // Keyv says here what it puts before its keys (its `useKeyPrefix`, which must stay on for `clear`).
   namespace;
 
   constructor(client, options) {
     super();
-    this.fills = new Onefill(client, options);
+    this.fills = new Fill(client, options);
   }
 
   async get(key) {
@@ -42,7 +42,7 @@ export class OnefillStore extends EventEmitter {
   }
 
   async delete(key) {
-    return this.fills.delete(key);
+    return this.fills.invalidate(key);
   }
 
   async deleteMany(keys) {
@@ -76,7 +76,7 @@ export async function wrap(keyv, key, compute, ttl_ms) {
 // As `wrap`, with what Keyv stores: `{ value, expires }`. `ttlOf_ms` is asked with the computed value.
 export async function wrapRaw(keyv, key, compute, ttlOf_ms) {
   const { store } = keyv;
-  if (!(store instanceof OnefillStore)) throw new TypeError("the Keyv's store is no OnefillStore");
+  if (!(store instanceof FillStore)) throw new TypeError("the Keyv's store is no FillStore");
   let ttl_ms;
   const serialized = async () => {
     const value = await compute();
@@ -86,7 +86,7 @@ export async function wrapRaw(keyv, key, compute, ttlOf_ms) {
     return keyv.serializeData({ value, expires: ttl_ms && Date.now() + ttl_ms });
   };
   const ttl = () => (ttl_ms === undefined ? null : ttl_ms / 1000);
-  const found = await store.fills.fill(keyv._getKeyPrefix(key), { ttl, codec: "text" }, serialized);
+  const found = await store.fills.fill(keyv._getKeyPrefix(key), { ttl, serializer: "str" }, serialized);
   return found === null ? undefined : keyv.deserializeData(found);
 }
 

@@ -1,7 +1,7 @@
 // The options of a fill: names, defaults, bounds. docs/packages.md explains them, for Python and Node.js alike.
 // All times are in seconds; fractions are allowed.
 
-import { codecOf } from "./codecs.js";
+import { serializerOf } from "./serializers.js";
 
 // `null` leaves a choice to the server's settings, or means "for ever" for a TTL.
 export const DEFAULTS = Object.freeze({
@@ -19,8 +19,11 @@ export const DEFAULTS = Object.freeze({
   renew: 60,
   timeout: 10,
   retries: 2,
-  onError: "raise",
-  codec: "bytes",
+  onError: "compute",
+  onTimeout: "raise",
+  breaker: 5,
+  breakerPause: 1,
+  serializer: "json",
   report: null,
 });
 
@@ -33,7 +36,7 @@ const BOUNDS = {
   grace: [0, LONGEST_S],
   idle: [0.001, LONGEST_S],
   jitter: [0, 100],
-  negativeTtl: [0.001, LONGEST_S],
+  negativeTtl: [0, LONGEST_S],
   failureTtl: [0, LONGEST_S],
   stale: [0, LONGEST_S],
   beta: [0, 1000],
@@ -42,13 +45,16 @@ const BOUNDS = {
   renew: [0, LONGEST_S],
   timeout: [0, LONGEST_S],
   retries: [0, 100],
+  breaker: [0, 1_000_000],
+  breakerPause: [0, LONGEST_S],
 };
+const WHOLE = ["retries", "breaker"];
 
 const MAY_BE_NULL = ["ttl", "negativeTtl"];
-const ON_ERROR = ["raise", "compute"];
+const RAISE_OR_COMPUTE = ["onError", "onTimeout"];
 
 // What may differ between two callers of a process that wait for one answer is all but these.
-const OF_WHO_ASKS = ["stale", "timeout", "onError"];
+const OF_WHO_ASKS = ["stale", "timeout", "onError", "onTimeout"];
 
 // These options with some replaced and all checked; what is undefined stays as it is. Throws RangeError out of bounds,
 // TypeError for an unknown name.
@@ -64,9 +70,13 @@ export function changed(options, overrides) {
     const none = DEFAULTS[name] === null || MAY_BE_NULL.includes(name);
     checkNumber(name, chosen[name], bounds, none);
   }
-  if (!Number.isInteger(chosen.retries)) throw new RangeError(`retries is a whole number: ${chosen.retries}`);
-  if (!ON_ERROR.includes(chosen.onError)) throw new RangeError(`onError is one of ${ON_ERROR.join(", ")}`);
-  chosen.codec = codecOf(chosen.codec);
+  for (const name of WHOLE) {
+    if (!Number.isInteger(chosen[name])) throw new RangeError(`${name} is a whole number: ${chosen[name]}`);
+  }
+  for (const name of RAISE_OR_COMPUTE) {
+    if (!["raise", "compute"].includes(chosen[name])) throw new RangeError(`${name} is raise or compute`);
+  }
+  chosen.serializer = serializerOf(chosen.serializer);
   return Object.freeze(chosen);
 }
 

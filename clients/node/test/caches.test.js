@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Keyv } from "keyv";
 import { createCache } from "onefill/cache-manager";
-import { OnefillStore, wrap } from "onefill/keyv";
+import { FillStore, wrap } from "onefill/keyv";
 import { LIBRARIES, Server, gate, until } from "./support.js";
 
 for (const [library, connect] of Object.entries(LIBRARIES)) {
@@ -15,7 +15,7 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
     beforeEach(() => server.client.flushall());
 
     function keyvOf(context, options) {
-      const store = new OnefillStore(connect(server.port), { prefix: "shop:" });
+      const store = new FillStore(connect(server.port), { prefix: "shop:" });
       const keyv = new Keyv({ store, throwOnErrors: true, ...options });
       context.after(() => keyv.disconnect());
       return keyv;

@@ -3,10 +3,10 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { Onefill } from "onefill";
+import { Fill } from "onefill";
 
 const redis = new Redis({ port: Number(process.argv[2]) });
-const fills = new Onefill(redis, { ttl: 100, grace: 100, codec: "json" });
+const fills = new Fill(redis, { ttl: 100, grace: 100, serializer: "json" });
 
 async function waiters() {
   const info = await redis.call("FILL.INFO", "page");

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { FillTimeout, FillUnavailable, Uncacheable } from "../src/index.js";
+import { Breaker } from "../src/breaker.js";
 import { PRIVATE, SHARED, VOID, filling } from "../src/filling.js";
 import { DEFAULTS, changed } from "../src/options.js";
 
@@ -33,8 +34,10 @@ function script(options, ...replies) {
     },
     now: () => played.now,
   };
-  const { value, ...given } = options;
-  played.outcome = filling("k", changed(changed(DEFAULTS, { codec: "text" }), given), "n", 2.5, io);
+  const { value, breaker, ...given } = options;
+  played.breaker = io.breaker = breaker instanceof Breaker ? breaker : new Breaker(io.now);
+  if (typeof breaker === "number") given.breaker = breaker;
+  played.outcome = filling("k", changed(changed(DEFAULTS, { serializer: "str" }), given), "n", 2.5, io);
   return played;
 }
 
@@ -83,7 +86,7 @@ test("asking ends with the timeout", async () => {
 
 test("trouble is asked again a bounded number of times", async () => {
   const gone = () => new Error("gone");
-  const played = script({ retries: 3 }, gone(), gone(), gone(), gone());
+  const played = script({ retries: 3, onError: "raise" }, gone(), gone(), gone(), gone());
   await assert.rejects(played.outcome, (error) => error instanceof FillUnavailable && error.cause.message === "gone");
   assert.equal(played.pauses.length, 3);
   [50, 100, 200].forEach((most, n) => assert.ok(played.pauses[n] >= most / 2 && played.pauses[n] <= most));
@@ -91,7 +94,7 @@ test("trouble is asked again a bounded number of times", async () => {
 
 test("trouble computes where that was asked for, and is reported", async () => {
   const reported = [];
-  const options = { retries: 0, onError: "compute", report: (error) => reported.push(error.constructor) };
+  const options = { retries: 0, report: (error) => reported.push(error.constructor) };
   const played = script(options, new Error("gone"));
   assert.deepEqual([await text(played), reported, played.computed], [["v", SHARED], [FillUnavailable], [[]]]);
 });
@@ -111,7 +114,7 @@ test("a failure is told with its message cut", async () => {
 });
 
 test("what cannot be encoded, and a TTL out of its bounds, are failures", async () => {
-  for (const [options, error] of [[{ value: {}, codec: "bytes" }, TypeError], [{ ttl: () => -1 }, RangeError]]) {
+  for (const [options, error] of [[{ value: {}, serializer: "bytes" }, TypeError], [{ ttl: () => -1 }, RangeError]]) {
     const played = script(options, LEAD, "OK");
     await assert.rejects(played.outcome, error);
     assert.equal(played.sent[1][0], "FILL.FAIL");
@@ -119,9 +122,9 @@ test("what cannot be encoded, and a TTL out of its bounds, are failures", async 
 });
 
 test("a value that is refused holds nobody up", async () => {
-  await assert.rejects(script({}, LEAD, TOO_BIG, "OK").outcome, TOO_BIG);
+  await assert.rejects(script({ onError: "raise" }, LEAD, TOO_BIG, "OK").outcome, TOO_BIG);
   const reported = [];
-  const played = script({ onError: "compute", report: (error) => reported.push(error) }, LEAD, TOO_BIG, "OK");
+  const played = script({ report: (error) => reported.push(error) }, LEAD, TOO_BIG, "OK");
   assert.deepEqual([await text(played), reported], [["v", SHARED], [TOO_BIG]]);
   assert.deepEqual(played.sent[2], ["FILL.FAIL", "k", "t", "OOM"]);
 });
@@ -146,4 +149,49 @@ test("undefined and null say that it does not exist", async () => {
     assert.deepEqual(await text(played), [null, SHARED]);
     assert.deepEqual(played.sent[1], ["FILL.NONE", "k", "t", "PX", "3000"]);
   }
+});
+
+test("a serializer may return any array of bytes", async () => {
+  const serializer = { encode: (value) => new TextEncoder().encode(`${value}!`), decode: String };
+  const { encoded } = await script({ serializer }, LEAD, "OK").outcome;
+  assert.ok(Buffer.isBuffer(encoded) && encoded.equals(Buffer.from("v!")));
+});
+
+test("what does not exist may be told to those only who wait already", async () => {
+  const played = script({ value: null, negativeTtl: 0 }, LEAD, "OK");
+  assert.deepEqual([await text(played), played.sent[1].slice(3)], [[null, SHARED], ["PX", "1"]]);
+});
+
+test("a server that does not answer is left alone, then tried by one", async () => {
+  let now = 0;
+  const breaker = new Breaker(() => now);
+  const options = changed(DEFAULTS, { breaker: 2, breakerPause: 10 });
+  assert.deepEqual([breaker.isOpen(options), breaker.failed(options), breaker.isOpen(options)], [false, false, false]);
+  assert.deepEqual([breaker.failed(options), breaker.isOpen(options)], [true, true]);
+  // Another caller may have other thoughts.
+  assert.ok(!breaker.isOpen(changed(options, { breaker: 0 })));
+  now = 10_000;
+  assert.deepEqual([breaker.isOpen(options), breaker.isOpen(options)], [false, true]);
+  breaker.answered();
+  assert.deepEqual([breaker.isOpen(options), breaker.failed(options)], [false, false]);
+});
+
+test("a request is not sent again once the breaker trips, nor while it is open", async () => {
+  const gone = () => new Error("gone");
+  const played = script({ retries: 9, breaker: 2 }, gone(), gone());
+  assert.deepEqual([await text(played), played.sent.length], [["v", SHARED], 2]);
+  const { breaker } = played;
+  const refused = { breaker, onError: "raise" };
+  breaker.failed(changed(DEFAULTS, { breaker: 1 }));
+  breaker.failed(DEFAULTS);
+  breaker.failed(DEFAULTS);
+  await assert.rejects(script(refused).outcome, /left alone/);
+});
+
+test("an error reply is an answer", async () => {
+  const breaker = new Breaker(() => 0);
+  const options = { breaker, retries: 0, onError: "raise" };
+  const errors = [...Array(4).fill(new Error("gone")), TOO_BIG, ...Array(4).fill(new Error("gone"))];
+  for (const error of errors) await assert.rejects(script(options, error).outcome);
+  assert.deepEqual(await text(script(options, ["HIT", "v", null, 5])), ["v", SHARED]);
 });

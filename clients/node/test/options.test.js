@@ -1,10 +1,10 @@
-// Options and codecs; and that docs/packages.md says what is so.
+// Options and serializers; and that docs/packages.md says what is so.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
-import { CODECS } from "../src/codecs.js";
 import { DEFAULTS, asksLike, changed } from "../src/options.js";
+import { SERIALIZERS } from "../src/serializers.js";
 
 const PAGE = new URL("../../../docs/packages.md", import.meta.url);
 const TYPES = new URL("../src/index.d.ts", import.meta.url);
@@ -13,8 +13,10 @@ test("what is out of bounds or unknown is refused", () => {
   const bad = [
     ...[-1, 61, null, "1", true, NaN].map((wait) => ({ wait })),
     ...[0, 5000].map((lease) => ({ lease })),
-    { ttl: 0 }, { negativeTtl: 0 }, { idle: 0 }, { ttl: NaN }, { jitter: 101 },
-    { retries: -1 }, { retries: 1.5 }, { onError: "ignore" }, { codec: "yaml" }, { codec: "toString" },
+    ...["retries", "breaker"].flatMap((name) => [-1, 1.5].map((value) => ({ [name]: value }))),
+    ...["onError", "onTimeout"].map((name) => ({ [name]: "ignore" })),
+    { ttl: 0 }, { idle: 0 }, { ttl: NaN }, { jitter: 101 }, { breakerPause: -1 },
+    { serializer: "yaml" }, { serializer: "toString" },
   ];
   for (const options of bad) assert.throws(() => changed(DEFAULTS, options), RangeError, JSON.stringify(options));
   assert.throws(() => changed(DEFAULTS, { tll: 1 }), TypeError);
@@ -26,8 +28,8 @@ test("null is taken where it means something, and undefined is the default", () 
 });
 
 test("callers that give up alike may wait for one answer", () => {
-  assert.ok(asksLike(changed(DEFAULTS, { ttl: 1 }), changed(DEFAULTS, { ttl: 2, codec: "json" })));
-  for (const other of [{ stale: 0 }, { timeout: 1 }, { onError: "compute" }]) {
+  assert.ok(asksLike(changed(DEFAULTS, { ttl: 1 }), changed(DEFAULTS, { ttl: 2, serializer: "json" })));
+  for (const other of [{ stale: 0 }, { timeout: 1 }, { onError: "raise" }, { onTimeout: "compute" }]) {
     assert.ok(!asksLike(DEFAULTS, changed(DEFAULTS, other)), JSON.stringify(other));
   }
 });
@@ -42,15 +44,15 @@ test("names and defaults are those of the page and of the types", async () => {
   assert.deepEqual([...types.matchAll(/(\w+)\?:/g)].map(([, name]) => name), Object.keys(DEFAULTS));
 });
 
-test("each codec gives back what it took", () => {
-  for (const [name, value] of Object.entries({ bytes: Buffer.from([0, 255]), text: "grün", json: { a: [1, null] } })) {
-    assert.deepEqual(CODECS[name].decode(CODECS[name].encode(value)), value);
+test("each serializer gives back what it took", () => {
+  for (const [name, value] of Object.entries({ bytes: Buffer.from([0, 255]), str: "grün", json: { a: [1, null] } })) {
+    assert.deepEqual(SERIALIZERS[name].decode(SERIALIZERS[name].encode(value)), value);
   }
-  assert.throws(() => CODECS.bytes.encode({}), /object needs a codec/);
+  assert.throws(() => SERIALIZERS.bytes.encode({}), /object needs another serializer/);
 });
 
 test("callers that share bytes cannot change each other's", () => {
   const read = Buffer.from("value");
-  CODECS.bytes.decode(read)[0] = 0;
+  SERIALIZERS.bytes.decode(read)[0] = 0;
   assert.equal(read.toString(), "value");
 });

@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Cluster } from "ioredis";
-import { FillFailed, FillTimeout, FillUnavailable, Onefill, Uncacheable, fill } from "onefill";
+import { FillFailed, FillTimeout, FillUnavailable, Fill, Uncacheable, fill } from "onefill";
 import { createCluster } from "redis";
 import { LIBRARIES, Server, fillsOf, gate, until } from "./support.js";
 
@@ -19,7 +19,7 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
     beforeEach(() => server.client.flushall());
 
     const two = (context, options) =>
-      [1, 2].map(() => fillsOf(context, connect(server.port), { codec: "text", ...options }));
+      [1, 2].map(() => fillsOf(context, connect(server.port), { serializer: "str", ...options }));
 
     // One computes, the other waits for it.
     async function leadAndWait(context, made, options) {
@@ -158,8 +158,8 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       const leading = one.fill("page", first);
       await first.begun;
       const joined = one.fill("page", second);
-      assert.equal(await other.delete("page"), false);
-      await one.delete("page");
+      assert.equal(await other.invalidate("page"), false);
+      await one.invalidate("page");
       const later = one.fill("page", second);
       second.let();
       first.let();
@@ -176,7 +176,7 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       await assert.rejects(other.fill("page", quick, made), FillTimeout);
       // Within the process too: who gives up earlier asks by itself.
       await assert.rejects(one.fill("page", quick, made), FillTimeout);
-      const options = { ...quick, onError: "compute", report: (error) => reported.push(error.name) };
+      const options = { ...quick, onTimeout: "compute", report: (error) => reported.push(error.name) };
       assert.deepEqual([await other.fill("page", options, () => "own"), reported], ["own", ["FillTimeout"]]);
       made.let();
       assert.deepEqual([await leading, made.calls], ["made", 1]);
@@ -188,10 +188,10 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       const { port } = closed.address();
       closed.close();
       await once(closed, "close");
-      const fills = fillsOf(context, connect(port), { codec: "text" });
-      await assert.rejects(fills.fill("page", () => "own"), FillUnavailable);
+      const fills = fillsOf(context, connect(port), { serializer: "str" });
+      await assert.rejects(fills.fill("page", { onError: "raise" }, () => "own"), FillUnavailable);
       const reported = [];
-      const options = { onError: "compute", report: (error) => reported.push(error.name) };
+      const options = { report: (error) => reported.push(error.name) };
       assert.deepEqual([await fills.fill("page", options, () => "own"), reported], ["own", ["FillUnavailable"]]);
     });
 
@@ -200,17 +200,17 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       const silent = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
       await once(silent, "listening");
       context.after(() => [silent, ...sockets].forEach((each) => (each.destroy ?? each.close).call(each)));
-      const fills = fillsOf(context, connect(silent.address().port, 50), { codec: "text", retries: 1 });
+      const fills = fillsOf(context, connect(silent.address().port, 50), { serializer: "str", retries: 1 });
       const began = performance.now();
-      await assert.rejects(fills.fill("page", () => "own"), FillUnavailable);
-      assert.equal(await fills.fill("page", { onError: "compute" }, () => "own"), "own");
+      await assert.rejects(fills.fill("page", { onError: "raise" }, () => "own"), FillUnavailable);
+      assert.equal(await fills.fill("page", () => "own"), "own");
       // Two callers ask twice each. Without a bound it would not end.
       assert.ok(performance.now() - began < 5000);
     });
 
     test("a restart while one computes and one waits", async (context) => {
       const made = gate();
-      const { leading, waiting } = await leadAndWait(context, made, { wait: 5, retries: 20 });
+      const { leading, waiting } = await leadAndWait(context, made, { wait: 5, retries: 20, breaker: 0 });
       await server.restart();
       // The waiter is elected by the new server; the first leader's value is void there.
       await until(() => made.calls === 2);
@@ -237,8 +237,8 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       await server.client.set("full", big);
       await limit("1mb");
       context.after(() => limit("0"));
-      await assert.rejects(one.fill("other", () => big), /OOM/);
-      const options = { onError: "compute", report: (error) => reported.push(error.message) };
+      await assert.rejects(one.fill("other", { onError: "raise" }, () => big), /OOM/);
+      const options = { report: (error) => reported.push(error.message) };
       assert.equal(await one.fill("page", options, () => big), big);
       assert.deepEqual([reported.length, await server.figure("fill_flights")], [1, 0]);
     });
@@ -270,11 +270,45 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       const asked = await server.figure("fill_gets");
       const leading = one.fill("page", made);
       await made.begun;
-      const joined = Array.from({ length: 20 }, () => one.fill("page", { codec: "json" }, made));
+      const joined = Array.from({ length: 20 }, () => one.fill("page", { serializer: "json" }, made));
       await turn();
       made.let();
       assert.deepEqual([await leading, await Promise.all(joined)], ['{"n": 1}', Array(20).fill({ n: 1 })]);
       assert.deepEqual([made.calls, (await server.figure("fill_gets")) - asked], [1, 1]);
+    });
+
+    test("who joined gives up in time, or computes, and gets failures as others do", async (context) => {
+      const [one] = two(context, { wait: 0.02, timeout: 0.1 });
+      const made = gate(new TypeError("down"));
+      const leading = assert.rejects(one.fill("page", made), TypeError);
+      await made.begun;
+      await assert.rejects(one.fill("page", made), FillTimeout);
+      // Another way of giving up: it asks by itself.
+      assert.equal(await one.fill("page", { onTimeout: "compute" }, () => "own"), "own");
+      const joined = one.fill("page", { failureTtl: 7 }, made);
+      await turn();
+      made.let();
+      await leading;
+      const failed = (error) => error instanceof FillFailed && error.message === "down" && error.retryAfter === 7;
+      await assert.rejects(joined, (error) => failed(error) && error.cause instanceof TypeError);
+    });
+
+    test("a server that is down is asked once by a process, then left alone", async (context) => {
+      const closed = createServer().listen(0, "127.0.0.1");
+      await once(closed, "listening");
+      const { port } = closed.address();
+      closed.close();
+      await once(closed, "close");
+      const fills = fillsOf(context, connect(port), { retries: 0, breaker: 2, breakerPause: 100 });
+      const made = gate();
+      const leading = fills.fill("page", made);
+      await made.begun;
+      const joined = [1, 2, 3].map(() => fills.fill("page", made));
+      await turn();
+      made.let();
+      assert.deepEqual([await leading, await Promise.all(joined), made.calls], ["made", Array(3).fill("made"), 1]);
+      await assert.rejects(fills.fill("page", { onError: "raise" }, made), FillUnavailable);
+      await assert.rejects(fills.fill("page", { onError: "raise" }, made), /left alone/);
     });
 
     test("many keys are waited for at once over few connections", async (context) => {
@@ -299,13 +333,15 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
       const decorate = (fills) => fills.cached((id, lang) => `${id}:${lang}`, (id) => `${id} ${++calls}`);
       const [user, same] = [one, other].map(decorate);
       assert.deepEqual([await user(7, "en"), await same(7, "en"), await same(8, "en")], ["7 1", "7 1", "8 2"]);
-      assert.deepEqual([user.key(7, "en"), await user.delete(7, "en"), await same(7, "en")], ["7:en", true, "7 3"]);
+      assert.deepEqual([user.key(7, "en"), await user.invalidate(7, "en"), await same(7, "en")], ["7:en", true, "7 3"]);
+      assert.equal(await user.stale(7, "en"), false); // without grace
+      assert.equal(await same(7, "en"), "7 4");
     });
 
     test("a plain client fills, with one set of connections", async () => {
       const client = connect(server.port);
-      assert.equal(String(await fill(client, "page", () => "v")), "v");
-      assert.equal(await fill(client, "page", { codec: "text" }, gate()), "v");
+      assert.deepEqual(await fill(client, "page", () => ({ n: 1 })), { n: 1 });
+      assert.equal(await fill(client, "page", { serializer: "str" }, gate()), '{"n":1}');
     });
   });
 }
@@ -313,14 +349,14 @@ for (const [library, connect] of Object.entries(LIBRARIES)) {
 test("what is no client is refused, a cluster's too", () => {
   const ofIoredis = new Cluster([{ port: 1 }], { lazyConnect: true });
   const ofNodeRedis = createCluster({ rootNodes: [{ url: "redis://127.0.0.1:1" }] });
-  for (const client of [null, {}, ofIoredis, ofNodeRedis]) assert.throws(() => new Onefill(client), TypeError);
+  for (const client of [null, {}, ofIoredis, ofNodeRedis]) assert.throws(() => new Fill(client), TypeError);
 });
 
 test("ioredis's own prefix is kept", async (context) => {
   const server = await new Server().start();
   context.after(() => server.stop());
   const client = server.client.duplicate({ keyPrefix: "app:", lazyConnect: true });
-  const fills = fillsOf(context, client, { prefix: "shop:" });
+  const fills = fillsOf(context, client, { prefix: "shop:", serializer: "str" });
   await fills.fill("a", () => "1");
   assert.equal(await server.client.get("app:shop:a"), "1");
 });

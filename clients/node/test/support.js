@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import { Onefill } from "onefill";
+import { Fill } from "onefill";
 
 const LIMIT_MS = 30_000;
 
@@ -69,7 +69,7 @@ export const LIBRARIES = {
 
 // Fills over a client of a library's, closed when the test ends.
 export function fillsOf(test, client, options) {
-  const fills = new Onefill(client, options);
+  const fills = new Fill(client, options);
   test.after(() => fills.close());
   return fills;
 }

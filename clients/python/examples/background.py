@@ -17,26 +17,26 @@ import redis.asyncio
 async def main():
     prices, may_fetch = itertools.count(1), asyncio.Event()
     cache = redis.asyncio.Redis(port=int(os.environ.get("REDIS_PORT", 6379)))
-    fills = onefill.AsyncOnefill(cache, prefix="shop:", ttl=60, grace=30, codec="json", background=True)
+    fill = onefill.AsyncFill(cache, prefix="shop:", ttl=60, grace=30, background=True)
 
     async def fetch():
         await may_fetch.wait()
         return next(prices)
 
     async def price():
-        return await fills.fill("price", fetch)
+        return await fill.get("price", fetch)
 
-    await fills.delete("price")
+    await fill.invalidate("price")
     may_fetch.set()
     print(f"before: {await price()}")
     may_fetch.clear()
-    await fills.stale("price")
+    await fill.stale("price")
     print(f"while it is fetched: {await price()}, {await price()}, {await price()}")
     may_fetch.set()
     while await price() == 1:
         await asyncio.sleep(0.001)
     print(f"afterwards: {await price()}")
-    await fills.close()
+    await fill.close()
     await cache.aclose()
 
 

@@ -12,9 +12,10 @@ import onefill
 import redis
 
 cache = redis.Redis(port=int(os.environ.get("REDIS_PORT", 6379)))
+fill = onefill.Fill(cache)
 
 
-@onefill.cached(cache, "report:{day}", ttl=60, codec="text")
+@fill.cached(ttl=60)
 def report(day):
     cache.incr("reports made")
     time.sleep(0.2)  # the slow thing that a cache is for
@@ -23,7 +24,7 @@ def report(day):
 
 if __name__ == "__main__":
     cache.delete("reports made")
-    report.delete("monday")
+    report.invalidate("monday")
     with multiprocessing.Pool(8) as processes:
         got = processes.map(report, ["monday"] * 8, chunksize=1)
     made = int(cache.get("reports made"))

@@ -9,11 +9,13 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 import redis
 import redis.asyncio
 
-from onefill import AsyncOnefill, Onefill
+from onefill import AsyncFill, Fill
+from onefill._flights import Flights
 
 BINARY = os.environ["ONEFILL_BIN"]
 LIMIT_S = 30
@@ -88,13 +90,20 @@ class Threads:
 
     def __init__(self, port, **options):
         self._callers = concurrent.futures.ThreadPoolExecutor(80)
-        self.fills = Onefill(redis.Redis(port=port, **options.pop("client", {})), **options)
+        client = redis.Redis(port=port, **options.pop("client", {}))
+        self.fills = Fill(client, **{"serializer": "bytes", **options})
 
-    def fill(self, key, compute, **options):
+    def get(self, key, compute, **options):
         return self.start(key, compute, **options).result(LIMIT_S)
 
+    def get_many(self, keys, compute, **options):
+        return self.start_many(keys, compute, **options).result(LIMIT_S)
+
     def start(self, key, compute, **options):
-        return self._callers.submit(self.fills.fill, key, compute, **options)
+        return self._callers.submit(self.fills.get, key, compute, **options)
+
+    def start_many(self, keys, compute, **options):
+        return self._callers.submit(self.fills.get_many, keys, compute, **options)
 
     def do(self, name, *args):
         return getattr(self.fills, name)(*args)
@@ -111,25 +120,38 @@ class Tasks:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        self.fills = AsyncOnefill(redis.asyncio.Redis(port=port, **options.pop("client", {})), **options)
+        client = redis.asyncio.Redis(port=port, **options.pop("client", {}))
+        self.fills = AsyncFill(client, **{"serializer": "bytes", **options})
 
-    def fill(self, key, compute, **options):
+    def get(self, key, compute, **options):
         return self.start(key, compute, **options).result(LIMIT_S)
 
-    def start(self, key, compute, **options):
-        async def computed():
-            return await self.loop.run_in_executor(None, compute)
+    def get_many(self, keys, compute, **options):
+        return self.start_many(keys, compute, **options).result(LIMIT_S)
 
-        return asyncio.run_coroutine_threadsafe(self.fills.fill(key, computed, **options), self.loop)
+    def start(self, key, compute, **options):
+        return self._start(self.fills.get(key, self._computed(compute), **options))
+
+    def start_many(self, keys, compute, **options):
+        return self._start(self.fills.get_many(keys, self._computed(compute), **options))
 
     def do(self, name, *args):
-        return asyncio.run_coroutine_threadsafe(getattr(self.fills, name)(*args), self.loop).result(LIMIT_S)
+        return self._start(getattr(self.fills, name)(*args)).result(LIMIT_S)
 
     def close(self):
         self.do("close")
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+    def _computed(self, compute):
+        async def computed(*keys):
+            return await self.loop.run_in_executor(None, compute, *keys)
+
+        return computed
+
+    def _start(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
 
 
 class Gate:
@@ -141,13 +163,13 @@ class Gate:
         self.calls = 0
         self.value = value
 
-    def __call__(self):
+    def __call__(self, keys=None):
         self.calls += 1
         self.begun.release()
         assert self.let.wait(LIMIT_S)
         if isinstance(self.value, BaseException):
             raise self.value
-        return self.value
+        return self.value if keys is None else dict.fromkeys(keys, self.value)
 
     def wait_until_begun(self):
         assert self.begun.acquire(timeout=LIMIT_S)
@@ -164,8 +186,48 @@ class WithServer(unittest.TestCase):
     def setUp(self):
         self.server.client.flushall()
 
+    def counted_joins(self):
+        """A list that grows by a key for each caller that joins another of its process, until the test ends."""
+        joins, enter = [], Flights.enter
+
+        def counted(flights, keys, options):
+            entered = enter(flights, keys, options)
+            joins.extend(entered[1])
+            return entered
+
+        counting = mock.patch.object(Flights, "enter", counted)
+        counting.start()
+        self.addCleanup(counting.stop)
+        return joins
+
     def gate(self, value=b"made"):
         """A computation that also ends when the test does."""
         gate = Gate(value)
         self.addCleanup(gate.let.set)
         return gate
+
+
+class TwoCallers(WithServer):
+    """Scenes; `kind` makes callers that share nothing with those of another one but the server."""
+
+    def setUp(self):
+        super().setUp()
+        self.joins = self.counted_joins()
+        self.one, self.other = self.callers(), self.callers()
+
+    def callers(self, port=None, **options):
+        callers = self.kind(port or self.server.port, **options)
+        self.addCleanup(callers.close)
+        return callers
+
+    def lead_and_wait(self, gate, **options):
+        """One computes, the other waits for it."""
+        leading = self.one.start("page", gate, **options)
+        gate.wait_until_begun()
+        waiting = self.other.start("page", gate, **options)
+        until(lambda: self.server.waiters("page") == 1)
+        return leading, waiting
+
+    def joined(self, count):
+        """Waits until so many callers have joined others of their process."""
+        until(lambda: len(self.joins) == count)

@@ -13,16 +13,16 @@ ROUNDS = 3
 def caller(port, begin, end, parked, options):
     """One process: asks once each round."""
     client = redis.Redis(port=port, protocol=2)
+    fill = onefill.Fill(client, ttl=100, grace=100, **options)
 
     def compute():
         # Whoever comes while it computes is parked; whoever comes later finds the value.
         until(lambda: waiters(client, "page") >= parked)
-        return b"%d" % client.incr("calls")
+        return client.incr("calls")
 
     for round_ in range(ROUNDS):
         begin.wait(LIMIT_S)
-        value = int(onefill.fill(client, "page", compute, ttl=100, grace=100, **options))
-        client.sadd(f"values {round_}", value)
+        client.sadd(f"values {round_}", fill.get("page", compute))
         end.wait(LIMIT_S)
 
 

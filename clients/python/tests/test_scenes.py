@@ -1,7 +1,6 @@
 """What happens between callers, over threads and over tasks alike: two fills each, so that they are two processes."""
 
 import asyncio
-import concurrent.futures
 import signal
 import socket
 import subprocess
@@ -10,44 +9,26 @@ import time
 
 import onefill
 import redis
-import redis.asyncio
-from support import LIMIT_S, Tasks, Threads, WithServer, until
+from support import LIMIT_S, Tasks, Threads, TwoCallers, until
 
 LEADER = """
 import sys, time, redis, onefill
 def compute():
     print("computing", flush=True)
     time.sleep(600)
-onefill.fill(redis.Redis(port=int(sys.argv[1])), "page", compute, lease=600)
+onefill.Fill(redis.Redis(port=int(sys.argv[1]))).get("page", compute, lease=600)
 """
 
 
-class Scenes:
-    """The scenes; `kind` makes callers that share nothing with those of another one but the server."""
-
-    def setUp(self):
-        super().setUp()
-        self.one, self.other = self.callers(), self.callers()
-
-    def callers(self, port=None, **options):
-        callers = self.kind(port or self.server.port, **options)
-        self.addCleanup(callers.close)
-        return callers
-
-    def lead_and_wait(self, gate, **options):
-        """One computes, the other waits for it."""
-        leading = self.one.start("page", gate, **options)
-        gate.wait_until_begun()
-        waiting = self.other.start("page", gate, **options)
-        until(lambda: self.server.waiters("page") == 1)
-        return leading, waiting
+class Scenes(TwoCallers):
+    """The scenes, without a way to play them."""
 
     def test_one_computes_and_the_others_get_its_value(self):
         gate = self.gate(b"Ada")
         both = self.lead_and_wait(gate)
         gate.let.set()
         self.assertEqual([each.result() for each in both], [b"Ada", b"Ada"])
-        self.assertEqual((self.other.fill("page", gate), gate.calls), (b"Ada", 1))
+        self.assertEqual((self.other.get("page", gate), gate.calls), (b"Ada", 1))
         self.assertEqual(self.server.client.get("page"), b"Ada")
 
     def test_absence_is_shared(self):
@@ -55,7 +36,7 @@ class Scenes:
         both = self.lead_and_wait(gate, negative_ttl=100)
         gate.let.set()
         self.assertEqual([each.result() for each in both], [None, None])
-        self.assertEqual((self.other.fill("page", gate), gate.calls), (None, 1))
+        self.assertEqual((self.other.get("page", gate), gate.calls), (None, 1))
 
     def test_failure_is_shared_and_remembered(self):
         gate = self.gate(KeyError("down"))
@@ -65,7 +46,7 @@ class Scenes:
         with self.assertRaisesRegex(onefill.FillFailed, "down") as caught:
             waiting.result()
         self.assertTrue(90 < caught.exception.retry_after <= 100)
-        self.assertRaises(onefill.FillFailed, self.other.fill, "page", gate)
+        self.assertRaises(onefill.FillFailed, self.other.get, "page", gate)
         self.assertEqual(gate.calls, 1)
 
     def test_failure_without_failure_ttl_is_the_next_callers_turn(self):
@@ -114,64 +95,64 @@ class Scenes:
         self.assertEqual(waiting.result(), b"second")
 
     def test_uncacheable_is_computed_by_each(self):
-        self.assertEqual(self.one.fill("page", lambda: onefill.Uncacheable(b"mine", ttl=100)), b"mine")
-        self.assertEqual(self.other.fill("page", lambda: b"yours"), b"yours")
+        self.assertEqual(self.one.get("page", lambda: onefill.Uncacheable(b"mine", ttl=100)), b"mine")
+        self.assertEqual(self.other.get("page", lambda: b"yours"), b"yours")
         self.assertIsNone(self.server.client.get("page"))
 
     def test_old_value_is_served_while_one_refreshes(self):
-        self.one.fill("page", lambda: b"old", grace=100)
+        self.one.get("page", lambda: b"old", grace=100)
         self.assertTrue(self.one.do("stale", "page"))
         gate = self.gate(b"new")
         leading = self.one.start("page", gate, grace=100)
         gate.wait_until_begun()
-        self.assertEqual(self.other.fill("page", gate), b"old")
+        self.assertEqual(self.other.get("page", gate), b"old")
         gate.let.set()
-        self.assertEqual((leading.result(), self.other.fill("page", gate)), (b"new", b"new"))
+        self.assertEqual((leading.result(), self.other.get("page", gate)), (b"new", b"new"))
 
     def test_refresh_in_the_background_gives_the_old_value_at_once(self):
-        self.one.fill("page", lambda: b"old", grace=100)
+        self.one.get("page", lambda: b"old", grace=100)
         self.one.do("stale", "page")
         gate = self.gate(b"new")
-        self.assertEqual(self.one.fill("page", gate, grace=100, background=True), b"old")
+        self.assertEqual(self.one.get("page", gate, grace=100, background=True), b"old")
         gate.wait_until_begun()
-        self.assertEqual(self.other.fill("page", gate, background=True), b"old")
+        self.assertEqual(self.other.get("page", gate, background=True), b"old")
         gate.let.set()
-        until(lambda: self.other.fill("page", gate) == b"new")
+        until(lambda: self.other.get("page", gate) == b"new")
         self.assertEqual(gate.calls, 1)
 
     def test_failed_refresh_gives_the_old_value_and_is_reported(self):
-        self.one.fill("page", lambda: b"old", grace=100)
+        self.one.get("page", lambda: b"old", grace=100)
         self.one.do("stale", "page")
         reported, gate = [], self.gate(KeyError("down"))
         gate.let.set()
-        self.assertEqual(self.one.fill("page", gate, failure_ttl=0.001, report=reported.append), b"old")
+        self.assertEqual(self.one.get("page", gate, failure_ttl=0.001, report=reported.append), b"old")
         self.assertEqual(reported, [gate.value])
         # In the background too, where nobody else would hear of it.
-        until(lambda: self.one.fill("page", gate, background=True, report=reported.append) and len(reported) == 2)
+        until(lambda: self.one.get("page", gate, background=True, report=reported.append) and len(reported) == 2)
 
     def test_deletion_while_it_is_computed_is_heeded(self):
         first, second = self.gate(b"old"), self.gate(b"new")
         leading = self.one.start("page", first)
         first.wait_until_begun()
-        self.assertFalse(self.other.do("delete", "page"))
+        self.assertFalse(self.other.do("invalidate", "page"))
         # Also within the process: who comes after the deletion does not join who asked before.
         after = self.one.start("page", second)
-        self.one.do("delete", "page")
+        self.one.do("invalidate", "page")
         later = self.one.start("page", second)
         second.let.set()
         first.let.set()
         self.assertEqual([leading.result(), later.result()], [b"old", b"new"])
         after.result()
-        self.assertEqual(self.other.fill("page", second), b"new")
+        self.assertEqual(self.other.get("page", second), b"new")
 
     def test_others_that_never_finish_are_given_up(self):
         gate = self.gate()
         leading = self.one.start("page", gate)
         gate.wait_until_begun()
         quick = {"wait": 0.02, "timeout": 0.1}
-        self.assertRaises(onefill.FillTimeout, self.other.fill, "page", gate, **quick)
+        self.assertRaises(onefill.FillTimeout, self.other.get, "page", gate, **quick)
         reported = []
-        value = self.other.fill("page", lambda: b"own", on_error="compute", report=reported.append, **quick)
+        value = self.other.get("page", lambda: b"own", on_timeout="compute", report=reported.append, **quick)
         self.assertEqual((value, [type(error) for error in reported]), (b"own", [onefill.FillTimeout]))
         gate.let.set()
         self.assertEqual((leading.result(), gate.calls), (b"made", 1))
@@ -180,23 +161,23 @@ class Scenes:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             callers = self.callers(closed.getsockname()[1])
-            self.assertRaises(onefill.FillUnavailable, callers.fill, "page", lambda: b"own")
+            self.assertRaises(onefill.FillUnavailable, callers.get, "page", lambda: b"own", on_error="raise")
             reported = []
-            value = callers.fill("page", lambda: b"own", on_error="compute", report=reported.append)
+            value = callers.get("page", lambda: b"own", report=reported.append)
         self.assertEqual((value, [type(error) for error in reported]), (b"own", [onefill.FillUnavailable]))
 
     def test_server_that_hangs(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             callers = self.callers(silent.getsockname()[1], client={"socket_timeout": 0.05}, retries=1)
             began = time.monotonic()
-            self.assertRaises(onefill.FillUnavailable, callers.fill, "page", lambda: b"own")
-            self.assertEqual(callers.fill("page", lambda: b"own", on_error="compute"), b"own")
+            self.assertRaises(onefill.FillUnavailable, callers.get, "page", lambda: b"own", on_error="raise")
+            self.assertEqual(callers.get("page", lambda: b"own", on_error="compute"), b"own")
         # Two callers ask twice each. Without a bound it would not end.
         self.assertLess(time.monotonic() - began, 5)
 
     def test_restart_while_one_computes_and_one_waits(self):
         gate = self.gate()
-        leading, waiting = self.lead_and_wait(gate, wait=5, retries=20)
+        leading, waiting = self.lead_and_wait(gate, wait=5, retries=20, breaker=0)
         self.server.restart()
         # The waiter is elected by the new server; the first leader's value is void there.
         gate.wait_until_begun()
@@ -220,41 +201,41 @@ class Scenes:
         self.server.client.config_set("maxmemory", "1mb")
         self.addCleanup(self.server.client.config_set, "maxmemory", "0")
         reported = []
-        value = self.one.fill("page", lambda: big, on_error="compute", report=reported.append)
+        value = self.one.get("page", lambda: big, report=reported.append)
         self.assertEqual((value == big, len(reported)), (True, 1))
         self.assertEqual(self.server.figure("fill_flights"), 0)
-        self.assertRaises(redis.ResponseError, self.one.fill, "other", lambda: big)
+        self.assertRaises(redis.ResponseError, self.one.get, "other", lambda: big, on_error="raise")
 
     def test_options_reach_the_server(self):
-        self.one.fill("page", lambda: b"v", ttl=lambda value: 50 + len(value), jitter=0)
+        self.one.get("page", lambda: b"v", ttl=lambda value: 50 + len(value), jitter=0)
         self.assertTrue(50_000 < self.server.client.pttl("page") <= 51_000)
-        self.one.fill("idle", lambda: b"v", idle=40)
+        self.one.get("idle", lambda: b"v", idle=40)
         self.assertTrue(30 < self.server.client.execute_command("OBJECT", "IDLETTL", "idle") <= 40_000)
-        self.one.fill("for ever", lambda: b"v", ttl=None)
+        self.one.get("for ever", lambda: b"v", ttl=None)
         self.assertEqual(self.server.client.pttl("for ever"), -1)
-        self.assertEqual(self.one.fill("page", self.gate(), stale=1, beta=0, lease=1), b"v")
+        self.assertEqual(self.one.get("page", self.gate(), stale=1, beta=0, lease=1), b"v")
 
     def test_prefix_and_keys_of_bytes(self):
         shop = self.callers(prefix="shop:", ttl=100)
-        shop.fill("a", lambda: b"1")
-        shop.fill(b"b", lambda: b"2")
+        shop.get("a", lambda: b"1")
+        shop.get(b"b", lambda: b"2")
         self.assertEqual(self.server.client.mget("shop:a", "shop:b"), [b"1", b"2"])
         self.assertTrue(90 < self.server.client.ttl("shop:a") <= 100)
 
     def test_client_that_decodes_and_speaks_resp3(self):
         callers = self.callers(client={"decode_responses": True, "protocol": 3})
-        self.assertEqual(callers.fill("page", lambda: "grün"), "grün".encode())
-        self.assertEqual(callers.fill("page", self.gate(), codec="text"), "grün")
+        self.assertEqual(callers.get("page", lambda: "grün"), "grün".encode())
+        self.assertEqual(callers.get("page", self.gate(), serializer="str"), "grün")
 
 
-class ScenesOfThreads(Scenes, WithServer):
+class ScenesOfThreads(Scenes):
     kind = Threads
 
     def test_function_is_filled_by_its_arguments(self):
         calls = []
 
         class Shop:
-            @self.one.fills.cached("user:{user_id}:{lang}", codec="text")
+            @self.one.fills.cached(key="user:{user_id}:{lang}", serializer="str")
             def user(self, user_id, lang="en"):
                 """Says who."""
                 calls.append(user_id)
@@ -262,109 +243,28 @@ class ScenesOfThreads(Scenes, WithServer):
 
         shop = Shop()
         self.assertEqual([shop.user(7), shop.user(user_id=7), shop.user(8)], ["7 en 1", "7 en 1", "8 en 2"])
-        self.assertEqual((Shop.user.key(shop, 7), Shop.user.delete(shop, 7)), ("user:7:en", True))
+        self.assertEqual((Shop.user.key(shop, 7), Shop.user.invalidate(shop, 7)), ("user:7:en", True))
         self.assertEqual((shop.user(7), Shop.user.__doc__), ("7 en 3", "Says who."))
 
 
-class ScenesOfTasks(Scenes, WithServer):
+class ScenesOfTasks(Scenes):
     kind = Tasks
 
-    def test_callers_of_a_process_ask_once(self):
-        gate = self.gate(b'{"n": 1}')
-        before = self.server.figure("fill_gets")
-        leading = self.one.start("page", gate)
-        gate.wait_until_begun()
-        joined = [self.one.start("page", gate, codec="json") for _ in range(20)]
-        gate.let.set()
-        values = [each.result() for each in joined]
-        self.assertEqual((values, leading.result(), gate.calls), ([{"n": 1}] * 20, b'{"n": 1}', 1))
-        # Each has its own, to change as it likes.
-        self.assertIsNot(values[0], values[1])
-        self.assertLess(self.server.figure("fill_gets") - before, 20)
-
-    def test_who_joined_a_void_fill_asks_again(self):
-        first, second = self.gate(b"old"), self.gate(b"new")
-        leading = self.one.start("page", first)
-        first.wait_until_begun()
-        self.server.client.delete("page")
-        joined = self.one.start("page", second)
-        self.one.do("delete", "other")  # comes after what was started before: it has joined now
-        second.let.set()
-        first.let.set()
-        self.assertEqual((leading.result(), joined.result()), (b"old", b"new"))
-
-    def test_who_joined_an_uncacheable_one_computes_for_itself(self):
-        gate = self.gate(onefill.Uncacheable(b"mine"))
-        leading = self.one.start("page", gate)
-        gate.wait_until_begun()
-        joined = [self.one.start("page", lambda: b"yours") for _ in range(3)]
-        self.one.do("delete", "other")  # comes after what was started before: they have joined now
-        gate.let.set()
-        self.assertEqual((leading.result(), [each.result() for each in joined]), (b"mine", [b"yours"] * 3))
-
-    def test_failure_without_failure_ttl_is_the_turn_of_who_joined(self):
-        gate = self.gate(KeyError("mine"))
-        leading = self.one.start("page", gate, failure_ttl=0)
-        gate.wait_until_begun()
-        joined = [self.one.start("page", lambda: b"yours", failure_ttl=0) for _ in range(3)]
-        self.one.do("delete", "other")  # comes after what was started before: they have joined now
-        gate.let.set()
-        self.assertEqual([each.result() for each in joined], [b"yours"] * 3)
-        self.assertRaises(KeyError, leading.result)
-
-    def test_who_gives_up_at_another_time_asks_by_itself(self):
-        gate = self.gate()
-        leading = self.one.start("page", gate)
-        gate.wait_until_begun()
-        self.assertRaises(onefill.FillTimeout, self.one.fill, "page", gate, wait=0.02, timeout=0.1)
-        gate.let.set()
-        self.assertEqual(leading.result(), b"made")
-
-    def test_plain_client_of_asyncio_fills_and_decorates(self):
+    def test_function_is_filled_by_its_arguments(self):
         async def filled():
-            client = redis.asyncio.Redis(port=self.server.port)
             calls = []
 
-            @onefill.cached(client, "user:{user_id}", codec="json")
+            @self.one.fills.cached(serializer="json")
             async def user(user_id):
                 calls.append(user_id)
                 return {"calls": len(calls)}
 
-            found = [await user(7), await user(7), await user.delete(7), await user(7)]
+            found = [await user(7), await user(7), await user.invalidate(7), await user(7)]
             self.assertEqual(found, [{"calls": 1}, {"calls": 1}, True, {"calls": 2}])
-            again = await onefill.fill(client, "user:7", user, codec="json")
-            await onefill._fills(client).close()
-            await client.aclose()
-            return again
+            return user.key(7)
 
-        ran = asyncio.run_coroutine_threadsafe(filled(), self.one.loop)
-        self.assertEqual(ran.result(LIMIT_S), {"calls": 2})
-
-    def test_loops_of_several_threads_share_one_object(self):
-        async def filled():
-            async def compute():
-                return b"made"
-
-            found = await self.one.fills.fill("page", compute)
-            await self.one.fills.close()
-            return found
-
-        gate = self.gate()
-        leading = self.one.start("page", gate)
-        gate.wait_until_begun()
-        with concurrent.futures.ThreadPoolExecutor(4) as threads:
-            others = [threads.submit(asyncio.run, filled()) for _ in range(4)]
-            until(lambda: self.server.waiters("page") == 4)
-            gate.let.set()
-            self.assertEqual({each.result() for each in [*others, leading]}, {b"made"})
-        self.assertEqual(gate.calls, 1)
-
-    def test_cancelled_caller_leaves_its_computation_to_the_others(self):
-        gate = self.gate()
-        leading, waiting = self.lead_and_wait(gate)
-        self.assertTrue(leading.cancel())
-        gate.let.set()
-        self.assertEqual((waiting.result(), gate.calls), (b"made", 1))
+        key = asyncio.run_coroutine_threadsafe(filled(), self.one.loop).result(LIMIT_S)
+        self.assertEqual(self.server.client.get(key), b'{"calls":2}')
 
 
 del Scenes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Callable, Dict, Optional, Tuple, TypedDict, Union
 
-from ._codecs import codec_of
+from ._serializers import serializer_of
 
 Ttl = Union[float, None, Callable[[Any], Optional[float]]]
 
@@ -28,7 +28,10 @@ class FillOptions(TypedDict, total=False):
     timeout: float
     retries: int
     on_error: str
-    codec: Any
+    on_timeout: str
+    breaker: int
+    breaker_pause: float
+    serializer: Any
     report: Optional[Callable[[BaseException], Any]]
 
 
@@ -41,7 +44,7 @@ _BOUNDS: Dict[str, Tuple[float, float]] = {
     "grace": (0, _LONGEST_S),
     "idle": (0.001, _LONGEST_S),
     "jitter": (0, 100),
-    "negative_ttl": (0.001, _LONGEST_S),
+    "negative_ttl": (0, _LONGEST_S),
     "failure_ttl": (0, _LONGEST_S),
     "stale": (0, _LONGEST_S),
     "beta": (0, 1000),
@@ -50,12 +53,15 @@ _BOUNDS: Dict[str, Tuple[float, float]] = {
     "renew": (0, _LONGEST_S),
     "timeout": (0, _LONGEST_S),
     "retries": (0, 100),
+    "breaker": (0, 1_000_000),
+    "breaker_pause": (0, _LONGEST_S),
 }
+_WHOLE = ("retries", "breaker")
 
 # What may differ between two callers of a process that wait for one answer is all but these.
-_OF_WHO_ASKS = ("stale", "timeout", "on_error")
+_OF_WHO_ASKS = ("stale", "timeout", "on_error", "on_timeout")
 
-_ON_ERROR = ("raise", "compute")
+_RAISE_OR_COMPUTE = ("on_error", "on_timeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +85,11 @@ class Options:
     renew: float = 60
     timeout: float = 10
     retries: int = 2
-    on_error: str = "raise"
-    codec: Any = "bytes"
+    on_error: str = "compute"
+    on_timeout: str = "raise"
+    breaker: int = 5
+    breaker_pause: float = 1
+    serializer: Any = "json"
     report: Optional[Callable[[BaseException], Any]] = None
 
     def __post_init__(self) -> None:
@@ -88,11 +97,13 @@ class Options:
             value = getattr(self, name)
             if not (name == "ttl" and callable(value)):
                 check(name, value, bounds, none=_DEFAULTS_TO_NONE[name])
-        if not isinstance(self.retries, int):
-            raise ValueError(f"retries is a whole number: {self.retries!r}")
-        if self.on_error not in _ON_ERROR:
-            raise ValueError(f"on_error is one of {', '.join(_ON_ERROR)}: {self.on_error!r}")
-        object.__setattr__(self, "codec", codec_of(self.codec))
+        for name in _WHOLE:
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} is a whole number: {getattr(self, name)!r}")
+        for name in _RAISE_OR_COMPUTE:
+            if getattr(self, name) not in ("raise", "compute"):
+                raise ValueError(f"{name} is raise or compute: {getattr(self, name)!r}")
+        object.__setattr__(self, "serializer", serializer_of(self.serializer))
 
     def changed(self, **overrides: Any) -> Options:
         """These options with some replaced."""

@@ -40,7 +40,7 @@ def taken_from(pool: Any) -> Dict[str, Any]:
 
 def wait_most_s(pool: Any) -> float:
     """The longest that a request may be parked: the reply must come well before the time-out."""
-    return pool.connection_kwargs["socket_timeout"] / 2
+    return float(pool.connection_kwargs["socket_timeout"]) / 2
 
 
 def get_connection(pool: Any) -> Any:

@@ -1,37 +1,46 @@
-"""Fills over `redis.Redis`: each caller, thread or process, holds a connection and is parked in the server."""
+"""Fills over `redis.Redis`: threads of a process that want the same key wait for one of them, which asks the server."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import os
 import threading
 import time
 import uuid
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar, cast
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ._fills import Fills, Key
+from ._fills import AnyKey, Fills, Key, by_name, value_of
+from ._filling import Filling
+from ._flights import Ask, Flights, Join, coalesced
+from ._lines import Line, advanced, renewed
 from ._options import FillOptions, Options
-from ._pools import get_connection, wait_most_s
-from ._steps import TROUBLE, Compute, Early, Outcome, Pause, Send, Steps, filling, renewal, report
+from ._pools import wait_most_s
+from ._steps import Early, Found, Steps, report, report_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Value = TypeVar("Value")
+# The caller's function for some keys, by their names in the server.
+Computation = Callable[[Tuple[bytes, ...]], Dict[bytes, Any]]
 
 
-class Onefill(Fills):
+class Fill(Fills):
     """Fills over a `redis.Redis` client, with connections of their own. Threads and forked processes may share it."""
 
     def __init__(self, client: redis.Redis, prefix: str = "", **defaults: Unpack[FillOptions]) -> None:
         super().__init__(client, prefix, **defaults)
-        self._pool = redis.BlockingConnectionPool(retry=Retry(NoBackoff(), 0), **self._settings)
+        pool: Any = redis.BlockingConnectionPool
+        self._pool = pool(retry=Retry(NoBackoff(), 0), **self._settings)
+        self._flights_of = (os.getpid(), Flights(concurrent.futures.Future))
 
-    def fill(
+    def get(
         self, key: Key, compute: Callable[[], Optional[Value]], **options: Unpack[FillOptions]
     ) -> Optional[Value]:
         """The value of a key, computed by one caller of all processes where nobody has it.
@@ -39,15 +48,38 @@ class Onefill(Fills):
         `compute` returns the value, `None` for what does not exist, or `Uncacheable(value)`. Raises what it raised
         (in the caller that computed), or a `FillError`. One round trip where the value is there.
         """
-        return self._fill(self._name(key), compute, self._options.changed(**options))
+        return self._get(self._name(key), compute, self._options.changed(**options))  # type: ignore[no-any-return]
 
-    def delete(self, key: Key) -> bool:
+    def get_many(
+        self,
+        keys: Iterable[AnyKey],
+        compute: Callable[[List[AnyKey]], Mapping[AnyKey, Optional[Value]]],
+        **options: Unpack[FillOptions],
+    ) -> Dict[AnyKey, Optional[Value]]:
+        """The values of many keys, by key. `compute` is called with those that this caller is to compute.
+
+        What it leaves out, or returns as `None`, does not exist. An error is raised after the others' values are
+        stored. One round trip for 1,000 keys where all values are there.
+        """
+        chosen = self._options.changed(**options)
+        values: Dict[AnyKey, Optional[Value]] = {}
+        for names in self._portions(keys):
+
+            def computed(wanted: Tuple[bytes, ...], names: Dict[bytes, AnyKey] = names) -> Dict[bytes, Any]:
+                made = compute(by_name(names, wanted))
+                return {name: made.get(names[name]) for name in wanted}
+
+            found = self._found(names, computed, chosen)
+            values.update({key: value_of(found[name], chosen) for name, key in names.items()})
+        return values
+
+    def invalidate(self, key: Key) -> bool:
         """Deletes a key; whoever computes it now has its value refused. Whether it was there."""
-        return bool(self._call("DEL", self._name(key)))
+        return self._forget("DEL", self._name(key))
 
     def stale(self, key: Key) -> bool:
         """Makes a value old at once: one caller refreshes it, the others get the old one for as long as its `grace`."""
-        return bool(self._call("FILL.STALE", self._name(key)))
+        return self._forget("FILL.STALE", self._name(key))
 
     def close(self) -> None:
         """Closes the connections. They are opened again when they are needed."""
@@ -55,112 +87,83 @@ class Onefill(Fills):
 
     def _filled(self, function: Any, key_of: Callable[..., Any], options: Options) -> Callable[..., Any]:
         def filled(*args: Any, **kwargs: Any) -> Any:
-            return self._fill(self._name(key_of(*args, **kwargs)), lambda: function(*args, **kwargs), options)
+            return self._get(self._name(key_of(*args, **kwargs)), lambda: function(*args, **kwargs), options)
 
         return filled
 
-    def _fill(self, key: bytes, compute: Callable[[], Any], options: Options) -> Any:
-        steps = filling(key, options, uuid.uuid4().hex, wait_most_s(self._pool), time.monotonic)
-        with contextlib.closing(_Line(self._pool)) as line:
-            outcome = self._drive(steps, line, key, compute, options)
-        return self._decoded(outcome.encoded, options)
+    def _get(self, name: bytes, compute: Callable[[], Any], options: Options) -> Any:
+        return value_of(self._found((name,), lambda _: {name: compute()}, options)[name], options)
 
-    def _drive(self, steps: Steps, line: _Line, key: bytes, compute: Callable[[], Any], options: Options) -> Outcome:
-        answer: Any
+    def _found(self, names: Iterable[bytes], compute: Computation, options: Options) -> Found:
+        steps = coalesced(self._flights(), names, options, time.monotonic)
         try:
             step = next(steps)
             while True:
-                try:
-                    if isinstance(step, Send):
-                        answer = line.call(*step.words)
-                    elif isinstance(step, Pause):
-                        answer = None
-                        time.sleep(step.seconds)
-                    elif isinstance(step, Early):
-                        rest = (steps, line.moved(), key, compute, options)
-                        threading.Thread(target=self._finish, args=rest, daemon=True).start()
-                        return Outcome(step.encoded)
-                    else:
-                        with self._renewed(key, step, options):
-                            answer = compute()
-                except BaseException as error:
-                    step = steps.throw(error)
-                else:
-                    step = steps.send(answer)
+                step = steps.send(self._ask(step, compute) if isinstance(step, Ask) else _result(step))
         except StopIteration as end:
-            return end.value
+            return cast(Found, end.value)
 
-    def _finish(
-        self, steps: Steps, line: _Line, key: bytes, compute: Callable[[], Any], options: Options
-    ) -> None:
+    def _flights(self) -> Flights:
+        pid, flights = self._flights_of
+        if pid != os.getpid():
+            # Forked: those who asked, and whoever held a lock, are threads of the other process.
+            flights = Flights(concurrent.futures.Future)
+            self._flights_of = (os.getpid(), flights)
+        return flights
+
+    def _ask(self, ask: Ask, compute: Computation) -> Found:
+        with self._flights().landing(ask.flights) as found:
+            steps = self._steps(ask.keys, ask.options)
+            with contextlib.closing(Line(self._pool)) as line:
+                found.update(self._drive(steps, line, compute, ask.options))
+        return found
+
+    def _steps(self, names: Iterable[bytes], options: Options) -> Steps:
+        nonce = uuid.uuid4().hex
+        return Filling(options, nonce, wait_most_s(self._pool), self._breaker, time.monotonic).steps(names)
+
+    def _drive(self, steps: Steps, line: Line, compute: Computation, options: Options) -> Found:
+        try:
+            step = advanced(steps, line, None)
+            while not isinstance(step, Early):
+                answer: Any
+                try:
+                    with renewed(step, line, options):
+                        answer = compute(step.keys)
+                except BaseException as error:
+                    answer = error
+                step = advanced(steps, line, answer)
+        except StopIteration as end:
+            return cast(Found, end.value)
+        threading.Thread(target=self._finish, args=(steps, line.moved(), compute, options), daemon=True).start()
+        return step.found
+
+    def _finish(self, steps: Steps, line: Line, compute: Computation, options: Options) -> None:
         """Does the rest of the steps for a caller that has its value already."""
         with contextlib.closing(line):
             try:
-                self._drive(steps, line, key, compute, options)
+                found = self._drive(steps, line, compute, options)
             except Exception as error:
                 report(options, error)
+            else:
+                report_all(options, found)
 
-    @contextlib.contextmanager
-    def _renewed(self, key: bytes, step: Compute, options: Options) -> Iterator[None]:
-        """Renews the lease while the block runs. A thread of its own: 0.1 ms, beside a computation worth caching."""
-        if step.token is None or not options.renew:
-            yield
-            return
-        done = threading.Event()
-        threading.Thread(target=self._renew, args=(key, step, options, done), daemon=True).start()
+    def _forget(self, command: str, name: bytes) -> bool:
         try:
-            yield
+            return bool(self._call(command, name))
         finally:
-            done.set()
-
-    def _renew(self, key: bytes, step: Compute, options: Options, done: threading.Event) -> None:
-        words, pauses = renewal(key, step, options)
-        with contextlib.closing(_Line(self._pool)) as line:
-            for pause in pauses:
-                if done.wait(pause):
-                    return
-                try:
-                    if not line.call(*words):
-                        return
-                except TROUBLE:
-                    # It may pass, and the next renewal come in time.
-                    continue
-                except redis.ResponseError:
-                    return
+            self._flights().forget(name)
 
     def _call(self, *words: Any) -> Any:
-        with contextlib.closing(_Line(self._pool)) as line:
-            return line.call(*words)
+        with contextlib.closing(Line(self._pool)) as line:
+            (reply,) = line.call(words)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
 
-class _Line:
-    """A connection that is taken from the pool with the first command and given back with `close`."""
-
-    def __init__(self, pool: Any) -> None:
-        self._pool = pool
-        self._connection: Any = None
-
-    def call(self, *words: Any) -> Any:
-        try:
-            if self._connection is None:
-                self._connection = get_connection(self._pool)
-            self._connection.send_command(*words)
-            return self._connection.read_response()
-        except redis.ResponseError:
-            raise
-        except BaseException:
-            # Its reply may still come, and would be taken for that of the next command.
-            if self._connection is not None:
-                self._connection.disconnect()
-            raise
-
-    def moved(self) -> _Line:
-        """Another line with this one's connection, which this one has no more."""
-        other = _Line(self._pool)
-        other._connection, self._connection = self._connection, None
-        return other
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.release(connection)
+def _result(join: Join) -> Any:
+    try:
+        return join.future.result(join.seconds)
+    except concurrent.futures.TimeoutError:
+        return None

@@ -1,13 +1,13 @@
 """Django's Redis cache with a `get_or_set` that is filled once, across processes.
 
     CACHES = {"default": {
-        "BACKEND": "onefill.django.OnefillCache",
+        "BACKEND": "onefill.django.FillCache",
         "LOCATION": "redis://127.0.0.1:6379",
         "OPTIONS": {"fill": {"grace": 30}},
     }}
 
 All else is Django's own backend, and values are stored as it stores them. `OPTIONS["fill"]` holds options of
-`onefill.fill`, but for `ttl` and `codec`, which are Django's.
+`onefill.Fill`, but for `ttl` and `serializer`, which are Django's.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
 from django.utils.functional import cached_property
 
-from ._threads import Onefill
+from ._threads import Fill
 
 
-class OnefillCache(RedisCache):
+# One for each backend of the settings. Django has an object of its own for each thread, and those that want the same
+# value are to ask once.
+_FILLS: Dict[str, Fill] = {}
+
+
+class FillCache(RedisCache):
     """The backend: name it in `CACHES`."""
 
     def __init__(self, server: Any, params: Dict[str, Any]) -> None:
@@ -43,12 +48,18 @@ class OnefillCache(RedisCache):
             # An integer is left one, so that incr() works. None is a value to Django, and stored.
             return value if isinstance(value, bytes) else str(value).encode()
 
-        return serializer.loads(self._fills.fill(self.make_and_validate_key(key, version=version), compute, ttl=ttl))
+        return serializer.loads(self._fill.get(self.make_and_validate_key(key, version=version), compute, ttl=ttl))
 
     async def aget_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> Any:
         """See get_or_set()."""
         return await sync_to_async(self.get_or_set)(key, default, timeout, version)
 
     @cached_property
-    def _fills(self) -> Onefill:
-        return Onefill(self._cache.get_client(write=True), **self._fill_options)
+    def _fill(self) -> Fill:
+        name = repr((self._servers, self._options, self._fill_options))
+        found = _FILLS.get(name)
+        if found is None:
+            made = Fill(self._cache.get_client(write=True), **{**self._fill_options, "serializer": "bytes"})
+            # Two threads may get here at once; both then use the one that was first.
+            found = _FILLS.setdefault(name, made)
+        return found
