@@ -22,6 +22,19 @@ if ! [ -d "$target/hiredis/hiredis-$hiredis.dist-info" ]; then
   "$target/venv/bin/pip" install --quiet --disable-pip-version-check --target "$target/hiredis" "hiredis==$hiredis"
 fi
 
+# Django's own tests of caches, which its wheel lacks: those of the version installed, from its source distribution.
+django=$(sed -n 's/^Django==//p' "$here/requirements.txt")
+if ! [ -d "$target/django-$django/tests" ]; then
+  rm -rf "$target"/django-* "$target"/[Dd]jango-*.tar.gz "$target/unpacked"
+  "$target/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+    --dest "$target" "Django==$django"
+  mkdir "$target/unpacked"
+  tar -xzf "$target"/[Dd]jango-"$django".tar.gz -C "$target/unpacked" --strip-components 1
+  mkdir "$target/django-$django"
+  mv "$target/unpacked/tests" "$target/django-$django/tests"
+  rm -rf "$target/unpacked" "$target"/[Dd]jango-"$django".tar.gz
+fi
+
 # The oldest redis-py that the package of clients/python works with.
 if ! [ -d "$target/redis5/redis-$oldest_redis_py.dist-info" ]; then
   rm -rf "$target/redis5"
