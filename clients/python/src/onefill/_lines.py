@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Iterator, List, Union
+from typing import Any, ContextManager, Iterator, List, Union, cast
 
 import redis
 
 from ._options import Options
 from ._pools import get_connection
-from ._steps import TROUBLE, Compute, Early, Pause, Send, Steps, Words, any_lives, renewal
+from ._steps import TROUBLE, Compute, Early, Outcome, Pause, Send, Steps, Words, any_lives, renewal
 
 
 class Line:
@@ -53,6 +53,28 @@ class Line:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool.release(connection)
+
+
+class Held:
+    """A key that its caller is to compute, whose lease is renewed until it says what it made."""
+
+    def __init__(self, steps: Steps, line: Line, step: Compute, renewed: ContextManager[None]) -> None:
+        self._steps = steps
+        self._line = line
+        self._step = step
+        self._renewing = contextlib.ExitStack()
+        self._renewing.enter_context(renewed)
+
+    def end(self, answer: Any) -> Union[Outcome, Exception]:
+        """Says what was made, as a function would return it; or why nothing was, as an error. Once."""
+        self._renewing.close()
+        (name,) = self._step.keys
+        with contextlib.closing(self._line):
+            try:
+                advanced(self._steps, self._line, answer if isinstance(answer, BaseException) else {name: answer})
+            except StopIteration as end:
+                return cast(Union[Outcome, Exception], end.value[name])
+        raise AssertionError("a fill ends with what was made")
 
 
 def advanced(steps: Steps, line: Line, answer: Any) -> Union[Compute, Early]:

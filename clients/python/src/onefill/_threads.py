@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import uuid
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar, cast
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar, Union, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,10 +17,10 @@ from redis.retry import Retry
 from ._fills import AnyKey, Fills, Key, by_name, value_of
 from ._filling import Filling
 from ._flights import Ask, Flights, Join, coalesced
-from ._lines import Line, advanced, renewed
+from ._lines import Held, Line, advanced, renewed
 from ._options import FillOptions, Options
 from ._pools import wait_most_s
-from ._steps import Early, Found, Steps, report, report_all
+from ._steps import Compute, Early, Found, Outcome, Sharing, Steps, report, report_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +117,26 @@ class Fill(Fills):
             with contextlib.closing(Line(self._pool)) as line:
                 found.update(self._drive(steps, line, compute, ask.options))
         return found
+
+    def _lead(self, name: bytes, options: Options) -> Union[Outcome, Held]:
+        """What became of a key, or where it is this caller's to compute what it must `end`.
+
+        For callers whose computation is no function: they get what is there, and say later what they made.
+        """
+        steps, line = self._steps((name,), options), Line(self._pool)
+        try:
+            step = advanced(steps, line, None)
+            if isinstance(step, Compute) and step.leases:
+                own = line.moved()
+                return Held(steps, own, step, renewed(step, own, options))
+            return Outcome(None, Sharing.PRIVATE)
+        except StopIteration as end:
+            found = end.value[name]
+        finally:
+            line.close()
+        if isinstance(found, Exception):
+            raise found
+        return cast(Outcome, found)
 
     def _steps(self, names: Iterable[bytes], options: Options) -> Steps:
         nonce = uuid.uuid4().hex
