@@ -16,7 +16,7 @@ const LETTERS: &[(u8, Classes)] = &[
     (b'l', Classes::LIST),
     (b's', Classes::SET),
     (b'h', Classes::HASH),
-    (b'z', Classes(1 << 5)),
+    (b'z', Classes::SORTED_SET),
     (b'x', Classes::EXPIRED),
     (b'e', Classes::EVICTED),
     (b't', Classes(1 << 8)),
@@ -40,6 +40,8 @@ impl Classes {
     pub const SET: Classes = Classes(1 << 3);
     /// Hash commands.
     pub const HASH: Classes = Classes(1 << 4);
+    /// Sorted set commands.
+    pub const SORTED_SET: Classes = Classes(1 << 5);
     /// A key's time was up.
     pub const EXPIRED: Classes = Classes(1 << 6);
     /// A key made room at `maxmemory`.

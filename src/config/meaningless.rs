@@ -14,7 +14,7 @@ const PROCESS: &str = "the server stays in the foreground: leave this to the ser
 const REPLICAS: &str = "there is no replication";
 const SCRIPTS: &str = "there are no modules, and scripts are not replicated";
 const TLS: &str = "there is no DHE, and clients choose among the suites that are allowed";
-const TYPES: &str = "there are only strings, hashes, sets and lists";
+const TYPES: &str = "there are only strings, hashes, lists, sets and sorted sets";
 
 /// Directives of Redis that are accepted without effect, with the reason: a file or flag that uses one gives
 /// one warning line; CONFIG GET and SET don't know them. Sorted by name.
@@ -152,10 +152,6 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("tls-replication", REPLICAS),
     ("use-exit-on-panic", LOG),
     ("watchdog-period", LOG),
-    ("zset-max-listpack-entries", TYPES),
-    ("zset-max-listpack-value", TYPES),
-    ("zset-max-ziplist-entries", TYPES),
-    ("zset-max-ziplist-value", TYPES),
 ];
 
 /// Directives of Redis that stop the start, with the reason: a server that ignored them would not be what the

@@ -6,6 +6,7 @@
 //! Where to read next: `table` (the rows), `kind` (how a value is read and shown), `launch` (start-up).
 
 mod docs;
+mod encodings;
 mod error;
 mod file;
 mod kind;
@@ -23,6 +24,7 @@ mod units;
 mod value;
 
 pub use docs::{render_docs, render_help, render_usage};
+pub use encodings::Encodings;
 pub use error::{LaunchError, Place};
 pub use file::{INCLUDE_DEPTH_MAX, INCLUDED_FILES_MAX, SOURCE_BYTES_MAX, read_bounded_file};
 pub use kind::{AtStart, Kind, Setting, Topic, percentile_text};

@@ -10,6 +10,7 @@ use crate::base::events::Classes;
 use crate::base::hash::HashSeed;
 use crate::base::limits::SHARE_BYTES_MIN;
 
+use super::encodings::Encodings;
 use super::output_limits::OutputLimit;
 use super::tls::TlsSettings;
 
@@ -269,15 +270,9 @@ pub struct Settings {
     pub enable_debug_command: DebugAccess,
     /// Commands that take this long are noted in the slow log; 0 notes all, negative none.
     pub slowlog_log_slower_than_us: i64,
-    /// Up to where collections go by the name of a small one.
-    pub hash_listpack_entries: usize,
-    pub hash_listpack_value_bytes: usize,
-    pub list_listpack_size: i64,
+    pub encodings: Encodings,
     /// Without effect.
     pub list_compress_depth: i64,
-    pub set_intset_entries: usize,
-    pub set_listpack_entries: usize,
-    pub set_listpack_value_bytes: usize,
     /// HyperLogLogs longer than this are dense.
     pub hll_sparse_bytes_max: usize,
     /// Entries of the slow log.
@@ -344,13 +339,8 @@ impl Default for Settings {
             tls: TlsSettings::default(),
             enable_debug_command: DebugAccess::No,
             slowlog_log_slower_than_us: 10_000,
-            hash_listpack_entries: 512,
-            hash_listpack_value_bytes: 64,
-            list_listpack_size: -2,
+            encodings: Encodings::default(),
             list_compress_depth: 0,
-            set_intset_entries: 512,
-            set_listpack_entries: 128,
-            set_listpack_value_bytes: 64,
             hll_sparse_bytes_max: 3_000,
             slowlog_max_len: 128,
             latency_monitor_threshold_ms: 0,

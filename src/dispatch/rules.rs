@@ -8,6 +8,7 @@ use crate::storage::{Eviction, Order};
 /// The part of the settings that the keyspace needs.
 #[must_use]
 pub fn rules_of(settings: &Settings) -> Rules {
+    let encodings = &settings.encodings;
     Rules {
         wait_ms: settings.fill_wait_ms,
         lease_ms: settings.fill_lease_ms,
@@ -25,12 +26,14 @@ pub fn rules_of(settings: &Settings) -> Rules {
         eviction: eviction(settings),
         events: settings.notify_events.in_effect(),
         forms: Forms {
-            hash_entries: settings.hash_listpack_entries,
-            hash_value_bytes: settings.hash_listpack_value_bytes,
-            list_name: ListName::of_setting(settings.list_listpack_size),
-            set_ints: settings.set_intset_entries,
-            set_entries: settings.set_listpack_entries,
-            set_value_bytes: settings.set_listpack_value_bytes,
+            hash_entries: encodings.hash_entries,
+            hash_value_bytes: encodings.hash_value_bytes,
+            list_name: ListName::of_setting(encodings.list_size),
+            set_ints: encodings.set_ints,
+            set_entries: encodings.set_entries,
+            set_value_bytes: encodings.set_value_bytes,
+            zset_entries: encodings.zset_entries,
+            zset_value_bytes: encodings.zset_value_bytes,
             ..Forms::default()
         },
     }

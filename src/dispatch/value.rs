@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::base::score;
 use crate::keyspace::Part;
 use crate::protocol::reply::Reply;
 use crate::storage::ValueRef;
@@ -23,6 +24,7 @@ pub fn write_part(reply: &mut Reply<'_>, part: Part<'_>) {
         Part::Element(Element::Int(number)) => reply.bulk_int(number),
         Part::Element(Element::Bytes(bytes)) => reply.bulk(bytes),
         Part::Value(value) => write_value(reply, value),
+        Part::Score(score) => reply.bulk(&score::text(score)),
     }
 }
 

@@ -6,6 +6,7 @@ use super::view::View;
 use super::view::find_visible;
 use crate::base::hash::Key;
 use crate::base::limits::SHARDS;
+use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry};
 
 /// Buckets of a table that are looked at under one hold of a shard's lock: some 500 entries.
@@ -21,6 +22,7 @@ pub struct Sizes {
     pub lists: SizeCounts,
     pub hashes: SizeCounts,
     pub sets: SizeCounts,
+    pub sorted_sets: SizeCounts,
 }
 
 impl Sizes {
@@ -28,8 +30,14 @@ impl Sizes {
         let (counts, size) = match (entry.value(), ListRef::of(entry), Collection::of(entry).map(Items::of)) {
             (Ok(value), ..) => (&mut self.strings, value.len()),
             (_, Some(list), _) => (&mut self.lists, list.len()),
-            (.., Some(items)) if items.is_set() => (&mut self.sets, items.len()),
-            (.., items) => (&mut self.hashes, items.map_or(0, |items| items.len())),
+            (.., items) => {
+                let counts = match items.map(|items| items.of_type()) {
+                    Some(Type::Set) => &mut self.sets,
+                    Some(Type::Zset) => &mut self.sorted_sets,
+                    _ => &mut self.hashes,
+                };
+                (counts, items.map_or(0, |items| items.len()))
+            }
         };
         counts[size.checked_ilog2().map_or(0, |log| log as usize + 1)] += 1;
     }
@@ -39,7 +47,8 @@ impl Keys<'_> {
     /// Counts the values of a database by their sizes. Cost: a look at every entry, with each shard's lock held for
     /// `BUCKETS_AT_A_TIME` buckets at a time; so what is written meanwhile may be counted or not.
     pub fn size_counts(&mut self, db: usize) -> Sizes {
-        let mut counts = Sizes { strings: [0; _], lists: [0; _], hashes: [0; _], sets: [0; _] };
+        let mut counts =
+            Sizes { strings: [0; _], lists: [0; _], hashes: [0; _], sets: [0; _], sorted_sets: [0; _] };
         for shard in 0..SHARDS {
             let mut cursor = 0;
             loop {

@@ -43,8 +43,8 @@ use bytes::Bytes;
 pub use aside::KeptAside;
 pub use busy::Busy;
 pub use collection::{
-    End, Forms, Fresh, FreshList, HashMut, HashRef, Items, ListMut, ListName, ListRef, Part, SetMut, SetRef,
-    Whole, encoding, type_name,
+    End, Forms, Fresh, FreshList, HashMut, HashRef, Items, ListMut, ListName, ListRef, Part, Scores, SetMut,
+    SetRef, SortedMut, SortedRef, Whole, encoding, type_name,
 };
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};

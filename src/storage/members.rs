@@ -13,20 +13,14 @@ use bytes::Bytes;
 
 use super::entry::Entry;
 use super::meta::Meta;
-use super::outside::{Large, Outside};
+use super::ordered::Ordered;
+use super::outside::{Full, Large, Outside};
 use super::packed::{self, Element, Layout, Limits, Misfit, Type};
 use super::store::{Found, Removed, Store};
 use super::value::{Collected, NewValue, ValueRef};
 use crate::base::hash::{HashSeed, Key};
 
 pub use lent::LentMembers;
-
-/// Entries that are moved together with each change while memory is scattered.
-const TIDY_ENTRIES: usize = 8;
-
-/// A collection holds as much as one may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
 
 /// The fields of a hash or the members of a set.
 #[derive(Debug)]
@@ -39,11 +33,12 @@ pub struct Members {
     store: Store,
 }
 
-/// A hash or a set in either of its forms.
+/// A hash, a set or a sorted set in either of its forms.
 #[derive(Clone, Copy, Debug)]
 pub enum Collection<'a> {
     Packed(&'a [u8]),
     Large(&'a Members),
+    Ordered(&'a Ordered),
 }
 
 impl<'a> From<Collection<'a>> for Collected<'a> {
@@ -51,6 +46,7 @@ impl<'a> From<Collection<'a>> for Collected<'a> {
         match collection {
             Collection::Packed(bytes) => Collected::Packed(bytes),
             Collection::Large(members) => Collected::Large(members),
+            Collection::Ordered(ordered) => Collected::Large(ordered),
         }
     }
 }
@@ -63,9 +59,12 @@ impl<'a> Collection<'a> {
         Some(match entry.collection()? {
             Collected::Packed(bytes) => {
                 let of_type = packed::Form::read(bytes)?.of_type();
-                matches!(of_type, Type::Hash | Type::Set).then_some(Collection::Packed(bytes))?
+                (of_type != Type::List).then_some(Collection::Packed(bytes))?
             }
-            Collected::Large(large) => Collection::Large((large as &dyn Any).downcast_ref()?),
+            Collected::Large(large) => match (large as &dyn Any).downcast_ref() {
+                Some(members) => Collection::Large(members),
+                None => Collection::Ordered((large as &dyn Any).downcast_ref()?),
+            },
         })
     }
 }
@@ -173,7 +172,7 @@ impl Members {
         self.has_strings |= self.of_type == Type::Set && matches!(Element::of(name), Element::Bytes(_));
         let key = self.key(name);
         let removed = self.store.put(0, &key, value, Meta::value(None));
-        self.tidy();
+        self.store.tidy(|_, _, _| ());
         Ok(Placed { is_new: removed.is_none(), outside: removed.and_then(|removed| removed.outside) })
     }
 
@@ -181,7 +180,7 @@ impl Members {
     pub fn remove(&mut self, name: &[u8]) -> Option<Removed> {
         let found = self.store.find(&self.key(name))?;
         let removed = self.store.remove(found);
-        self.tidy();
+        self.store.tidy(|_, _, _| ());
         Some(removed)
     }
 
@@ -223,13 +222,6 @@ impl Members {
     #[inline]
     fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         Key { bytes, hash: self.store.seed().hash(bytes) }
-    }
-
-    /// Moves entries together where changes have left memory scattered. Cost: mostly a comparison.
-    fn tidy(&mut self) {
-        if self.store.is_scattered() && !self.store.is_full() {
-            self.store.compact(TIDY_ENTRIES, false);
-        }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Kind {
     None,
     /// FILL.PASS: uncacheable.
     Pass,
-    /// A hash or a set: visible to every command, but not as bytes.
+    /// A hash, a set or a sorted set: visible to every command, but not as bytes.
     Collection,
 }
 

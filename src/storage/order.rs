@@ -17,6 +17,7 @@ mod node;
 mod tests;
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use faults::Told;
 use node::{Body, Child, Ends, FAN, Member, Nodes};
@@ -48,7 +49,7 @@ impl Order {
 
     /// How many members are before a place: those for which `compare` says `Less`, and it says so for none behind
     /// them. `score` is the score at that place: members with a lower one are before it, with a higher one behind it,
-    /// and only those with the same are asked, but in one leaf.
+    /// and only those with the same are asked, but in one leaf. Where it is NaN, whoever is met is asked.
     /// Cost: the logarithm of the members; some six records of one leaf.
     #[must_use]
     pub fn rank_of(&self, score: f64, mut compare: impl FnMut(u32) -> Ordering) -> usize {
@@ -129,10 +130,11 @@ impl Order {
         root.map(|root| root.replace(rank, reference)).is_some()
     }
 
-    /// The members from a rank on, upwards. Cost: one way down for each leaf.
+    /// The members of these ranks, upwards. Cost: one way down for each leaf.
     #[must_use]
-    pub fn iter_from(&self, rank: usize) -> Members<'_> {
-        Members { order: self, front: rank.min(self.len()), back: self.len(), leaf: (&[], 0) }
+    pub fn iter(&self, ranks: Range<usize>) -> Members<'_> {
+        let back = ranks.end.min(self.len());
+        Members { order: self, front: ranks.start.min(back), back, leaf: (&[], 0) }
     }
 
     /// What is untrue of the tree; nothing, if all is well. `is_before` tells how two records stand.
@@ -149,7 +151,7 @@ impl Order {
             told.hold(root.count > 0, "a root without members");
         }
         told.hold(nodes == self.nodes, "nodes are not as counted");
-        let members: Vec<u32> = self.iter_from(0).collect();
+        let members: Vec<u32> = self.iter(0..self.len()).collect();
         told.hold(members.len() == self.len(), "members are not as counted");
         told.hold(members.windows(2).all(|pair| is_before(pair[0], pair[1])), "members do not ascend");
         told.0

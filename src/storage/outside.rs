@@ -51,6 +51,10 @@ impl Deref for Stored {
     }
 }
 
+/// A collection holds as much as one may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
 /// A large collection, of whatever type: what a store must know of it to keep it. Its type's file knows the rest.
 pub trait Large: Any + fmt::Debug + Send + Sync {
     fn of_type(&self) -> Type;

@@ -370,6 +370,16 @@ impl Store {
     /// True if there is more to do. With `pressed` also little is regained.
     /// Cost: per entry one hash, one look-up and one copy.
     pub fn compact(&mut self, entries: usize, pressed: bool) -> bool {
+        self.compact_telling(entries, pressed, |_, _, _| ())
+    }
+
+    /// As `compact`; `moved` is told from where to where an entry went, and can read it there.
+    pub(super) fn compact_telling(
+        &mut self,
+        entries: usize,
+        pressed: bool,
+        mut moved: impl FnMut(&Store, Block, Block),
+    ) -> bool {
         if !self.arena.drain_begin(pressed, entry::bytes_of) {
             return false;
         }
@@ -383,6 +393,7 @@ impl Store {
                 Some((slot, _)) => self.table.replace(slot, to),
                 None => unreachable!("a used block has a reference"),
             }
+            moved(self, from, to);
         }
         true
     }

@@ -5,8 +5,8 @@
 
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, ListRef};
-use crate::rdb::{self, Item, Malformed, write_head, write_string};
+use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, ListRef, Part, Scores};
+use crate::rdb::{self, Item, Malformed, write_head, write_score, write_string};
 use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry, Full, Kind, NewValue, Taken};
 
@@ -28,12 +28,19 @@ pub fn body_of_string(string: &[u8]) -> Vec<u8> {
 }
 
 fn body_of_items(items: Items<'_>) -> Vec<u8> {
-    let (mut out, is_set) = (Vec::new(), items.is_set());
-    write_head(&mut out, if is_set { rdb::Type::Set } else { rdb::Type::Hash }, items.len());
+    let mut out = Vec::new();
+    let of_type = match items.of_type() {
+        Type::Set => rdb::Type::Set,
+        Type::Zset => rdb::Type::Zset,
+        Type::Hash | Type::List => rdb::Type::Hash,
+    };
+    write_head(&mut out, of_type, items.len());
     items.each(|name, value| {
         name.with(|name| write_string(&mut out, name));
-        if !is_set {
-            value.with(|value| write_string(&mut out, value));
+        match value {
+            Part::Score(score) => write_score(&mut out, score),
+            _ if of_type == rdb::Type::Set => {}
+            value => value.with(|value| write_string(&mut out, value)),
         }
     });
     out
@@ -58,6 +65,7 @@ pub fn value_of(ctx: &Ctx<'_>, body: &[u8]) -> Result<(Taken, Kind), CommandErro
     let built = builder.built.and_then(|built| match built {
         Built::String(string) => Some((Taken::string(string), Kind::Value)),
         Built::Items(items) => items.into_taken().map(|taken| (taken, Kind::Collection)),
+        Built::Scores(scores) => scores.into_taken().map(|taken| (taken, Kind::Collection)),
         Built::List(list) => list.into_taken(forms).map(|taken| (taken, Kind::Collection)),
     });
     built.ok_or(Refused::Malformed.into())
@@ -73,6 +81,7 @@ struct Builder<'a> {
 enum Built {
     String(Vec<u8>),
     Items(Fresh),
+    Scores(Scores),
     List(FreshList),
 }
 
@@ -113,7 +122,7 @@ impl Builder<'_> {
             Item::Member(member) => self.put_new(Type::Set, member, b""),
             Item::Field(field, value) => self.put_new(Type::Hash, field, value),
             Item::Element(element) => self.push(element),
-            Item::Scored(..) => Err(Refused::Malformed),
+            Item::Scored(member, score) => self.put_scored(member, score),
         }
     }
 
@@ -132,5 +141,15 @@ impl Builder<'_> {
         let len = items.len();
         items.put(name, &NewValue::copied(value), self.forms)?;
         if items.len() > len { Ok(()) } else { Err(Refused::Malformed) }
+    }
+
+    /// As `put_new`, a member of a sorted set.
+    fn put_scored(&mut self, member: &[u8], score: f64) -> Result<(), Refused> {
+        let keyspace = self.keyspace;
+        let built = self.built.get_or_insert_with(|| Built::Scores(keyspace.fresh_scores()));
+        let Built::Scores(scores) = built else { return Err(Refused::Malformed) };
+        let len = scores.len();
+        scores.put(member, score, self.forms)?;
+        if scores.len() > len { Ok(()) } else { Err(Refused::Malformed) }
     }
 }

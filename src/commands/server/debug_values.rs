@@ -42,7 +42,8 @@ pub fn table_stats(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     let key = ctx.key(args)?;
     let mut view = ctx.keys.view(&key);
     let entry = view.entry(&key).ok_or(CommandError::NoSuchKey)?;
-    let items = Collection::of(&entry).filter(|_| encoding_of(&entry) == "hashtable").map(Items::of);
+    let has_table = matches!(encoding_of(&entry), "hashtable" | "skiplist");
+    let items = Collection::of(&entry).filter(|_| has_table).map(Items::of);
     let len = items.map(|items| items.len()).ok_or(CommandError::err(
         "The value stored at the specified key is not represented using an hash table",
     ))?;

@@ -6,12 +6,14 @@
 use sha1_smol::Sha1;
 
 use crate::keyspace::{Items, ListRef};
+use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry};
 
 /// Redis's numbers of types.
 const STRING: u32 = 0;
 const LIST: u32 = 1;
 const SET: u32 = 2;
+const SORTED_SET: u32 = 3;
 const HASH: u32 = 4;
 
 /// A digest on its way; all zeros at first.
@@ -76,10 +78,14 @@ impl Digest {
     }
 
     fn add_items(&mut self, items: Items<'_>) {
-        let is_set = items.is_set();
-        self.mix(&if is_set { SET } else { HASH }.to_be_bytes());
+        let number = match items.of_type() {
+            Type::Set => SET,
+            Type::Zset => SORTED_SET,
+            Type::Hash | Type::List => HASH,
+        };
+        self.mix(&number.to_be_bytes());
         items.each(|name, value| {
-            if is_set {
+            if number == SET {
                 return name.with(|name| self.xor(name));
             }
             let mut field = Digest::default();

@@ -77,7 +77,7 @@ impl Change<'_, '_> {
         }
         let bytes = match collection {
             Collection::Packed(bytes) => bytes,
-            Collection::Large(_) => return self.remove_large(found, name),
+            _ => return self.remove_large(found, name),
         };
         let edit = match self.place.family.of_type {
             Type::Set => Set::read(bytes).remove(name),
@@ -173,12 +173,9 @@ impl Change<'_, '_> {
                 packed::lesser_layout(bytes, limits).map(|layout| packed::rebuilt(bytes, layout))
             }
             Some(Collection::Large(members)) => members.to_packed(limits),
-            None => None,
+            Some(Collection::Ordered(_)) | None => None,
         };
-        let Some(bytes) = lesser else { return };
-        let (found, outside) = store.put_packed(found, &bytes);
-        self.place.found = Some(found);
-        outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
+        lesser.into_iter().for_each(|bytes| self.place.put_packed(found, &bytes));
     }
 
     /// Gives it the name of a large one where this item makes it that.

@@ -21,6 +21,10 @@ pub struct Forms {
     pub set_entries: usize,
     /// Bytes of them.
     pub set_value_bytes: usize,
+    /// Members of a sorted set that is called `listpack`.
+    pub zset_entries: usize,
+    /// Bytes of them.
+    pub zset_value_bytes: usize,
     /// Of a list that is packed.
     pub list: Limits,
     /// Of a list that is called `listpack`.
@@ -36,6 +40,8 @@ impl Default for Forms {
             set_ints: 512,
             set_entries: 128,
             set_value_bytes: 64,
+            zset_entries: 128,
+            zset_value_bytes: 64,
             list: Limits::LIST,
             list_name: ListName::of_setting(-2),
         }
@@ -114,6 +120,12 @@ impl Forms {
         }
     }
 
+    /// Whether a sorted set that is to have so many members, this new one among them, is called `skiplist` from now on.
+    #[must_use]
+    pub fn names_zset(&self, len: usize, member: &[u8]) -> bool {
+        len > self.zset_entries || member.len() > self.zset_value_bytes
+    }
+
     /// Whether so many members, as many words a command brings, make a set `hashtable` by their number alone.
     #[must_use]
     pub fn names_by_count(&self, before: Small, count: usize) -> bool {
@@ -146,6 +158,7 @@ pub(super) fn small_name(collection: Collection<'_>) -> Small {
     let has_strings = match collection {
         Collection::Packed(bytes) => matches!(Set::read(bytes).form().layout(), Layout::Run | Layout::Page),
         Collection::Large(members) => members.has_strings(),
+        Collection::Ordered(_) => true,
     };
     if has_strings { Small::Listpack } else { Small::Intset }
 }
@@ -157,6 +170,7 @@ pub fn encoding(entry: &Entry<'_>) -> Option<&'static str> {
     Some(match collected.of_type() {
         Some(Type::List) if collected.is_named() => "quicklist",
         Some(Type::List) => "listpack",
+        Some(Type::Zset) if collected.is_named() => "skiplist",
         _ if collected.is_named() => "hashtable",
         Some(Type::Set) if Collection::of(entry).map(small_name) == Some(Small::Intset) => "intset",
         _ => "listpack",
@@ -170,6 +184,7 @@ pub fn type_name(entry: &Entry<'_>) -> &'static str {
         None => "string",
         Some(Some(Type::List)) => "list",
         Some(Some(Type::Set)) => "set",
+        Some(Some(Type::Zset)) => "zset",
         Some(_) => "hash",
     }
 }

@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use crate::storage::packed::{Element, Hash, Set, Type};
+use crate::base::score;
+use crate::storage::packed::{Element, Form, Hash, Set, Type, Zset};
 use crate::storage::{Collection, LentMembers, ValueRef};
 
 use super::forms::type_of;
 
-/// A field, a value or a member, as it lies.
+/// A field, a value, a member or a score, as it lies.
 #[derive(Clone, Copy, Debug)]
 pub enum Part<'a> {
     Element(Element<'a>),
     Value(ValueRef<'a>),
+    Score(f64),
 }
 
 impl<'a> Part<'a> {
@@ -26,6 +28,7 @@ impl<'a> Part<'a> {
         match self {
             Part::Element(element) => see(element.text(&mut itoa::Buffer::new())),
             Part::Value(value) => see(value.as_slice()),
+            Part::Score(score) => see(&score::text(score)),
         }
     }
 
@@ -36,7 +39,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The items of a collection: fields with their values, or members with nothing.
+/// The items of a collection: fields with their values, members with their scores, or members with nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Items<'a>(pub(super) Collection<'a>);
 
@@ -79,8 +82,12 @@ impl<'a> Items<'a> {
     pub fn len(&self) -> usize {
         match self.0 {
             Collection::Large(members) => members.len(),
-            Collection::Packed(bytes) if self.is_set() => Set::read(bytes).len(),
-            Collection::Packed(bytes) => Hash::read(bytes).len(),
+            Collection::Ordered(ordered) => ordered.len(),
+            Collection::Packed(bytes) => match packed_type(bytes) {
+                Type::Set => Set::read(bytes).len(),
+                Type::Zset => Zset::read(bytes).len(),
+                _ => Hash::read(bytes).len(),
+            },
         }
     }
 
@@ -90,14 +97,18 @@ impl<'a> Items<'a> {
         self.len() == 0
     }
 
-    /// The value of a field; of a member nothing. Cost: of a packed collection as its form says, else as a look-up of a key.
+    /// The value of a field, the score of a member; of a set's member nothing. Cost: of a packed collection as its form says, else as a look-up of a key.
     #[inline]
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<Part<'a>> {
         match self.0 {
             Collection::Large(members) => members.get(name).map(Part::Value),
-            Collection::Packed(bytes) if self.is_set() => Set::read(bytes).contains(name).then_some(NOTHING),
-            Collection::Packed(bytes) => Hash::read(bytes).get(name).map(|field| Part::Element(field.value)),
+            Collection::Ordered(ordered) => ordered.score(name).map(Part::Score),
+            Collection::Packed(bytes) => match packed_type(bytes) {
+                Type::Set => Set::read(bytes).contains(name).then_some(NOTHING),
+                Type::Zset => Zset::read(bytes).score(name).map(Part::Score),
+                _ => Hash::read(bytes).get(name).map(|field| Part::Element(field.value)),
+            },
         }
     }
 
@@ -107,12 +118,18 @@ impl<'a> Items<'a> {
             Collection::Large(members) => {
                 members.each(|name, value| visit(Part::of_text(name), Part::Value(value)))
             }
-            Collection::Packed(bytes) if self.is_set() => {
-                Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING));
+            Collection::Ordered(ordered) => {
+                ordered.each(|member, score| visit(Part::of_text(member), Part::Score(score)))
             }
-            Collection::Packed(bytes) => Hash::read(bytes)
-                .iter()
-                .for_each(|field| visit(Part::Element(field.name), Part::Element(field.value))),
+            Collection::Packed(bytes) => match packed_type(bytes) {
+                Type::Set => Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING)),
+                Type::Zset => Zset::read(bytes)
+                    .iter_from(0)
+                    .for_each(|scored| visit(Part::Element(scored.member), Part::Score(scored.score))),
+                _ => Hash::read(bytes)
+                    .iter()
+                    .for_each(|field| visit(Part::Element(field.name), Part::Element(field.value))),
+            },
         }
     }
 
@@ -120,19 +137,32 @@ impl<'a> Items<'a> {
     /// until `count` were seen. Returns the cursor of the next page, 0 at the end. What is there from the first page to
     /// the last is visited at least once.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Part<'_>, Part<'_>)) -> u64 {
-        let Collection::Large(members) = self.0 else {
+        if matches!(self.0, Collection::Packed(_)) {
             self.each(visit);
             return 0;
-        };
+        }
         let (mut cursor, mut seen, mut steps) = (cursor, 0, 0);
         loop {
-            cursor = members.scan(cursor, |name, value| {
+            cursor = self.scan_step(cursor, |name, value| {
                 seen += 1;
-                visit(Part::of_text(name), Part::Value(value));
+                visit(name, value);
             });
             steps += 1;
             if cursor == 0 || seen >= count || steps >= count.saturating_mul(10) {
                 return cursor;
+            }
+        }
+    }
+
+    /// One step of a scan of a large collection.
+    fn scan_step(&self, cursor: u64, mut visit: impl FnMut(Part<'_>, Part<'_>)) -> u64 {
+        match self.0 {
+            Collection::Packed(_) => 0,
+            Collection::Large(members) => {
+                members.scan(cursor, |name, value| visit(Part::of_text(name), Part::Value(value)))
+            }
+            Collection::Ordered(ordered) => {
+                ordered.scan(cursor, |member, score| visit(Part::of_text(member), Part::Score(score)))
             }
         }
     }
@@ -145,7 +175,9 @@ impl<'a> Items<'a> {
                     visit(Part::of_text(name), Part::Value(value));
                 }
             }
-            Collection::Packed(_) => self.at(fastrand::usize(..self.len().max(1)), visit),
+            Collection::Ordered(_) | Collection::Packed(_) => {
+                self.at(fastrand::usize(..self.len().max(1)), visit);
+            }
         }
     }
 
@@ -156,7 +188,7 @@ impl<'a> Items<'a> {
         if count >= len {
             return self.each(visit);
         }
-        if matches!(self.0, Collection::Large(_)) && count < len / 3 {
+        if !matches!(self.0, Collection::Packed(_)) && count < len / 3 {
             let mut drawn = HashSet::with_capacity(count);
             while drawn.len() < count {
                 self.draw(&mut |name, value| {
@@ -178,25 +210,42 @@ impl<'a> Items<'a> {
         });
     }
 
-    /// Shows the item of that number of a packed collection.
+    /// Shows the item of that number of a packed collection, or of that rank.
     fn at(&self, index: usize, visit: &mut dyn FnMut(Part<'_>, Part<'_>)) {
-        let Collection::Packed(bytes) = self.0 else { return };
-        if self.is_set() {
-            if let Some(member) = Set::read(bytes).at(index) {
-                visit(Part::Element(member), NOTHING);
+        let shown = match self.0 {
+            Collection::Large(_) => None,
+            Collection::Ordered(ordered) => {
+                let scored = ordered.iter(index..index + 1).next();
+                scored.map(|(member, score)| (Part::of_text(member), Part::Score(score)))
             }
-            return;
-        }
-        let hash = Hash::read(bytes);
-        if let Some(field) = hash.place(index).and_then(|place| hash.at(place)) {
-            visit(Part::Element(field.name), Part::Element(field.value));
+            Collection::Packed(bytes) => match packed_type(bytes) {
+                Type::Set => Set::read(bytes).at(index).map(|member| (Part::Element(member), NOTHING)),
+                Type::Zset => {
+                    let scored = Zset::read(bytes).iter_from(index).next();
+                    scored.map(|scored| (Part::Element(scored.member), Part::Score(scored.score)))
+                }
+                _ => {
+                    let hash = Hash::read(bytes);
+                    let field = hash.place(index).and_then(|place| hash.at(place));
+                    field.map(|field| (Part::Element(field.name), Part::Element(field.value)))
+                }
+            },
+        };
+        if let Some((name, value)) = shown {
+            visit(name, value);
         }
     }
 
-    /// Whether they are members of a set.
+    /// Of which type they are.
     #[inline]
     #[must_use]
-    pub fn is_set(&self) -> bool {
-        type_of(self.0) == Some(Type::Set)
+    pub fn of_type(&self) -> Type {
+        type_of(self.0).unwrap_or(Type::Hash)
     }
+}
+
+/// The type of a packed collection.
+#[inline]
+fn packed_type(bytes: &[u8]) -> Type {
+    Form::read(bytes).map_or(Type::Hash, Form::of_type)
 }

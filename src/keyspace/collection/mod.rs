@@ -11,6 +11,7 @@ mod fresh;
 mod items;
 mod list;
 mod place;
+mod sorted;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use forms::{Forms, ListName, encoding, type_name};
 pub use fresh::Fresh;
 pub use items::{Items, Part, Whole};
 pub use list::{End, FreshList, ListMut, ListRef};
+pub use sorted::{Scores, SortedMut, SortedRef};
 
 use super::Keyspace;
 use super::view::{View, visible};
@@ -28,7 +30,7 @@ use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::limits::LENT_COLLECTION_BYTES_MIN;
 use crate::storage::packed::Type;
-use crate::storage::{Collection, Full, Kind, Large, Members, Meta, NewValue, WrongType};
+use crate::storage::{Collection, Full, Kind, Large, Members, Meta, NewValue, Taken, WrongType};
 
 /// A type of collections, and the class of its events.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,7 @@ struct Family {
 const HASH: Family = Family { of_type: Type::Hash, class: Classes::HASH };
 const LIST: Family = Family { of_type: Type::List, class: Classes::LIST };
 const SET: Family = Family { of_type: Type::Set, class: Classes::SET };
+const SORTED_SET: Family = Family { of_type: Type::Zset, class: Classes::SORTED_SET };
 
 /// A hash to read.
 #[derive(Clone, Copy, Debug)]
@@ -149,10 +152,16 @@ impl SetMut<'_, '_> {
 }
 
 impl Keyspace {
-    /// A collection that no key has yet.
+    /// A hash or a set that no key has yet.
     #[must_use]
     pub fn fresh(&self, of_type: Type) -> Fresh {
         Fresh::new(of_type, self.seed)
+    }
+
+    /// A sorted set that no key has yet.
+    #[must_use]
+    pub fn fresh_scores(&self) -> Scores {
+        Scores::new(self.seed)
     }
 }
 
@@ -186,7 +195,7 @@ impl<'a> View<'a> {
             let collection = Collection::of(&store.entry(found));
             let is_large = match collection.filter(|of| forms::type_of(*of) == Some(of_type)) {
                 None => return Err(WrongType),
-                Some(Collection::Packed(_)) => false,
+                Some(Collection::Packed(_) | Collection::Ordered(_)) => false,
                 Some(Collection::Large(members)) => members.held_bytes() >= LENT_COLLECTION_BYTES_MIN,
             };
             let lend = |members: &mut Members| Whole::Lent(members.lend(lending));
@@ -244,22 +253,33 @@ impl<'a> View<'a> {
 
     /// Puts a set under a key in place of whatever is there, told as `event`; an empty one removes the key.
     pub fn store_set(&mut self, key: &Key<'_>, set: Fresh, event: &'static str) {
-        match set.into_taken() {
-            Some(taken) => {
-                self.tend(key);
-                self.put_taken(key, taken, Meta { kind: Kind::Collection, ..Meta::value(None) });
-                self.gained(key);
-                self.notify(Classes::SET, event, key.bytes);
-            }
-            None => {
-                self.remove(key);
-            }
-        }
+        self.store_taken(key, set.into_taken(), SET, event);
+    }
+
+    /// Puts a collection under a key in place of whatever is there, told as `event`; none removes the key.
+    fn store_taken(&mut self, key: &Key<'_>, taken: Option<Taken>, family: Family, event: &'static str) {
+        let Some(taken) = taken else {
+            self.remove(key);
+            return;
+        };
+        self.tend(key);
+        self.put_taken(key, taken, Meta { kind: Kind::Collection, ..Meta::value(None) });
+        self.gained(key);
+        self.notify(family.class, event, key.bytes);
     }
 
     fn items(&mut self, key: &Key<'_>, of_type: Type) -> Result<Option<Items<'_>>, WrongType> {
+        self.items_of(key, |other| other == of_type)
+    }
+
+    /// What a key's collection holds, if `is_right` says so of its type.
+    fn items_of(
+        &mut self,
+        key: &Key<'_>,
+        is_right: impl Fn(Type) -> bool,
+    ) -> Result<Option<Items<'_>>, WrongType> {
         let Some(collection) = self.look(key, |entry| Collection::of(&entry)) else { return Ok(None) };
-        let items = collection.filter(|collection| forms::type_of(*collection) == Some(of_type)).map(Items);
-        items.map_or(Err(WrongType), |items| Ok(Some(items)))
+        let items = collection.filter(|collection| forms::type_of(*collection).is_some_and(is_right));
+        items.map_or(Err(WrongType), |items| Ok(Some(Items(items))))
     }
 }

@@ -57,6 +57,13 @@ impl Place<'_, '_> {
         self.is_gone = false;
     }
 
+    /// Puts a packed value in place of what is there.
+    pub fn put_packed(&mut self, found: Found, bytes: &[u8]) {
+        let (found, outside) = self.view.store().put_packed(found, bytes);
+        self.found = Some(found);
+        outside.into_iter().for_each(|outside| self.view.let_go_outside(outside));
+    }
+
     /// Takes the key out with all that is left.
     pub fn take_all(&mut self, found: Found) {
         self.view.take_found(found);

@@ -22,6 +22,8 @@ pub(super) fn forms() -> Forms {
         set_ints: 6,
         set_entries: 4,
         set_value_bytes: 20,
+        zset_entries: 4,
+        zset_value_bytes: 20,
         list: Limits { run_items: 12, ..packed },
         list_name: ListName::Items(8),
     }
@@ -67,7 +69,7 @@ pub(super) fn form_of(keys: &mut Keys<'_>, name: &[u8]) -> &'static str {
 }
 
 /// A name: mostly an integer, sometimes text, rarely a long one.
-fn names() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn names() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         5 => (-9..9i64).prop_map(|number| number.to_string().into_bytes()),
         3 => (0..12u8).prop_map(|letter| vec![b'a' + letter]),

@@ -38,4 +38,4 @@ pub use hash::{Field, Hash};
 pub use list::List;
 pub use rebuild::{lesser_layout, rebuilt, retain};
 pub use set::Set;
-pub use zset::{Scored, Zset};
+pub use zset::{Scored, Zset, put_score};

@@ -7,6 +7,7 @@ use super::element::Element;
 use super::form::{Form, Layout, Limits, Misfit, Type};
 use super::frame::{Frame, Place};
 use super::item::{Item, Second};
+use super::rebuild::rebuilt;
 
 /// The members of a value.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +135,22 @@ impl<'a> Zset<'a> {
     #[must_use]
     pub fn remove(&self, place: Place) -> Edit<'static> {
         self.0.remove(place)
+    }
+}
+
+/// Gives a member a score in a value of its own, in whatever layout that takes; false, and nothing changed, where it would
+/// be too large for a packed one. Cost: a look-up, and a copy of the value.
+pub fn put_score(value: &mut Vec<u8>, member: &[u8], score: f64, limits: &Limits) -> bool {
+    loop {
+        let zset = Zset::read(value);
+        match zset.set(zset.find(member), member, score, limits) {
+            Ok(edit) => {
+                edit.apply_to(value);
+                return true;
+            }
+            Err(Misfit::Layout(layout)) => *value = rebuilt(value, layout),
+            Err(Misfit::Large) => return false,
+        }
     }
 }
 

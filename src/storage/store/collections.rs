@@ -4,12 +4,15 @@ use std::any::Any;
 
 use super::{Found, OUTSIDE, Store};
 use crate::base::hash::{HashSeed, Key};
-use crate::storage::arena::used_blocks;
+use crate::storage::arena::{Block, used_blocks};
 use crate::storage::entry::{self, Content, Entry};
 use crate::storage::meta::Meta;
 use crate::storage::outside::{Large, Outside};
 use crate::storage::packed::Edit;
 use crate::storage::value::{NewContent, Taken};
+
+/// Entries that are moved together with each change while memory is scattered.
+const TIDY_ENTRIES: usize = 8;
 
 impl Store {
     /// An empty store for the items of one collection.
@@ -38,6 +41,28 @@ impl Store {
 
     pub(in crate::storage) fn has_nothing_outside(&self) -> bool {
         self.outside.is_empty()
+    }
+
+    /// Puts an entry in for a key that has none, and returns where it lies. There must be room: see `is_full`.
+    pub(in crate::storage) fn add(&mut self, key: &Key<'_>, value: &[u8]) -> Block {
+        let (content, meta) = (Content::Inline(value), Meta::value(None));
+        let place = self.find_room(key, None, content, meta);
+        self.write(key, place, content, meta)
+    }
+
+    /// The entry of a block, found again by its key.
+    pub(in crate::storage) fn found_at(&self, block: Block) -> Option<Found> {
+        let hash = self.seed.hash(self.read(block).key());
+        let (slot, block) = self.table.find(hash, |other| other == block)?;
+        Some(Found { slot, block })
+    }
+
+    /// Moves entries together where changes have left memory scattered, and tells `moved` as `compact_telling` does.
+    /// Cost: mostly a comparison.
+    pub(in crate::storage) fn tidy(&mut self, moved: impl FnMut(&Store, Block, Block)) {
+        if self.is_scattered() && !self.is_full() {
+            self.compact_telling(TIDY_ENTRIES, false, moved);
+        }
     }
 
     /// As `put`, for a value that was taken or copied from another entry. Whatever it replaces is dropped.

@@ -14,11 +14,12 @@ const UNITS: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 /// The section. Cost: a look at every entry.
 pub(super) fn sizes(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
-        let Sizes { strings, lists, hashes, sets } = ctx.keys.size_counts(db);
+        let Sizes { strings, lists, hashes, sets, sorted_sets } = ctx.keys.size_counts(db);
         let all = [
             ("strings_sizes", strings),
             ("lists_items", lists),
             ("sets_items", sets),
+            ("zsets_items", sorted_sets),
             ("hashes_items", hashes),
         ];
         for (what, counts) in all {
