@@ -14,6 +14,7 @@ const LIMITS: &[&[(&str, &str)]] = &[
         ("set-max-intset-entries", "1"),
         ("hash-max-listpack-value", "3"),
         ("list-max-listpack-size", "2"),
+        ("zset-max-listpack-entries", "1"),
     ],
 ];
 
@@ -39,7 +40,14 @@ fn values() -> Vec<Vec<Vec<u8>>> {
         |count: usize| (0..count).map(|at| format!("{}", at * 37).into_bytes()).collect::<Vec<_>>();
     let named = |count: usize| (0..count).map(|at| format!("name:{at}").into_bytes()).collect::<Vec<_>>();
     let mut values: Vec<_> = texts().into_iter().map(|text| command("SET", vec![text])).collect();
+    // Scores that both servers tell with the same digits.
+    let scores = ["0", "-1", "0.5", "inf", "-inf", "1e3", "-12.25", "3", "3"];
+    let scored = |texts: &[Vec<u8>]| {
+        let scores = scores.iter().cycle().map(|score| score.as_bytes().to_vec());
+        scores.zip(texts).flat_map(|(score, text)| [score, text.clone()]).collect()
+    };
     for texts in [texts(), numbered(3), numbered(600), named(3), named(200), named(3000)] {
+        values.push(command("ZADD", scored(&texts)));
         values.push(command("HSET", pairs(&texts)));
         values.push(command("RPUSH", texts.clone()));
         values.push(command("SADD", texts));

@@ -36,6 +36,7 @@ groups! {
     pubsub_cases_answer_as_redis => "pubsub",
     scan_cases_answer_as_redis => "scan",
     set_cases_answer_as_redis => "sets",
+    sorted_set_cases_answer_as_redis => "sorted_sets",
     server_cases_answer_as_redis => "server",
     string_cases_answer_as_redis => "string",
     memory_cases_answer_as_redis => "memory",

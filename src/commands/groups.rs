@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    acl, cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, strings,
-    transactions,
+    acl, cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, sorted_sets,
+    strings, transactions,
 };
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
@@ -23,6 +23,7 @@ pub static GROUPS: &[&[&[Command]]] = &[
     scripting::FAMILY,
     server::FAMILY,
     sets::FAMILY,
+    sorted_sets::FAMILY,
     strings::FAMILY,
     transactions::FAMILY,
 ];

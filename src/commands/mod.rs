@@ -17,5 +17,6 @@ mod pubsub;
 mod scripting;
 mod server;
 mod sets;
+mod sorted_sets;
 mod strings;
 mod transactions;

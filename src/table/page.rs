@@ -26,6 +26,7 @@ pub const GROUPS: &[Group] = &[
     Group::Hash,
     Group::List,
     Group::Set,
+    Group::SortedSet,
     Group::Generic,
     Group::Transactions,
     Group::PubSub,

@@ -167,6 +167,7 @@ pub enum Group {
     Scripting,
     Server,
     Set,
+    SortedSet,
     String,
     Transactions,
 }
@@ -188,6 +189,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Set => "set",
+            Group::SortedSet => "sorted-set",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

@@ -31,7 +31,8 @@ fn fill_of_a_collection_is_an_error_and_elects_nobody() {
     writer.say("HSET h a 1");
     writer.say("SADD s m");
     writer.say("RPUSH l e");
-    for key in ["h", "s", "l"] {
+    writer.say("ZADD z 1 m");
+    for key in ["h", "s", "l", "z"] {
         assert_eq!(caller.error(&format!("FILL.GET {key}")), WRONG_TYPE);
         assert!(server.flight(key).is_none());
         assert_eq!(caller.error(&format!("FILL.STALE {key}")), WRONG_TYPE);
@@ -57,12 +58,16 @@ fn collection_written_over_a_fill_voids_it_and_its_waiters_get_the_error() {
         "RPUSH k e",
         "LMOVE list k LEFT LEFT",
         "RENAME list k",
+        "ZADD k 1 m",
+        "ZUNIONSTORE k 1 other",
+        "ZRANGESTORE k sorted 0 -1",
     ];
     for write in writes {
         let [mut leader, mut waiter, mut writer] = server.connect_many();
         writer.say("DEL other list");
         writer.say("SADD other x");
         writer.say("RPUSH list e");
+        writer.say("ZADD sorted 1 x");
         let token = leader.lead("k");
         server.park(&mut waiter, "k");
         match write {
@@ -81,10 +86,10 @@ fn collection_written_over_a_fill_voids_it_and_its_waiters_get_the_error() {
 fn hidden_entries_give_way_to_a_collection_and_the_last_item_ends_a_fill_as_a_deletion() {
     let server = start();
     let [mut leader, mut other] = server.connect_many();
-    for hide in ["FILL.NONE k", "FILL.PASS k"] {
+    for (hide, write) in [("FILL.NONE k", "HSET k a 1"), ("FILL.PASS k", "ZADD k 1 m")] {
         let token = leader.lead("k");
         assert_eq!(leader.say(&format!("{hide} {token} PX 1000")), "OK");
-        assert_eq!(other.say("HSET k a 1"), "1");
+        assert_eq!(other.say(write), "1");
         assert_eq!(other.say("TTL k"), "-1");
         other.say("DEL k");
     }
@@ -125,6 +130,11 @@ fn caches_hear_of_each_change_and_of_the_end() {
         ("LTRIM l 0 1", "LLEN l"),
         ("LPOP l", "LLEN l"),
         ("RPOPLPUSH l m", "LLEN l"),
+        ("ZADD z 1 a 2 b", "ZRANGE z 0 -1"),
+        ("ZINCRBY z 1 a", "ZSCORE z a"),
+        ("ZREMRANGEBYRANK z 0 0", "ZRANK z b"),
+        ("ZUNIONSTORE z 1 z", "ZCOUNT z 0 1"),
+        ("ZPOPMAX z", "ZCARD z"),
     ];
     for (change, read) in changes {
         let key = change.split(' ').nth(1).expect("a key");
@@ -140,6 +150,7 @@ fn caches_hear_of_each_change_and_of_the_end() {
     for line in ["LREM m 0 none", "LPOP m 0", "LINSERT m BEFORE none x", "RPUSHX l x", "LTRIM none 0 1"] {
         writer.run(line);
     }
+    writer.say("ZADD none XX 1 m");
     assert_eq!(cache.say("PING"), "PONG", "what changed nothing tells nobody");
 }
 
@@ -153,13 +164,15 @@ fn collections_expire_and_are_swept_like_all_else() {
     }
     (0..600).for_each(|member| drop(conn.say(&format!("SADD large member:{member}"))));
     (0..600).for_each(|element| drop(conn.say(&format!("RPUSH queue element:{element}"))));
-    for key in ["large", "queue"] {
+    (0..600).for_each(|member| drop(conn.say(&format!("ZADD sorted {member} member:{member}"))));
+    for key in ["large", "queue", "sorted"] {
         conn.say(&format!("PEXPIRE {key} 1000"));
     }
     conn.say("HSET stays a 1");
     server.advance_ms(1_001);
     assert_eq!(conn.say("HGETALL h7"), "");
     assert_eq!((conn.say("SCARD large"), conn.say("LRANGE queue 0 -1")), ("0".into(), "".into()));
+    assert_eq!(conn.say("ZRANGE sorted 0 -1"), "");
     assert_eq!(conn.say("DBSIZE"), "1");
     assert_eq!(conn.say("HSET h7 c 3"), "1");
     assert_eq!((conn.say("HLEN h7"), conn.say("TTL h7")), ("1".into(), "-1".into()));
@@ -171,11 +184,12 @@ fn scripts_that_keep_to_their_keys_run_narrow() {
     let server = start();
     let mut conn = server.connect();
     let script = "redis.call('HSET', KEYS[1], 'n', (redis.call('HGET', KEYS[1], 'n') or 0) + 1)
-        redis.call('SADD', KEYS[2], ARGV[1]) return redis.call('SCARD', KEYS[2])";
+        redis.call('SADD', KEYS[2], ARGV[1]) redis.call('ZADD', KEYS[3], ARGV[1], 'm')
+        redis.call('ZREMRANGEBYSCORE', KEYS[3], 0, ARGV[1] - 1) return redis.call('SCARD', KEYS[2])";
     for number in ["1", "2", "3"] {
-        assert_eq!(conn.call(&["EVAL", script, "2", "h", "s", number]).text(), number);
+        assert_eq!(conn.call(&["EVAL", script, "3", "h", "s", "z", number]).text(), number);
     }
-    assert_eq!(conn.say("HGET h n"), "3");
+    assert_eq!((conn.say("HGET h n"), conn.say("ZSCORE z m")), ("3".into(), "3".into()));
     let script = "redis.call('RPUSH', KEYS[1], ARGV[1]) redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
         return redis.call('LRANGE', KEYS[2], 0, -1)";
     assert_eq!(conn.call(&["EVAL", script, "2", "l", "m", "a"]).text(), "a");
@@ -193,16 +207,17 @@ fn databases_are_swapped_and_flushed_with_what_is_in_them() {
     let mut conn = server.connect();
     (0..600).for_each(|field| drop(conn.say(&format!("HSET h field:{field} {field}"))));
     conn.say("SADD s a b");
+    (0..600).for_each(|member| drop(conn.say(&format!("ZADD z {member} {member}"))));
     let value = "x".repeat(20_000);
     conn.say(&format!("HSET h large {value}"));
     (0..600).for_each(|element| drop(conn.say(&format!("RPUSH l element:{element}"))));
     conn.say(&format!("LSET l 300 {value}"));
     assert_eq!(conn.say("SWAPDB 0 1"), "OK");
-    assert_eq!(conn.say("EXISTS h s l"), "0");
+    assert_eq!(conn.say("EXISTS h s l z"), "0");
     conn.say("SELECT 1");
     assert_eq!(
-        (conn.say("HLEN h"), conn.say("HGET h field:599"), conn.say("SCARD s")),
-        ("601".into(), "599".into(), "2".into())
+        [conn.say("HLEN h"), conn.say("HGET h field:599"), conn.say("SCARD s"), conn.say("ZRANK z 599")],
+        ["601", "599", "2", "599"]
     );
     assert_eq!((conn.say("LLEN l"), conn.say("LINDEX l 300")), ("600".into(), value));
     expect_sound(&server);
@@ -215,13 +230,20 @@ fn databases_are_swapped_and_flushed_with_what_is_in_them() {
 fn sizes_of_collections_are_told_by_their_items() {
     let server = start();
     let mut conn = server.connect();
-    for line in
-        ["SET k vv", "HSET h a 1 b 2 c 3", "HSET i a 1", "SADD s 1", "SADD t a b c d", "RPUSH l a a a"]
-    {
+    for line in [
+        "SET k vv",
+        "HSET h a 1 b 2 c 3",
+        "HSET i a 1",
+        "SADD s 1",
+        "SADD t a b c d",
+        "RPUSH l a a a",
+        "ZADD z 1 a 2 b",
+    ] {
         conn.say(line);
     }
     (0..600).for_each(|member| drop(conn.say(&format!("SADD large {member}x"))));
     let expected = "# Keysizes\r\ndb0_distrib_strings_sizes:2=1\r\ndb0_distrib_lists_items:2=1\r\n\
-                    db0_distrib_sets_items:1=1,4=1,512=1\r\ndb0_distrib_hashes_items:1=1,2=1\r\n";
+                    db0_distrib_sets_items:1=1,4=1,512=1\r\ndb0_distrib_zsets_items:2=1\r\n\
+                    db0_distrib_hashes_items:1=1,2=1\r\n";
     assert_eq!(conn.say("INFO keysizes"), expected);
 }

@@ -12,11 +12,14 @@ fn expect_sound(conn: &mut Conn) {
     assert_eq!(census.array().last().expect("a recount tells of faults").array(), []);
 }
 
-/// Adds members to a set or a list (by `command`), many in one request.
+/// Adds members to a collection (by `command`), many in one request; with scores that are no order of them, if there are any.
 fn add(conn: &mut Conn, command: &str, key: &str, members: std::ops::Range<usize>) {
     for first in members.clone().step_by(500) {
         let mut words = vec![command.to_owned(), key.to_owned()];
-        words.extend((first..members.end.min(first + 500)).map(|member| format!("member:{member:08}")));
+        for member in first..members.end.min(first + 500) {
+            words.extend((command == "ZADD").then(|| (member * 7_919 % 100_003).to_string()));
+            words.push(format!("member:{member:08}"));
+        }
         conn.call(&words);
     }
 }
@@ -36,6 +39,7 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
         for round in 0..40 {
             add(&mut conn, "SADD", &format!("set:{round}"), 0..20_000);
             add(&mut conn, "RPUSH", &format!("list:{round}"), 0..20_000);
+            add(&mut conn, "ZADD", &format!("sorted:{round}"), 0..10_000);
             for key in 0..100 {
                 conn.run(&format!(
                     "HSET hash:{round}:{key} name some-name number {key} text {}",
@@ -48,10 +52,10 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
         assert!(server.figure("evicted_keys") > 10, "{policy}");
         expect_sound(&mut conn);
         for round in 0..40 {
-            let len = conn.run(&format!("SCARD set:{round}")).int();
-            assert!(len % 500 == 0, "{policy}: {len} of set {round}");
-            let len = conn.run(&format!("LLEN list:{round}")).int();
-            assert!(len % 500 == 0, "{policy}: {len} of list {round}");
+            for what in ["SCARD set", "LLEN list", "ZCARD sorted"] {
+                let len = conn.run(&format!("{what}:{round}")).int();
+                assert!(len % 500 == 0, "{policy}: {len}, {what} {round}");
+            }
         }
     }
 }
@@ -60,8 +64,8 @@ fn limit_holds_with_collections_of_all_sizes_and_large_ones_leave_whole() {
 fn memory_usage_tells_of_a_large_collection_and_its_deletion_gives_it_back() {
     let server = Program::start(&["--enable-debug-command", "yes"]);
     let mut conn = server.connect();
-    // Bytes that an element may take: 15 are its own.
-    for (command, element_bytes_max) in [("SADD", 30), ("RPUSH", 19)] {
+    // Bytes that an element may take: 15 are its own, 8 a score's.
+    for (command, element_bytes_max) in [("SADD", 30), ("RPUSH", 19), ("ZADD", 47)] {
         let before = server.figure("used_memory");
         add(&mut conn, command, "k", 0..200_000);
         // Pages of the table come from regions of 2 MiB.

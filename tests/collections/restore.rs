@@ -39,6 +39,9 @@ const BODIES: &[&[u8]] = &[
     b"\x0d\x16\x16\x00\x00\x00\x12\x00\x00\x00\x04\x00\x00\x01f\x03\xf2\x02\x01g\x03\x01v\xff",
     b"\x10\x1a\x1a\x00\x00\x00\x06\x00\x81f\x02\x01\x01\x81g\x02\x83abc\x04\x81n\x02\xdf\xf9\x02\xff",
     b"\x14\x0d\x0d\x00\x00\x00\x02\x00\x81a\x02\x81b\x02\xff",
+    b"\x05\x02\x01a\x00\x00\x00\x00\x00\x00\xf0?\x02bb\x00\x00\x00\x00\x00\x00\xf0\xff",
+    b"\x03\x02\x01a\x042.50\x01b\xfe",
+    b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff",
 ];
 
 #[test]
@@ -97,10 +100,11 @@ fn large_values_come_back_as_they_were() {
     for number in 0..2_000 {
         conn.say(&format!("SADD s member:{number}"));
         conn.say(&format!("HSET h field:{number} {number}"));
+        conn.say(&format!("ZADD z {} member:{number}", number % 7));
     }
     conn.say(&format!("HSET h long {long}"));
     conn.say(&format!("SET k {long}"));
-    for key in ["s", "h", "k"] {
+    for key in ["s", "h", "z", "k"] {
         let payload = dump(&mut conn, key);
         assert_eq!(conn.call(&restore("copy", &payload, &["REPLACE"])).text(), "OK");
         let digests = conn.run(&format!("DEBUG DIGEST-VALUE {key} copy"));

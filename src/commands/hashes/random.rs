@@ -61,6 +61,19 @@ impl Picks {
         }
     }
 
+    /// Whether a reply may have twice as many.
+    ///
+    /// # Errors
+    /// Where Redis could not count them.
+    pub fn check_pairs(self) -> Result<(), CommandError> {
+        match self {
+            Picks::Distinct(count) if count > i64::MAX as usize / 2 => {
+                Err(CommandError::err("value is out of range"))
+            }
+            Picks::Distinct(_) | Picks::Any(_) => Ok(()),
+        }
+    }
+
     /// How many that are of so many.
     #[must_use]
     pub fn of(self, len: usize) -> usize {
@@ -84,6 +97,9 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     let count = args.try_take().map(Picks::read).transpose()?;
     let with_values = args.skip("WITHVALUES");
     args.finish()?;
+    if with_values {
+        count.map_or(Ok(()), Picks::check_pairs)?;
+    }
     let mut view = ctx.keys.view(&key);
     let (hash, reply) = (view.hash(&key)?, &mut ctx.reply);
     let Some(picks) = count else {
@@ -109,8 +125,8 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     Ok(())
 }
 
-/// Begins an array of fields, or of pairs, which RESP2 has one behind the other.
-fn begin(reply: &mut Reply<'_>, count: usize, with_values: bool) {
+/// Begins an array of items, or of pairs with their values, which RESP2 has one behind the other.
+pub fn begin(reply: &mut Reply<'_>, count: usize, with_values: bool) {
     let is_flat = with_values && reply.proto == Proto::Resp2;
     reply.array(if is_flat { count * 2 } else { count });
 }

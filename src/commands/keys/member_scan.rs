@@ -1,4 +1,4 @@
-//! Walking over the items of one collection: HSCAN, SSCAN.
+//! Walking over the items of one collection: HSCAN, SSCAN, ZSCAN.
 //!
 //! The rows stand in their families; the options are those of SCAN.
 
@@ -12,6 +12,7 @@ use crate::dispatch::error::CommandError;
 pub enum Of {
     Hash,
     Set,
+    SortedSet,
 }
 
 /// Answers one page of a scan.
@@ -25,6 +26,7 @@ pub fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>, of: Of) -> Result<(), Comman
     let items = match of {
         Of::Hash => view.hash(&key)?.map(|hash| *hash),
         Of::Set => view.set_of(&key)?.map(|set| *set),
+        Of::SortedSet => view.sorted(&key)?.map(|set| *set),
     };
     let (mut next, mut found) = (0, Vec::new());
     if let Some(items) = items {
@@ -32,7 +34,7 @@ pub fn scan(ctx: &mut Ctx<'_>, args: &mut Args<'_>, of: Of) -> Result<(), Comman
         next = items.scan(cursor, options.count, |name, value| {
             if name.with(|name| selects(options.pattern, name)) {
                 found.push(name.to_vec());
-                if of == Of::Hash {
+                if of != Of::Set {
                     found.push(value.to_vec());
                 }
             }

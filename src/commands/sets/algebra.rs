@@ -175,13 +175,21 @@ fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
         if args.left() < 2 || !args.skip("LIMIT") {
             return Err(CommandError::Syntax);
         }
-        let number = args.integer().ok().and_then(|number| usize::try_from(number).ok());
-        let number = number.ok_or_else(|| CommandError::err("LIMIT can't be negative"))?;
-        limit = if number == 0 { usize::MAX } else { number };
+        limit = read_limit(args)?;
     }
     let members = intersection(ctx, &keys)?;
     ctx.reply.int(members.len().min(limit) as i64);
     Ok(())
+}
+
+/// A limit of a count, where 0 is none.
+///
+/// # Errors
+/// Where it is no number, or negative.
+pub fn read_limit(args: &mut Args<'_>) -> Result<usize, CommandError> {
+    let number = args.integer().ok().and_then(|number| usize::try_from(number).ok());
+    let number = number.ok_or_else(|| CommandError::err("LIMIT can't be negative"))?;
+    Ok(if number == 0 { usize::MAX } else { number })
 }
 
 fn answer(ctx: &mut Ctx<'_>, args: &mut Args<'_>, join: Join) -> Result<(), CommandError> {

@@ -2,7 +2,7 @@
 //!
 //! A handler sees a set through `SetRef` and `SetMut` and never how it lies.
 
-mod algebra;
+pub mod algebra;
 mod random;
 
 use crate::commands::keys::member_scan::{self, Of};

@@ -124,7 +124,7 @@ fn run(keys: &mut Keys<'_>, step: Step, model: &mut Model) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn sorted_set_is_a_sorted_list(steps in steps()) {
         let rules = rules(forms(), b"");
