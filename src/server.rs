@@ -23,6 +23,7 @@ use crate::base::memory::machine_bytes;
 use crate::clients::Clients;
 use crate::commands::groups;
 use crate::config::Settings;
+use crate::dispatch::helpers::Helpers;
 use crate::dispatch::live::{ApplySettings, LiveSettings, Unapplied};
 use crate::dispatch::operator::Operator;
 use crate::dispatch::shared::Shared;
@@ -113,6 +114,7 @@ impl Server {
             let _entered = runtime.enter();
             listeners.into_iter().map(Listener::register).collect::<io::Result<Vec<_>>>()?
         };
+        shared.helpers.start()?;
         let crew = Crew::start(&shared, groups::handlers())?;
         let ops = Ops::start(shared.clone(), wishes)?;
         let handshakes = Handshakes::new(shared.clone(), tls.clone(), crew.workers.clone());
@@ -206,6 +208,7 @@ pub fn share(
         tracking: Tracking::default(),
         scripts: Scripts::default(),
         functions: Functions::default(),
+        helpers: Helpers::default(),
         figures: Figures::new(identity, crate::base::memory::read().allocated),
         operator: Operator::default(),
         clock: surroundings.clock,

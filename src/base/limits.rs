@@ -48,6 +48,8 @@ pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// Values from this size on are freed by a thread of their own, bytes: their pages go back to the system at once
 /// (jemalloc's `oversize_threshold`), which takes time. To free a smaller one takes less than to wake a thread.
 pub const REAPED_VALUE_BYTES_MIN: usize = 8 * 1024 * 1024;
+/// Replies of which this much is unread when their connection ends are freed by that thread too, bytes.
+pub const REAPED_REPLY_BYTES_MIN: usize = 1024 * 1024;
 /// Items that a command may draw at random with repetition: each goes into the reply.
 pub const PICKS_MAX: usize = 1 << 24;
 /// Collections from this size on are freed by that thread too, bytes: they are many blocks.
@@ -55,6 +57,21 @@ pub const REAPED_COLLECTION_BYTES_MIN: usize = 64 * 1024;
 /// Collections from this size on are lent to replies of all of it, bytes: smaller ones are copied under the lock, which takes
 /// some 50 microseconds at most, and leaves writers nothing to copy.
 pub const LENT_COLLECTION_BYTES_MIN: usize = 64 * 1024;
+/// A command of more steps than this is worked on by a helper thread, where it can be: under a lock that many take up to some
+/// 0.5 ms.
+pub const HELPED_STEPS_MIN: usize = 4096;
+/// Steps up to which a helper's task is short: some milliseconds.
+pub const HELPED_SHORT_STEPS: usize = 64 * 1024;
+/// Items that a helper may look at for each step that it takes under the locks.
+pub const HELPED_WALK_MAX: usize = 64;
+/// Items that a helper may put in anew for each that a command changes where it lies.
+pub const HELPED_REBUILD_MAX: usize = 16;
+/// Items that it looks at between two looks whether it is to go on.
+pub const HELPED_LOOK_STEPS: usize = 1024;
+/// How often a helper begins anew because its sources have changed; then the command runs under the locks.
+pub const HELPED_TRIES_MAX: u32 = 2;
+/// Tasks of helpers that may be there at a time; what comes beyond them runs under the locks.
+pub const HELPED_TASKS_MAX: usize = 256;
 /// Expired entries reclaimed under one hold of a shard's lock.
 pub const SWEEP_ENTRIES_MAX: usize = 64;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.

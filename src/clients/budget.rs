@@ -26,6 +26,7 @@ impl Client {
             &*seen.reply_held_bytes,
             &seen.multi_bytes,
             &seen.kept_bytes,
+            &seen.made_bytes,
         ];
         let parts = parts.iter().map(|bytes| bytes.load(Relaxed)).sum::<usize>();
         self.base_bytes() + self.post_box.held_bytes() + parts

@@ -61,6 +61,8 @@ pub struct Seen {
     pub connection_bytes: AtomicUsize,
     /// Bytes that what it watches, subscribes to and caches takes on its own side.
     pub kept_bytes: AtomicUsize,
+    /// Bytes that a helper has taken so far for what it makes for it.
+    pub made_bytes: AtomicUsize,
     /// Bytes of what it told of itself.
     names_bytes: AtomicUsize,
     /// Number of the last command's row; `usize::MAX` before the first.

@@ -19,6 +19,8 @@ pub enum CommandError {
     OutOfMemory,
     /// A script keeps what it needs: it is put off, or refused.
     Busy(Busy),
+    /// A helper works on it: it is put off.
+    Helped,
     /// A finished line with its code; it may contain a client's bytes.
     Text(Box<Vec<u8>>),
     /// As `Text`, of a script's call, where it was counted.
@@ -66,6 +68,7 @@ impl CommandError {
             CommandError::NoAuth => b"NOAUTH Authentication required.",
             CommandError::OutOfMemory => b"OOM command not allowed when used memory > 'maxmemory'.",
             CommandError::Busy(_) => b"BUSY Redis is busy running a script.",
+            CommandError::Helped => b"ERR it is being worked on",
             CommandError::Text(line) | CommandError::Counted(line) => line,
         }
     }

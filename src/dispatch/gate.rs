@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::args::Args;
 use super::ctx::{Ctx, Run};
 use super::error::CommandError;
-use super::leave::forget_watched;
+use super::leave::{forget_helped, forget_watched};
 use super::session::PutOff;
 use crate::base::metrics::Counter;
 use crate::config::BusyScope;
@@ -44,6 +44,10 @@ impl Ctx<'_> {
         match admitted {
             Admitted::Run => self.run(row, args).or_else(|error| match error {
                 CommandError::Busy(busy) => self.put_off_for(busy, row, args),
+                CommandError::Helped => {
+                    self.session.put_off = Some(PutOff::Helper);
+                    Ok(())
+                }
                 error => Err(error),
             }),
             Admitted::Queue => {
@@ -151,6 +155,7 @@ impl Ctx<'_> {
     /// What a request that failed a check is answered, and what that does to a transaction.
     fn refuse(&mut self, row: Option<&'static Row>, args: &Args<'_>, error: CommandError) -> CommandError {
         self.note_rejected(row, args);
+        forget_helped(&mut self.keys, self.session);
         if row.is_some_and(|row| row.role == Role::Exec) {
             return self.abort_exec(&error);
         }
@@ -235,7 +240,7 @@ impl Ctx<'_> {
             self.meter.note_long(row);
         }
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
-        if let Err(CommandError::Busy(_)) = result {
+        if let Err(CommandError::Busy(_) | CommandError::Helped) = result {
             // It has not run: it comes again.
             return result;
         }

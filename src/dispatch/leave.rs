@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::bench::Bench;
+use super::helpers::{Helped, Made};
 use super::session::{LeaseHeld, Leaving, Session};
 use super::shared::Shared;
 use super::subscribed::Kind;
 use crate::base::hash::Key;
 use crate::base::limits::LEAVE_PORTION;
-use crate::keyspace::{Keys, WatchedKey};
+use crate::keyspace::{Keys, Watch, WatchedKey};
 use crate::parking::outcome::stay_away_ms;
 use crate::parking::{Answer, Grant, Home, Letter, ReplySlot};
 use crate::pubsub::Channels;
@@ -105,6 +106,7 @@ impl Bench<'_> {
     /// Everything a closing connection leaves behind: watches, parked requests, unread answers, leases.
     pub fn leave(&mut self, session: &mut Session, slots: &[Arc<ReplySlot>]) {
         forget_watched(&mut self.keys(), session);
+        forget_helped(&mut self.keys(), session);
         unsubscribe_all(self.shared, session);
         switch_off(self.shared, session);
         self.shared.clients.monitors.remove(&session.client);
@@ -186,10 +188,29 @@ pub fn switch_off(shared: &Shared, session: &mut Session) {
 
 /// Ends all watching of a connection, under the locks that are held or one by one.
 pub fn forget_watched(keys: &mut Keys<'_>, session: &mut Session) {
-    let watch = std::mem::take(&mut session.watch);
+    unwatch(keys, &std::mem::take(&mut session.watch));
+}
+
+/// Ends what a helper does for a connection, as `forget_watched`.
+pub fn forget_helped(keys: &mut Keys<'_>, session: &mut Session) {
+    if let Some(helped) = session.helped.take()
+        && let Some(made) = end_helped(keys, &helped)
+    {
+        keys.keyspace.cast_off_rest(made, helped.task.made_bytes());
+    }
+}
+
+/// Ends what a helper does, and returns what it has made.
+pub(super) fn end_helped(keys: &mut Keys<'_>, helped: &Helped) -> Option<Made> {
+    helped.task.leave();
+    unwatch(keys, &helped.watch);
+    helped.task.take()
+}
+
+fn unwatch(keys: &mut Keys<'_>, watch: &Watch) {
     for WatchedKey { db, key, hash } in watch.keys() {
         let key = Key { bytes: key, hash: *hash };
-        keys.view_in(*db, &key).unwatch(&key, &watch);
+        keys.view_in(*db, &key).unwatch(&key, watch);
     }
 }
 

@@ -18,6 +18,8 @@ pub mod error;
 pub mod events;
 pub mod functions;
 pub mod gate;
+pub mod helped;
+pub mod helpers;
 pub mod identity;
 pub mod invalidate;
 pub mod leave;

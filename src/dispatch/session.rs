@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::args::Args;
+use super::helpers::Helped;
 use super::identity::Identity;
 use super::limit::RoomWait;
 use super::subscribed::{Kind, Subscriptions};
@@ -47,6 +48,8 @@ pub struct Session {
     pub put_off: Option<PutOff>,
     /// The request that comes next waits for room.
     pub room_wait: Option<RoomWait>,
+    /// What a helper makes for the request that comes next.
+    pub helped: Option<Box<Helped>>,
     /// It waits for a script, and is refused from then on, monotonic ms.
     pub refused_at_ms: u64,
     pub slots: Slots,
@@ -64,11 +67,13 @@ pub enum PutOff {
     /// A script keeps what it needs: until that ends, or runs for so long that callers are refused. Or it is a script itself that
     /// goes on (`Station::take_unfinished`).
     Script,
+    /// A helper makes something for it (`helpers`): until that is over.
+    Helper,
 }
 
 impl PutOff {
     /// How many reasons there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 }
 
 /// CLIENT REPLY.
@@ -246,6 +251,7 @@ impl Session {
             last_command: None,
             put_off: None,
             room_wait: None,
+            helped: None,
             refused_at_ms: u64::MAX,
             slots: Slots::default(),
             leases: Leases::default(),
@@ -294,7 +300,8 @@ impl Session {
 
     /// Bytes that what it watches, subscribes to and caches takes on its own side.
     fn kept_bytes(&self) -> usize {
-        let watched = self.watch.held_bytes() + self.leases.held_bytes();
+        let sources = self.helped.as_ref().map_or(0, |helped| helped.watch.held_bytes());
+        let watched = self.watch.held_bytes() + self.leases.held_bytes() + sources;
         if !self.hears_messages {
             return watched;
         }

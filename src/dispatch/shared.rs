@@ -1,5 +1,6 @@
 //! What all connections of a server share: one field for each owner.
 
+use super::helpers::Helpers;
 use super::live::LiveSettings;
 use super::operator::Operator;
 use super::users::LiveUsers;
@@ -22,6 +23,7 @@ pub struct Shared {
     pub tracking: Tracking,
     pub scripts: Scripts,
     pub functions: Functions,
+    pub helpers: Helpers,
     pub settings: LiveSettings,
     pub users: LiveUsers,
     pub figures: Figures,

@@ -33,6 +33,7 @@ mod verbs;
 mod view;
 mod watch;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -43,8 +44,8 @@ use bytes::Bytes;
 pub use aside::KeptAside;
 pub use busy::Busy;
 pub use collection::{
-    End, Forms, Fresh, FreshList, HashMut, HashRef, Items, ListMut, ListName, ListRef, Part, Scores, SetMut,
-    SetRef, SortedMut, SortedRef, Whole, encoding, type_name,
+    End, Forms, Fresh, FreshList, HashMut, HashRef, Items, LentItems, ListMut, ListName, ListRange, ListRef,
+    Part, Scores, SetMut, SetRef, SortedMut, SortedRef, Whole, encoding, type_name,
 };
 pub use effects::{Change, Effects};
 pub use evict::{Evicted, MadeRoom, Room, Used};
@@ -114,6 +115,8 @@ enum CastOff {
     Store(Box<Store>),
     Large(Box<dyn Large>),
     Value(Lent),
+    /// Whatever else takes time to be freed.
+    Rest(Box<dyn Any + Send>, usize),
 }
 
 /// How often values that are still read are looked at.
@@ -141,6 +144,10 @@ fn reap(cast_off: &Receiver<CastOff>, lending: &Lending, entries: &AtomicUsize, 
                 large.drain(&mut |value| keep_read(value, &mut still_read, lending));
                 drop(large);
                 entries.fetch_sub(1, Relaxed);
+                bytes.fetch_sub(held, Relaxed);
+            }
+            Ok(CastOff::Rest(rest, held)) => {
+                drop(rest);
                 bytes.fetch_sub(held, Relaxed);
             }
             Ok(CastOff::Value(value)) if value.is_unread() => drop(value),
@@ -294,6 +301,18 @@ impl Keyspace {
         self.reaping.fetch_add(1, Relaxed);
         self.reaping_bytes.fetch_add(large.held_bytes(), Relaxed);
         drop(self.reaper.send(CastOff::Large(large)));
+    }
+
+    /// As `cast_off`, for what no key has, of so many bytes that nobody counts any more.
+    pub fn cast_off_rest(&self, rest: Box<dyn Any + Send>, bytes: usize) {
+        self.reaping_bytes.fetch_add(bytes, Relaxed);
+        drop(self.reaper.send(CastOff::Rest(rest, bytes)));
+    }
+
+    /// What counts the bytes that readers keep of values that were removed.
+    #[must_use]
+    pub fn lending(&self) -> &Lending {
+        &self.lending
     }
 
     /// Bytes of values that were removed and are still in memory.

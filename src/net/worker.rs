@@ -182,6 +182,10 @@ impl Worker {
     /// Whether a connection whose request was put off has to go on waiting; if so, it is woken when the reason is gone.
     /// `is_filed` is the connection's, and tells whether it waits already.
     pub fn waits(&self, why: PutOff, session: &Session, is_filed: &mut bool, waker: &Waker) -> bool {
+        if why == PutOff::Helper {
+            // Its post box wakes it.
+            return session.helped.as_ref().is_some_and(|helped| !helped.task.is_over());
+        }
         let client = session.client.id;
         let waits =
             if *is_filed { self.put_offs.is_filed(why, client) } else { self.begins_to_wait(why, session) };
@@ -189,6 +193,7 @@ impl Worker {
             let look_at_ms = |wait: RoomWait| wait.look_at_ms(self.shared.clock.now().mono_ms);
             let at_ms = match why {
                 PutOff::Script => session.refused_at_ms,
+                PutOff::Helper => u64::MAX,
                 PutOff::Pause | PutOff::Room => session.room_wait.map_or(u64::MAX, look_at_ms),
             };
             self.put_offs.file(why, client, at_ms, waker);
@@ -202,6 +207,7 @@ impl Worker {
         let look_at = match why {
             PutOff::Pause => self.shared.operator.pause.until(self.shared.clock.now().mono_ms),
             PutOff::Room => Some(0),
+            PutOff::Helper => None,
             PutOff::Script => self.is_any_script_slow().then_some(session.refused_at_ms),
         };
         if let Some(at) = look_at {

@@ -195,6 +195,11 @@ impl<S: Open> PostBox<S> {
         (std::mem::take(&mut inside.letters), unanswered)
     }
 
+    /// Wakes the connection without a letter: it looks at what it waits for.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
     /// Asks to be woken at the next letter.
     pub fn register(&self, waker: &Waker) {
         self.waker.register(waker);

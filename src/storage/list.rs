@@ -7,6 +7,7 @@
 //! does not fit, and join with a neighbour where both fill half a chunk at most. Knows no key and no command.
 //! Invariants: no chunk is empty; `len`, `chunk_bytes` and `listpack_bytes` are what a recount gives.
 
+mod lent;
 mod name;
 mod strip;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use super::outside::Stored;
 use super::packed::{self, Element, element, listpack};
 use super::value::NewValue;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
+pub use lent::LentList;
 use strip::{CHUNK_BYTES, Strip};
 
 /// The deque gives memory back where it has room for more chunks than this, and for eight times as many as there are.

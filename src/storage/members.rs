@@ -14,13 +14,14 @@ use bytes::Bytes;
 use super::entry::Entry;
 use super::meta::Meta;
 use super::ordered::Ordered;
-use super::outside::{Full, Large, Outside};
+use super::outside::{CopyLater, Full, Large, Outside};
 use super::packed::{self, Element, Layout, Limits, Misfit, Type};
 use super::store::{Found, Removed, Store};
 use super::value::{Collected, NewValue, ValueRef};
 use crate::base::hash::{HashSeed, Key};
+use crate::base::lent::Lending;
 
-pub use lent::LentMembers;
+pub use lent::{LentMembers, Selection};
 
 /// The fields of a hash or the members of a set.
 #[derive(Debug)]
@@ -209,9 +210,14 @@ impl Members {
         Some((entry.key(), entry.value().ok()?))
     }
 
+    /// One of the same type and name without items.
+    fn empty_like(&self) -> Members {
+        let empty = Members::new(self.of_type, self.is_named, self.store.seed());
+        Members { has_strings: self.has_strings, ..empty }
+    }
+
     fn copied(&self) -> Members {
-        let mut copy = Members::new(self.of_type, self.is_named, self.store.seed());
-        copy.has_strings = self.has_strings;
+        let mut copy = self.empty_like();
         self.store.each_lying(|entry| {
             let key = Key { bytes: entry.key(), hash: self.store.seed().hash(entry.key()) };
             copy.store.put_taken(0, &key, entry.to_taken(), Meta::value(None));
@@ -240,6 +246,14 @@ impl Large for Members {
 
     fn to_copy(&self) -> Box<dyn Large> {
         Box::new(self.copied())
+    }
+
+    fn copy_later(&mut self, steps_min: usize, lending: &Lending) -> Option<(CopyLater, usize)> {
+        let all = (self.len() > steps_min).then(|| self.lend_to_select(lending))?;
+        let steps = all.len();
+        let copy: CopyLater =
+            Box::new(move |goes_on| Some(Box::new(all.select(|_, bytes| goes_on(bytes).then_some(true))?)));
+        Some((copy, steps))
     }
 
     fn drain(&mut self, see: &mut dyn FnMut(Bytes)) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::packed::Type;
+use crate::base::lent::Lending;
 
 /// A large value as entries hold it: one, or several after COPY. Readers hold its `Bytes` alone, so that it is known
 /// when the last entry lets it go.
@@ -55,6 +56,9 @@ impl Deref for Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// Makes a copy of a large collection. Now and then it says how many bytes it has taken and asks whether it is to go on.
+pub type CopyLater = Box<dyn FnOnce(&mut dyn FnMut(usize) -> bool) -> Option<Box<dyn Large>> + Send>;
+
 /// A large collection, of whatever type: what a store must know of it to keep it. Its type's file knows the rest.
 pub trait Large: Any + fmt::Debug + Send + Sync {
     fn of_type(&self) -> Type;
@@ -67,6 +71,12 @@ pub trait Large: Any + fmt::Debug + Send + Sync {
 
     /// A collection of its own with the same items. Cost: one insertion per item.
     fn to_copy(&self) -> Box<dyn Large>;
+
+    /// As `to_copy`, of the items as they are now, to be made without the lock, and the steps that takes; `None` where those
+    /// are no more than `steps_min`, or where it has no pages to lend. Cost: as to lend it.
+    fn copy_later(&mut self, _steps_min: usize, _lending: &Lending) -> Option<(CopyLater, usize)> {
+        None
+    }
 
     /// Takes the large strings out of a collection that ends, and shows those that nobody else has.
     fn drain(&mut self, see: &mut dyn FnMut(Bytes));

@@ -21,6 +21,12 @@ pub enum Taken {
 }
 
 impl Taken {
+    /// A large collection.
+    #[must_use]
+    pub fn collection(large: Box<dyn Large>) -> Taken {
+        Taken::Outside(Outside::Collection(large))
+    }
+
     /// A string.
     #[must_use]
     pub fn string(bytes: Vec<u8>) -> Taken {

@@ -169,3 +169,31 @@ fn what_a_slow_reader_keeps_of_a_deleted_hash_is_not_counted_as_keys_and_is_free
     wait_until("the memory is free", || server.figure("used_memory") < before + bytes / 8);
     expect_sound(&mut conn);
 }
+
+#[test]
+fn range_of_a_list_is_that_of_its_moment_whatever_becomes_of_the_list() {
+    let server = TestServer::start();
+    let mut writer = server.connect();
+    for first in (0..FIELDS).step_by(500) {
+        let words = ["RPUSH".to_owned(), "l".to_owned()].into_iter();
+        writer.call(&words.chain((first..first + 500).map(|number| value(number, 1))).collect::<Vec<_>>());
+    }
+    writer.call(&["LSET", "l", "7", &"z".repeat(50_000)]);
+    let expected: Vec<String> = (3..FIELDS - 3).map(|number| value(number, 1)).collect();
+    for way in [&["DEL l"][..], &["LTRIM l 1 1", "RPUSH l new"], &["FLUSHALL"]] {
+        let mut slow = server.connect_slow_reader();
+        let asked = server.control().run("GET asked");
+        slow.pipeline(&["MULTI", "LRANGE l 3 -4", "INCR asked", "EXEC"]);
+        wait_until("it was run", || server.control().run("GET asked") != asked);
+        writer.run("COPY l kept");
+        for number in (0..FIELDS).step_by(3) {
+            writer.call(&["LSET", "l", &number.to_string(), "changed"]);
+        }
+        writer.run("LREM l 0 changed");
+        way.iter().for_each(|line| drop(writer.run(line)));
+        let elements: Vec<String> = answer(&mut slow).array().iter().map(Value::text).collect();
+        assert_eq!((elements.len(), elements[4].len()), (FIELDS - 6, 50_000));
+        assert!(elements.iter().zip(&expected).enumerate().all(|(at, (a, b))| at == 4 || a == b));
+        writer.run("RENAME kept l");
+    }
+}

@@ -1,5 +1,8 @@
 //! Hashes, lists and sets and what else there is: fills, caches, events, scripts, expiry, eviction, what they take of the memory.
 
+#[path = "../support/desk.rs"]
+mod desk;
+mod helped;
 mod lent;
 mod meetings;
 mod memory;

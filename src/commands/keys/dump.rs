@@ -5,15 +5,19 @@
 
 use bytes::Bytes;
 
-use super::plain::{body_of, body_of_string, value_of};
+use super::plain::{body_of, body_of_lent, body_of_lent_list, body_of_string, value_of};
+use crate::base::hash::Key;
 use crate::base::int::parse_i64;
+use crate::base::limits::HELPED_STEPS_MIN;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::helped::Plan;
+use crate::keyspace::{Items, ListRef};
 use crate::rdb::{VALUES_VERSION, open, seal};
 use crate::storage::eviction::Use;
-use crate::storage::{Meta, ValueRef};
+use crate::storage::{Collection, Meta, ValueRef};
 use crate::table::KeyFlag::{Access, OW, RO, Update};
 use crate::table::arg::{integer, key, string, token};
 use crate::table::{Category, Flag, Group, Spec};
@@ -67,6 +71,11 @@ pub static COMMANDS: &[Command] = &[
 
 fn dump(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
+    if let Some(payload) = ctx.made_aside(&[key], |ctx| dump_later(ctx, &key))? {
+        ctx.keys.view(&key).exists(&key);
+        ctx.reply.bulk_shared(payload.into());
+        return Ok(());
+    }
     let mut view = ctx.keys.view(&key);
     // Counted, and as a use.
     let entry = if view.exists(&key) { view.entry(&key) } else { None };
@@ -82,6 +91,28 @@ fn dump(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let body = large.map_or_else(|body| body, |value| body_of_string(&value));
     ctx.reply.bulk_shared(seal(body, VALUES_VERSION).into());
     Ok(())
+}
+
+/// The payload of a large collection, made by a helper.
+fn dump_later(ctx: &mut Ctx<'_>, key: &Key<'_>) -> Option<Plan<Vec<u8>>> {
+    let mut view = ctx.keys.view(key);
+    let entry = view.entry(key)?;
+    let (collection, list) = (Collection::of(&entry), ListRef::of(&entry));
+    let steps = list.map(|list| list.len()).or(collection.map(|of| Items::of(of).len()))?;
+    if steps <= HELPED_STEPS_MIN {
+        return None;
+    }
+    if let Some(list) = view.lend_list(key) {
+        return Some(Plan::new(steps, move |task| {
+            let body = body_of_lent_list(list, |bytes| task.goes_on(bytes))?;
+            Some(seal(body, VALUES_VERSION))
+        }));
+    }
+    let (items, of_type) = view.lend_items(key)?;
+    Some(Plan::new(steps, move |task| {
+        let body = body_of_lent(items, of_type, |bytes| task.goes_on(bytes))?;
+        Some(seal(body, VALUES_VERSION))
+    }))
 }
 
 /// The options of RESTORE.

@@ -12,10 +12,13 @@ mod scan;
 
 use crate::base::events::Classes;
 use crate::base::hash::Key;
+use crate::base::limits::HELPED_STEPS_MIN;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::helped::Plan;
+use crate::storage::Taken;
 use crate::table::KeyFlag::{Access, Delete, Insert, OW, RM, RO, RW, Update};
 use crate::table::arg::{integer, key, token};
 use crate::table::{Category, Flag, Group, Locking, Spec, Touch};
@@ -32,7 +35,7 @@ pub static COMMANDS: &[Command] = &[
             group: Group::Generic,
             since: "6.2.0",
             summary: "Copies the value of a key to a new key.",
-            complexity: "O(1): large values are shared, small ones copied",
+            complexity: "O(N) for a collection, where N is the number of its items; O(1) for a string: large ones are shared",
             args: &[
                 key("source", &[RO, Access]),
                 key("destination", &[OW, Update]),
@@ -274,15 +277,36 @@ fn copy(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     if to_db == ctx.keys.db && source.bytes == target.bytes {
         return Err(same_object());
     }
-    let copied = copy_entry(ctx, &source, to_db, &target, replace);
+    let made = ctx.made_aside(&[source], |ctx| {
+        if !replace && ctx.keys.view_in(to_db, &target).has(&target) {
+            return None;
+        }
+        let (copy, steps) = ctx.keys.view(&source).copy_later(&source, HELPED_STEPS_MIN)?;
+        Some(Plan::new(steps, |task| copy(&mut |bytes| task.goes_on(bytes)).map(Taken::collection)))
+    })?;
+    let copied = copy_entry(ctx, &source, to_db, &target, replace, made);
     ctx.reply.int(copied.into());
     Ok(())
 }
 
-/// False if the source is absent, or the target is there and not to be replaced.
-fn copy_entry(ctx: &mut Ctx<'_>, source: &Key<'_>, to_db: usize, target: &Key<'_>, replace: bool) -> bool {
+/// False if the source is absent, or the target is there and not to be replaced. A large collection may have been copied
+/// already.
+fn copy_entry(
+    ctx: &mut Ctx<'_>,
+    source: &Key<'_>,
+    to_db: usize,
+    target: &Key<'_>,
+    replace: bool,
+    made: Option<Taken>,
+) -> bool {
     let mut view = ctx.keys.view(source);
-    let found = if view.exists(source) { view.copy_out(source) } else { None };
+    if !view.exists(source) {
+        return false;
+    }
+    let found = match made {
+        Some(copy) => view.entry(source).map(|entry| (copy, entry.meta())),
+        None => view.copy_out(source),
+    };
     drop(view);
     let Some((value, meta)) = found else { return false };
     let mut view = ctx.keys.view_in(to_db, target);

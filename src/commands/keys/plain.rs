@@ -3,10 +3,12 @@
 //! `rdb` knows the format and no value; the types of values meet it here alone. Another type needs an arm in `body_of`, and
 //! one in `Builder::put`. Nothing is locked while a value is built.
 
+use crate::base::limits::HELPED_LOOK_STEPS;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, ListRef, Part, Scores};
+use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, LentItems, ListRef, Part, Scores};
 use crate::rdb::{self, Item, Malformed, write_head, write_score, write_string};
+use crate::storage::list::LentList;
 use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry, Full, Kind, NewValue, Taken};
 
@@ -51,6 +53,35 @@ fn body_of_list(list: ListRef<'_>) -> Vec<u8> {
     write_head(&mut out, rdb::Type::List, list.len());
     list.iter_from(0).for_each(|element| write_string(&mut out, element.text(&mut itoa::Buffer::new())));
     out
+}
+
+/// The items of a large hash or set. Cost: a copy. `None` where it does not go on, told how many bytes there are.
+pub fn body_of_lent(items: LentItems, of_type: Type, goes_on: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
+    let (mut out, is_set) = (Vec::new(), of_type == Type::Set);
+    write_head(&mut out, if is_set { rdb::Type::Set } else { rdb::Type::Hash }, items.len());
+    let mut seen = 0_usize;
+    let is_whole = items.read(|name, value| {
+        write_string(&mut out, name);
+        if !is_set {
+            write_string(&mut out, value);
+        }
+        seen += 1;
+        !seen.is_multiple_of(HELPED_LOOK_STEPS) || goes_on(out.capacity())
+    });
+    is_whole.then_some(out)
+}
+
+/// As `body_of_lent`, of a list.
+pub fn body_of_lent_list(mut list: LentList, goes_on: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    write_head(&mut out, rdb::Type::List, list.len());
+    let mut seen = 0_usize;
+    let is_whole = list.read(|element| {
+        write_string(&mut out, element.text(&mut itoa::Buffer::new()));
+        seen += 1;
+        !seen.is_multiple_of(HELPED_LOOK_STEPS) || goes_on(out.capacity())
+    });
+    is_whole.then_some(out)
 }
 
 /// The value that `body` is, to be put under a key. Cost: an insertion per item; of a text that came packed some ninety times

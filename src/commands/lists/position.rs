@@ -1,12 +1,16 @@
 //! Elements found by their text: LPOS, LINSERT, LREM.
 
+use crate::base::hash::Key;
 use crate::base::int::parse_i64;
+use crate::base::limits::{HELPED_LOOK_STEPS, HELPED_STEPS_MIN};
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::helped::Plan;
+use crate::dispatch::helpers::Task;
 use crate::keyspace::{End, ListRef};
-use crate::storage::list::{New, Value};
+use crate::storage::list::{LentList, New, Value};
 use crate::storage::packed::Element;
 use crate::table::KeyFlag::{Access, Delete, Insert, RO, RW};
 use crate::table::arg::{integer, key, one_of, string, token};
@@ -94,15 +98,16 @@ fn linsert(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
         () if args.skip("BEFORE") => false,
         () => return Err(CommandError::Syntax),
     };
-    let pivot = Element::of(args.take()?);
+    let search = Search::first(args.take()?);
     let value = args.value()?;
+    let met = met_aside(ctx, &key, &search)?;
     let mut view = ctx.keys.view(&key);
     let mut list = view.list_mut(&key, "linsert")?;
-    let found = list.as_ref().map(|list| list.iter_from(0).position(|element| element.is(pivot)));
-    match found {
+    let found = list.as_ref().map(|list| met.unwrap_or_else(|| search.run(list)));
+    match found.as_deref() {
         None => ctx.reply.int(0),
-        Some(None) => ctx.reply.int(-1),
-        Some(Some(place)) => {
+        Some([]) => ctx.reply.int(-1),
+        Some([place, ..]) => {
             let element = New::of(&value);
             list.brings(1, element.as_slice().len());
             list.insert(place + usize::from(is_behind), &element);
@@ -116,16 +121,30 @@ fn lrem(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let (from, max) = from_end(reversible(args)?);
     let text = args.take()?;
+    let max = if max == 0 { usize::MAX } else { max };
+    let met = met_aside(ctx, &key, &Search { from, count: Some(max), ..Search::first(text) })?;
     let mut view = ctx.keys.view(&key);
     let mut list = view.list_mut(&key, "lrem")?;
-    let removed = list.remove_equal(text, from, if max == 0 { usize::MAX } else { max });
+    let removed = match met.filter(|met| met.len() <= REMOVED_ONE_BY_ONE_MAX) {
+        Some(mut met) => {
+            // From behind, so that the numbers of the others stay what they are.
+            met.sort_unstable();
+            met.iter().rev().for_each(|place| list.remove(*place..*place + 1));
+            met.len()
+        }
+        None => list.remove_equal(text, from, max),
+    };
     ctx.reply.int(removed as i64);
     Ok(())
 }
 
-/// What LPOS looks for.
+/// Elements that are taken out of a long list one by one: each costs a step per chunk.
+const REMOVED_ONE_BY_ONE_MAX: usize = 256;
+
+/// What is looked for in a list.
+#[derive(Clone, Copy)]
 struct Search<'a> {
-    element: Element<'a>,
+    text: &'a [u8],
     from: End,
     /// Of the equal ones the first that counts, from 1 on.
     rank: usize,
@@ -136,9 +155,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
+    /// The first element that is this text.
+    fn first(text: &'a [u8]) -> Search<'a> {
+        Search { text, from: End::Front, rank: 1, count: None, steps: usize::MAX }
+    }
+
     fn read(args: &mut Args<'a>) -> Result<Search<'a>, CommandError> {
-        let element = Element::of(args.take()?);
-        let mut search = Search { element, from: End::Front, rank: 1, count: None, steps: usize::MAX };
+        let mut search = Search::first(args.take()?);
         while !args.is_done() {
             if args.left() < 2 {
                 return Err(CommandError::Syntax);
@@ -164,7 +187,8 @@ impl<'a> Search<'a> {
     /// The numbers of what is found, in the order in which it is met.
     fn run(&self, list: ListRef<'_>) -> Vec<usize> {
         let last = list.len() - 1;
-        let is_equal = |(step, element): (usize, Value<'_>)| element.is(self.element).then_some(step);
+        let text = Element::of(self.text);
+        let is_equal = |(step, element): (usize, Value<'_>)| element.is(text).then_some(step);
         let (skip, take) = (self.rank - 1, self.count.unwrap_or(1));
         match self.from {
             End::Front => {
@@ -177,6 +201,58 @@ impl<'a> Search<'a> {
             }
         }
     }
+}
+
+impl Search<'_> {
+    /// Whether it ends within so many steps.
+    fn ends_within(self, steps: usize, list: ListRef<'_>) -> bool {
+        let most = self.steps.min(list.len());
+        most <= steps || Search { steps, ..self }.run(list).len() == self.count.unwrap_or(1)
+    }
+
+    /// As `run`, in a list that was lent; `None` where the task does not go on.
+    fn run_lent(self, mut list: LentList, task: &Task) -> Option<Vec<usize>> {
+        let (text, len) = (Element::of(self.text), list.len());
+        let (skip, take) = (self.rank - 1, self.count.unwrap_or(1));
+        let (counts, most) = match self.from {
+            End::Front => (0..self.steps.min(len), skip.saturating_add(take)),
+            End::Back => (len.saturating_sub(self.steps)..len, usize::MAX),
+        };
+        let (mut met, mut step, mut goes_on) = (Vec::new(), 0, true);
+        list.read(|element| {
+            if counts.contains(&step) && element.is(text) {
+                met.push(step);
+            }
+            step += 1;
+            goes_on =
+                !step.is_multiple_of(HELPED_LOOK_STEPS) || task.goes_on(met.capacity() * size_of::<usize>());
+            goes_on && step < counts.end && met.len() < most
+        });
+        if self.from == End::Back {
+            met.reverse();
+        }
+        goes_on.then(|| met.into_iter().skip(skip).take(take).collect())
+    }
+}
+
+/// What a helper has found in a long list; `None` where it is looked for here, as it is found soon.
+fn met_aside(
+    ctx: &mut Ctx<'_>,
+    key: &Key<'_>,
+    search: &Search<'_>,
+) -> Result<Option<Vec<usize>>, CommandError> {
+    ctx.made_aside(&[*key], |ctx| {
+        let mut view = ctx.keys.view(key);
+        let list = view.entry(key).and_then(|entry| ListRef::of(&entry))?;
+        if search.ends_within(HELPED_STEPS_MIN, list) {
+            return None;
+        }
+        let (list, text) = (view.lend_list(key)?, search.text.to_vec());
+        let Search { from, rank, count, steps, .. } = *search;
+        Some(Plan::new(list.len(), move |task| {
+            Search { text: &text, from, rank, count, steps }.run_lent(list, task)
+        }))
+    })
 }
 
 /// The next word as a bound, where 0 means none.
@@ -192,8 +268,9 @@ fn bound(args: &mut Args<'_>, refusal: &str) -> Result<usize, CommandError> {
 fn lpos(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let search = Search::read(args)?;
+    let met = met_aside(ctx, &key, &search)?;
     let mut view = ctx.keys.view(&key);
-    let found = view.list(&key)?.map_or_else(Vec::new, |list| search.run(list));
+    let found = view.list(&key)?.map_or_else(Vec::new, |list| met.unwrap_or_else(|| search.run(list)));
     let reply = &mut ctx.reply;
     match (search.count, found.first()) {
         (None, Some(place)) => reply.int(*place as i64),

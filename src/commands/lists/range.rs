@@ -7,7 +7,8 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::dispatch::value::write_element;
+use crate::dispatch::whole::write_range;
+use crate::keyspace::ListRange;
 use crate::table::KeyFlag::{Access, Delete, RO, RW};
 use crate::table::arg::{integer, key};
 use crate::table::{Category, Flag, Group, Spec};
@@ -57,12 +58,9 @@ fn lrange(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let (start, end) = (args.integer()?, args.integer()?);
     let mut view = ctx.keys.view(&key);
-    let (list, reply) = (view.list(&key)?, &mut ctx.reply);
-    let range = range_of(start, end, list.map_or(0, |list| list.len()));
-    reply.array(range.len());
-    if let Some(list) = list {
-        list.iter_from(range.start).take(range.len()).for_each(|element| write_element(reply, element));
-    }
+    let range = view.list_range(&key, |len| range_of(start, end, len))?;
+    ctx.reply.array(range.as_ref().map_or(0, ListRange::len));
+    range.into_iter().for_each(|range| write_range(&mut ctx.reply, range));
     Ok(())
 }
 

@@ -3,14 +3,16 @@
 //! All sets of a command are locked together, so a result is of one moment. An intersection walks the smallest set and asks
 //! the others; a difference walks the first one.
 
+use super::joined::{Join, joined_aside};
 use crate::base::hash::Key;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
-use crate::dispatch::value::write_part;
+use crate::dispatch::whole::{Show, write_lent};
 use crate::keyspace::{Fresh, SetRef};
 use crate::storage::NewValue;
+use crate::storage::packed::Type;
 use crate::table::KeyFlag::{Access, OW, RO, RW, Update};
 use crate::table::arg::{integer, key, key_count};
 use crate::table::{Category, Flag, Group, Spec};
@@ -130,38 +132,28 @@ pub static COMMANDS: &[Command] = &[
     ),
 ];
 
-/// What makes one set of several.
-type Join = fn(&mut Ctx<'_>, &[Key<'_>]) -> Result<Vec<Vec<u8>>, CommandError>;
-
 fn sinter(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    answer(ctx, args, intersection)
+    answer(ctx, args, Join::Intersection)
 }
 
 fn sinterstore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    store(ctx, args, intersection, "sinterstore")
+    store(ctx, args, Join::Intersection, "sinterstore")
 }
 
 fn sunion(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let keys = args.keys(ctx.keys.keyspace);
-    let all = union(ctx, &keys)?;
-    write_fresh(ctx, &all);
-    Ok(())
+    answer(ctx, args, Join::Union)
 }
 
 fn sunionstore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let target = ctx.key(args)?;
-    let keys = args.keys(ctx.keys.keyspace);
-    let all = union(ctx, &keys)?;
-    keep(ctx, &target, all, "sunionstore");
-    Ok(())
+    store(ctx, args, Join::Union, "sunionstore")
 }
 
 fn sdiff(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    answer(ctx, args, difference)
+    answer(ctx, args, Join::Difference)
 }
 
 fn sdiffstore(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    store(ctx, args, difference, "sdiffstore")
+    store(ctx, args, Join::Difference, "sdiffstore")
 }
 
 fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
@@ -177,8 +169,11 @@ fn sintercard(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
         }
         limit = read_limit(args)?;
     }
-    let members = intersection(ctx, &keys)?;
-    ctx.reply.int(members.len().min(limit) as i64);
+    let len = match joined_aside(ctx, &keys, Join::Intersection)? {
+        Some(joined) => joined.len(),
+        None => intersection(ctx, &keys)?.len(),
+    };
+    ctx.reply.int(len.min(limit) as i64);
     Ok(())
 }
 
@@ -192,42 +187,52 @@ pub fn read_limit(args: &mut Args<'_>) -> Result<usize, CommandError> {
     Ok(if number == 0 { usize::MAX } else { number })
 }
 
-fn answer(ctx: &mut Ctx<'_>, args: &mut Args<'_>, join: Join) -> Result<(), CommandError> {
+fn answer(ctx: &mut Ctx<'_>, args: &mut Args<'_>, how: Join) -> Result<(), CommandError> {
     let keys = args.keys(ctx.keys.keyspace);
-    let members = join(ctx, &keys)?;
-    ctx.reply.set(members.len());
-    members.iter().for_each(|member| ctx.reply.bulk(member));
+    let joined = match joined_aside(ctx, &keys, how)? {
+        Some(joined) => joined,
+        None if how == Join::Union => union(ctx, &keys)?,
+        None => {
+            let members = members_of(ctx, &keys, how)?;
+            ctx.reply.set(members.len());
+            members.iter().for_each(|member| ctx.reply.bulk(member));
+            return Ok(());
+        }
+    };
+    write_fresh(ctx, joined);
     Ok(())
 }
 
-fn store(
-    ctx: &mut Ctx<'_>,
-    args: &mut Args<'_>,
-    join: Join,
-    event: &'static str,
-) -> Result<(), CommandError> {
+/// Writes a set that no key has.
+pub(super) fn write_fresh(ctx: &mut Ctx<'_>, set: Fresh) {
+    ctx.reply.set(set.len());
+    let lent = set.into_lent(ctx.keys.keyspace.lending());
+    lent.into_iter().for_each(|members| write_lent(&mut ctx.reply, members, Show::Names));
+}
+
+fn store(ctx: &mut Ctx<'_>, args: &mut Args<'_>, how: Join, event: &'static str) -> Result<(), CommandError> {
     let target = ctx.key(args)?;
     let keys = args.keys(ctx.keys.keyspace);
-    let mut result = ctx.keys.view(&target).fresh_set();
-    for member in join(ctx, &keys)? {
-        result.put(&member, &NewValue::Small(b""), &ctx.keys.scope.rules.forms)?;
-    }
-    keep(ctx, &target, result, event);
+    let joined = match joined_aside(ctx, &keys, how)? {
+        Some(joined) => joined,
+        None if how == Join::Union => union(ctx, &keys)?,
+        None => {
+            let (mut set, forms) = (ctx.keys.keyspace.fresh(Type::Set), ctx.keys.scope.rules.forms);
+            for member in members_of(ctx, &keys, how)? {
+                set.put(&member, &NewValue::Small(b""), &forms)?;
+            }
+            set
+        }
+    };
+    let len = joined.len();
+    ctx.keys.view(&target).store_set(&target, joined, event);
+    ctx.reply.int(len as i64);
     Ok(())
 }
 
-fn keep(ctx: &mut Ctx<'_>, target: &Key<'_>, result: Fresh, event: &'static str) {
-    let len = result.len();
-    ctx.keys.view(target).store_set(target, result, event);
-    ctx.reply.int(len as i64);
-}
-
-fn write_fresh(ctx: &mut Ctx<'_>, set: &Fresh) {
-    let reply = &mut ctx.reply;
-    reply.set(set.len());
-    if let Some(items) = set.items() {
-        items.each(|member, _| write_part(reply, member));
-    }
+/// An intersection or a difference, made here.
+fn members_of(ctx: &mut Ctx<'_>, keys: &[Key<'_>], how: Join) -> Result<Vec<Vec<u8>>, CommandError> {
+    if how == Join::Intersection { intersection(ctx, keys) } else { difference(ctx, keys) }
 }
 
 /// Shows a set, if the key has one.
@@ -271,8 +276,7 @@ fn difference(ctx: &mut Ctx<'_>, keys: &[Key<'_>]) -> Result<Vec<Vec<u8>>, Comma
 
 fn union(ctx: &mut Ctx<'_>, keys: &[Key<'_>]) -> Result<Fresh, CommandError> {
     let forms = ctx.keys.scope.rules.forms;
-    let Some(first) = keys.first() else { return Err(CommandError::Syntax) };
-    let mut all = ctx.keys.view(first).fresh_set();
+    let mut all = ctx.keys.keyspace.fresh(Type::Set);
     for key in keys {
         let added = look(ctx, key, |set| {
             let mut added = Ok(());

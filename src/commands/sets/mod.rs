@@ -1,8 +1,9 @@
-//! The set commands. Members by name here; `algebra` joins sets, `random` draws members; SSCAN is `keys::member_scan`.
+//! The set commands. Members by name here; `algebra` joins sets, `joined` large ones, `random` draws members; SSCAN is `keys::member_scan`.
 //!
 //! A handler sees a set through `SetRef` and `SetMut` and never how it lies.
 
 pub mod algebra;
+mod joined;
 mod random;
 
 use crate::commands::keys::member_scan::{self, Of};

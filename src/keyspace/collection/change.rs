@@ -5,7 +5,7 @@ use super::fresh::{self, Fresh, is_to_be_named, plan_put};
 use super::items::Items;
 use super::place::Place;
 use crate::storage::packed::{self, Hash, Misfit, Set, Type};
-use crate::storage::{Collection, Found, Full, Members, NewValue};
+use crate::storage::{Collection, Found, Full, Members, NewValue, Outside};
 
 /// A collection under its key, or none yet.
 pub struct Change<'v, 'a> {
@@ -101,6 +101,17 @@ impl Change<'_, '_> {
         let Some(found) = self.place.found else { return false };
         self.place.changed += (len as u64).saturating_sub(1);
         self.take_all(found)
+    }
+
+    /// Puts what is left of a large collection in place of it, which counts as so many changes.
+    pub fn leave(&mut self, rest: Members, taken: usize) {
+        let Some(found) = self.place.found.filter(|_| !rest.is_empty()) else { return };
+        let view = &mut self.place.view;
+        let old = view.store().change_large(found, |members: &mut Members| std::mem::replace(members, rest));
+        let Some(old) = old else { return };
+        view.let_go_outside(Outside::Collection(Box::new(old)));
+        self.place.changed += taken as u64;
+        self.lessen(found);
     }
 
     /// Tells a set that a command brings so many words: by Redis's rule their number alone may make it `hashtable`.

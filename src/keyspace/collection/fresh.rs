@@ -2,9 +2,11 @@
 
 use super::forms::{self, Forms};
 use super::items::Items;
+use super::lend::LentItems;
 use crate::base::hash::HashSeed;
+use crate::base::lent::Lending;
 use crate::storage::packed::{self, Edit, Element, Hash, Misfit, Set, Type};
-use crate::storage::{Collection, Full, Members, NewValue, Outside, Taken};
+use crate::storage::{Collection, Full, Large, Members, NewValue, Outside, Taken};
 
 /// A collection without a key.
 #[derive(Debug)]
@@ -34,6 +36,38 @@ impl Fresh {
     #[must_use]
     pub(super) fn expecting(self, expected: usize) -> Fresh {
         Fresh { expected, ..self }
+    }
+
+    /// One of the same type without items.
+    #[must_use]
+    pub fn another(&self) -> Fresh {
+        Fresh::new(self.of_type, self.seed)
+    }
+
+    /// Whether an item is there.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.items().is_some_and(|items| items.get(name).is_some())
+    }
+
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.form {
+            Form::Empty => 0,
+            Form::Packed(bytes) => bytes.capacity(),
+            Form::Large(members) => members.held_bytes(),
+        }
+    }
+
+    /// What is in it, for those who read it once; `None` while nothing is. What it takes counts as lent.
+    #[must_use]
+    pub fn into_lent(self, lending: &Lending) -> Option<LentItems> {
+        match self.form {
+            Form::Empty => None,
+            Form::Packed(bytes) => Some(LentItems::Packed(bytes.into())),
+            Form::Large(mut members) => Some(LentItems::Large(members.lend(lending))),
+        }
     }
 
     #[must_use]

@@ -96,6 +96,14 @@ impl<'a> ListRef<'a> {
         }
     }
 
+    /// Bytes of a large list, 0 of a packed one.
+    pub(super) fn large_bytes(&self) -> usize {
+        match self.0 {
+            Form::Packed(_) => 0,
+            Form::Large(list) => list.elements_bytes(),
+        }
+    }
+
     /// Whether its elements would take at most `max` bytes in a listpack. Cost: mostly some additions.
     fn fits_listpack(&self, max: usize) -> bool {
         match self.0 {

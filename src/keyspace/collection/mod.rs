@@ -9,6 +9,7 @@ mod change;
 mod forms;
 mod fresh;
 mod items;
+mod lend;
 mod list;
 mod place;
 mod sorted;
@@ -21,6 +22,7 @@ use change::Change;
 pub use forms::{Forms, ListName, encoding, type_name};
 pub use fresh::Fresh;
 pub use items::{Items, Part, Whole};
+pub use lend::{LentItems, ListRange};
 pub use list::{End, FreshList, ListMut, ListRef};
 pub use sorted::{Scores, SortedMut, SortedRef};
 
@@ -140,6 +142,11 @@ impl SetMut<'_, '_> {
         self.0.clear();
     }
 
+    /// Puts what is left of a large set in place of it, from which so many members were taken out.
+    pub fn leave(&mut self, rest: Members, taken: usize) {
+        self.0.leave(rest, taken);
+    }
+
     /// Says how many members a command brings.
     pub fn brings(&mut self, count: usize) {
         self.0.brings(count);
@@ -243,12 +250,6 @@ impl<'a> View<'a> {
         event: &'static str,
     ) -> Result<SetMut<'v, 'a>, WrongType> {
         Ok(SetMut(Change::new(self.open(key, SET, event)?)))
-    }
-
-    /// A set that no key has yet.
-    #[must_use]
-    pub fn fresh_set(&self) -> Fresh {
-        self.keyspace.fresh(Type::Set)
     }
 
     /// Puts a set under a key in place of whatever is there, told as `event`; an empty one removes the key.

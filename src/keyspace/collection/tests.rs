@@ -301,7 +301,7 @@ fn what_changed_is_told_once_and_the_last_item_takes_the_key_along() {
         assert!(!view.has(&key));
         view.set_mut(&key, "sadd").expect("no key").add(b"m").expect("it has room");
         assert!(view.hash(&key).is_err() && view.hash_mut(&key, "hset").is_err() && view.read(&key).is_err());
-        let empty = view.fresh_set();
+        let empty = view.keyspace.fresh(crate::storage::packed::Type::Set);
         view.store_set(&key, empty, "sinterstore");
     });
     assert_eq!(told, ["new k", "hset k", "hdel k", "del k", "new k", "sadd k", "del k"]);

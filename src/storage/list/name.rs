@@ -7,7 +7,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{Chunk, List, New, Value};
-use crate::storage::outside::Large;
+use crate::base::lent::Lending;
+use crate::storage::outside::{CopyLater, Large};
 use crate::storage::packed::{self, Element, Type, listpack};
 
 impl List {
@@ -89,6 +90,13 @@ impl Large for List {
         let chunks: VecDeque<Chunk> = self.chunks.iter().map(Chunk::copied).collect();
         let chunk_bytes = chunks.iter().map(Chunk::held_bytes).sum();
         Box::new(List { chunks, chunk_bytes, len: self.len, listpack_bytes: self.listpack_bytes })
+    }
+
+    fn copy_later(&mut self, steps_min: usize, lending: &Lending) -> Option<(CopyLater, usize)> {
+        let (len, listpack_bytes) = (self.len, self.listpack_bytes);
+        let all = (len > steps_min).then(|| self.lend(0..len, lending))?;
+        let copy: CopyLater = Box::new(move |goes_on| Some(Box::new(all.copy(listpack_bytes, goes_on)?)));
+        Some((copy, len))
     }
 
     fn drain(&mut self, see: &mut dyn FnMut(Bytes)) {

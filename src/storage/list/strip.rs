@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use crate::base::lent::Lending;
+use crate::storage::lent::{Loan, Page};
 use crate::storage::packed::Element;
 use crate::storage::packed::twoway::{self, Elements};
 
@@ -21,7 +23,7 @@ const STEP_BYTES_MIN: usize = 64;
 /// Small elements.
 #[derive(Debug, Default)]
 pub struct Strip {
-    bytes: Vec<u8>,
+    bytes: Page,
     /// Bytes unused at the front.
     begin: u32,
     count: u32,
@@ -39,7 +41,7 @@ impl Strip {
     /// `count` elements of another form.
     #[must_use]
     pub fn copied(elements: &[u8], count: usize) -> Strip {
-        Strip { bytes: elements.to_vec(), begin: 0, count: count as u32 }
+        Strip { bytes: Page::new(elements.to_vec()), begin: 0, count: count as u32 }
     }
 
     #[inline]
@@ -59,7 +61,12 @@ impl Strip {
     #[inline]
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.held_bytes()
+    }
+
+    /// Lends the page that it is, and says where the elements begin in it.
+    pub fn lend(&mut self, lending: &Lending) -> (Loan, usize) {
+        (self.bytes.lend(lending), self.begin as usize)
     }
 
     #[inline]
@@ -117,7 +124,7 @@ impl Strip {
                 let need = twoway::encoded_bytes(element);
                 self.splice(at, end, need);
                 let place = self.begin as usize + at;
-                twoway::encode(element, &mut self.bytes[place..place + need]);
+                twoway::encode(element, &mut self.bytes.to_mut()[place..place + need]);
                 self.count += 1;
             }
         }
@@ -129,7 +136,7 @@ impl Strip {
     pub fn split_off(&mut self, index: usize) -> Strip {
         let Some(at) = self.position(index) else { return Strip::default() };
         let right = Strip::copied(&self.used()[at..], self.count() - index);
-        self.bytes.truncate(self.begin as usize + at);
+        self.bytes.to_mut().truncate(self.begin as usize + at);
         self.count = index as u32;
         self.lessen();
         right
@@ -138,8 +145,9 @@ impl Strip {
     /// Puts another's elements behind its own, if both are a chunk's at most.
     pub fn append(&mut self, other: &Strip) {
         self.compact();
-        self.bytes.reserve_exact(other.len());
-        self.bytes.extend_from_slice(other.used());
+        let bytes = self.bytes.to_mut();
+        bytes.reserve_exact(other.len());
+        bytes.extend_from_slice(other.used());
         self.count += other.count;
     }
 
@@ -147,18 +155,19 @@ impl Strip {
     pub fn remove_equal(&mut self, needle: Element<'_>, skip: usize, max: usize) -> usize {
         let (mut from, mut to) = (self.begin as usize, self.begin as usize);
         let (mut met, mut removed) = (0, 0);
-        while let Some((element, bytes)) = twoway::first(&self.bytes[from..]) {
+        let all = self.bytes.to_mut();
+        while let Some((element, bytes)) = twoway::first(&all[from..]) {
             let is_equal = element == needle;
             if is_equal && met >= skip && removed < max {
                 removed += 1;
             } else {
-                self.bytes.copy_within(from..from + bytes, to);
+                all.copy_within(from..from + bytes, to);
                 to += bytes;
             }
             met += usize::from(is_equal);
             from += bytes;
         }
-        self.bytes.truncate(to);
+        all.truncate(to);
         self.count -= removed as u32;
         self.lessen();
         removed
@@ -181,8 +190,9 @@ impl Strip {
         }
         let at = self.bytes.len();
         self.reserve(need);
-        self.bytes.resize(at + need, 0);
-        twoway::encode(element, &mut self.bytes[at..]);
+        let bytes = self.bytes.to_mut();
+        bytes.resize(at + need, 0);
+        twoway::encode(element, &mut bytes[at..]);
         self.count += 1;
     }
 
@@ -193,7 +203,7 @@ impl Strip {
         }
         self.begin -= need as u32;
         let at = self.begin as usize;
-        twoway::encode(element, &mut self.bytes[at..at + need]);
+        twoway::encode(element, &mut self.bytes.to_mut()[at..at + need]);
         self.count += 1;
     }
 
@@ -203,10 +213,11 @@ impl Strip {
         let room = CHUNK_BYTES.saturating_sub(len);
         let doubled = len.max(STEP_BYTES_MIN).max(need);
         let begin = if doubled + ROOM_BYTES_MIN > room { room.max(need) } else { doubled };
-        self.bytes.reserve_exact((begin + len).saturating_sub(self.bytes.len()));
-        self.bytes.resize(self.bytes.len().max(begin + len), 0);
-        self.bytes.copy_within(old..old + len, begin);
-        self.bytes.truncate(begin + len);
+        let bytes = self.bytes.to_mut();
+        bytes.reserve_exact((begin + len).saturating_sub(bytes.len()));
+        bytes.resize(bytes.len().max(begin + len), 0);
+        bytes.copy_within(old..old + len, begin);
+        bytes.truncate(begin + len);
         self.begin = begin as u32;
     }
 
@@ -218,32 +229,33 @@ impl Strip {
         let (at, end, len) = (self.begin as usize + at, self.begin as usize + end, self.bytes.len());
         if need > end - at {
             self.reserve(need - (end - at));
-            self.bytes.resize(len + need - (end - at), 0);
+            self.bytes.to_mut().resize(len + need - (end - at), 0);
         }
-        self.bytes.copy_within(end..len, at + need);
-        self.bytes.truncate(len + need - (end - at));
+        let bytes = self.bytes.to_mut();
+        bytes.copy_within(end..len, at + need);
+        bytes.truncate(len + need - (end - at));
     }
 
     fn compact(&mut self) {
-        self.bytes.drain(..self.begin as usize);
+        self.bytes.to_mut().drain(..self.begin as usize);
         self.begin = 0;
     }
 
     /// Room behind the elements: twice as much as is there, up to a chunk.
     fn reserve(&mut self, more: usize) {
-        let (len, held) = (self.bytes.len(), self.bytes.capacity());
+        let (len, held) = (self.bytes.len(), self.bytes.held_bytes());
         if len + more > held {
             let doubled = (2 * held).clamp(STEP_BYTES_MIN, CHUNK_BYTES).max(len + more);
-            self.bytes.reserve_exact(doubled - len);
+            self.bytes.to_mut().reserve_exact(doubled - len);
         }
     }
 
     /// Gives back what it holds where less than half of that is used.
     fn lessen(&mut self) {
-        let held = self.bytes.capacity();
+        let held = self.bytes.held_bytes();
         if held > STEP_BYTES_MIN && 2 * self.len() + STEP_BYTES_MIN < held {
             self.compact();
-            self.bytes.shrink_to_fit();
+            self.bytes.to_mut().shrink_to_fit();
         }
     }
 }

@@ -7,8 +7,8 @@ use crate::base::lent::Lending;
 use crate::storage::arena::used_blocks;
 use crate::storage::entry::{self, Content, Entry};
 use crate::storage::lent::Loan;
-use crate::storage::outside::OutsideValues;
-use crate::storage::value::ValueRef;
+use crate::storage::outside::{Large, OutsideValues};
+use crate::storage::value::{NewValue, ValueRef};
 
 /// The items that a hash or a set had when it was lent, those that are not read yet.
 #[derive(Debug)]
@@ -79,6 +79,45 @@ impl LentMembers {
     }
 }
 
+/// A hash or set to be made of some of the items that another one had when it was lent, of the same type and name.
+#[derive(Debug)]
+pub struct Selection {
+    items: LentMembers,
+    selected: Members,
+}
+
+impl Members {
+    /// Lends all items as they are now, to select some of them. Cost: as `lend`.
+    #[must_use]
+    pub fn lend_to_select(&mut self, lending: &Lending) -> Selection {
+        Selection { items: self.lend(lending), selected: self.empty_like() }
+    }
+}
+
+impl Selection {
+    /// Items to choose from.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Puts in the items of which `choose`, told their names and how many bytes the others have taken, says true. Cost: an
+    /// insertion for each. `None` where it says nothing, or where there is no room.
+    pub fn select(self, mut choose: impl FnMut(&[u8], usize) -> Option<bool>) -> Option<Members> {
+        let Selection { mut items, mut selected } = self;
+        let is_whole = items.read(|name, value| match choose(name, selected.held_bytes()) {
+            Some(true) => selected.put(name, &NewValue::copied(value.as_slice())).is_ok(),
+            chosen => chosen.is_some(),
+        });
+        is_whole.then_some(selected)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -87,9 +126,7 @@ mod tests {
 
     use super::*;
     use crate::base::hash::HashSeed;
-    use crate::storage::outside::Large;
     use crate::storage::packed::Type;
-    use crate::storage::value::NewValue;
 
     type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 

@@ -128,9 +128,13 @@ impl Store {
 
     /// Changes a large collection; `None` where there is none of that type.
     pub fn change_large<T: Large, R>(&mut self, found: Found, change: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.change_outside(found, |large| (large as &mut dyn Any).downcast_mut().map(change))?
+    }
+
+    /// As `change_large`, of whatever type.
+    pub fn change_outside<R>(&mut self, found: Found, change: impl FnOnce(&mut dyn Large) -> R) -> Option<R> {
         let Content::Outside(number) = self.entry(found).content() else { return None };
-        let change = |large: &mut dyn Large| (large as &mut dyn Any).downcast_mut().map(change);
-        self.outside.change(number, change)?
+        self.outside.change(number, change)
     }
 }
 
