@@ -23,7 +23,7 @@ const CHUNK_VALUES_MAX: usize = if cfg!(test) { 16 } else { 1024 };
 const CHUNK_BYTES_MAX: usize = 1024 * 1024;
 
 /// Makes bytes of a reply when they are about to be written.
-pub trait Source: fmt::Debug {
+pub trait Source: fmt::Debug + Send {
     /// About as many bytes as it is to make; at the same time what it keeps from others for that.
     fn left_bytes(&self) -> usize;
 

@@ -25,7 +25,7 @@ use super::partial::Partial;
 use super::runs::Running;
 use super::stream::{Accepted, Stream};
 use super::worker::{Lent, Worker};
-use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, READ_BYTES, REPLY_BYTES_PAUSE};
+use crate::base::limits::{KEPT_REQUEST_BYTES_MIN, READ_BYTES, REAPED_REPLY_BYTES_MIN, REPLY_BYTES_PAUSE};
 use crate::base::memory::class_bytes;
 use crate::base::metrics::{Counter, add};
 use crate::clients::{Client, Peer};
@@ -582,5 +582,11 @@ impl Connection {
             self.deregister();
         }
         self.stream.end(is_done, &mut self.worker.lent.borrow_mut().read_buffer);
+        if self.outflow.waiting_bytes() >= REAPED_REPLY_BYTES_MIN {
+            // What it did not read may be all that is left of a large collection.
+            let unread = std::mem::take(&mut self.outflow.replies.ready);
+            let bytes = unread.held_bytes();
+            self.worker.shared.keyspace.cast_off_rest(Box::new(unread), bytes);
+        }
     }
 }
