@@ -21,6 +21,7 @@ macro_rules! groups {
 
 groups! {
     bit_cases_answer_as_redis => "bits",
+    blocking_cases_answer_as_redis => "blocking",
     cluster_cases_answer_as_redis => "cluster",
     command_cases_answer_as_redis => "command",
     connection_cases_answer_as_redis => "connection",

@@ -192,13 +192,13 @@ impl Client {
         [&seen.channels, &seen.patterns, &seen.shard_channels].map(|count| count.load(Relaxed))
     }
 
-    /// A request of it waits: parked in FILL.GET, or put off by CLIENT PAUSE.
+    /// A request of it waits: parked for a fill or for keys, or put off by CLIENT PAUSE.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.seen.is_paused.load(Relaxed) || self.parked() > 0
     }
 
-    /// Requests of this client that are parked in FILL.GET.
+    /// Requests of this client that are parked.
     #[must_use]
     pub fn parked(&self) -> usize {
         self.post_box.open_slots()
@@ -211,11 +211,11 @@ impl Client {
         drop(self.post_box.send(Letter::Close));
     }
 
-    /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their flights to forget.
+    /// CLIENT UNBLOCK: answers everything parked; the slots claimed are returned for their queues to forget.
     #[must_use]
     pub fn unblock(&self, with_error: bool) -> Vec<(Arc<ReplySlot>, Answer)> {
         let answer =
             |slot: &ReplySlot| if with_error { Answer::Unblocked } else { slot.expire(ASK_AGAIN_MS) };
-        self.post_box.claim_all().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
+        self.post_box.claim_open().into_iter().map(|slot| (slot.clone(), answer(&slot))).collect()
     }
 }

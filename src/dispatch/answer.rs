@@ -1,21 +1,28 @@
-//! How fills are answered on the wire: at once, or in the place of a request that was parked.
+//! How fills are answered on the wire, at once or in the place of a request that was parked, and those who waited for keys.
 //!
 //! A parked request's connection writes its reply long after its handler returned, so this belongs to no
 //! handler.
 
 use bytes::Bytes;
 
-use super::error::CommandError;
+use super::error::WRONG_TYPE;
 use super::value::write_value;
 use crate::base::limits::SHARED_VALUE_BYTES_MIN;
-use crate::parking::{Answer, Outcome};
+use crate::parking::{Answer, Outcome, Popped};
 use crate::protocol::reply::{Proto, Reply};
 use crate::storage::ValueRef;
+
+const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 /// Writes the reply of a request that was parked; `order` as in `Parked`.
 pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]>) {
     match (answer, order) {
-        (Answer::Unblocked, _) => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        (Answer::Unblocked, _) => reply.error(UNBLOCKED),
+        (Answer::Popped(popped), _) => write_popped(reply, popped),
+        (Answer::Moved(element), _) => element.write(reply),
+        (Answer::WrongType, _) => reply.error(WRONG_TYPE),
+        (Answer::Nothing, _) => reply.null_array(),
+        (Answer::Gone, _) => {}
         (Answer::One(outcome), _) => write_outcome(reply, outcome),
         (Answer::Many(outcomes), order) => {
             let order = order.unwrap_or_default();
@@ -25,6 +32,27 @@ pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]
             }
         }
     }
+}
+
+/// The error in an answer, if it is one: as on the wire, without the `-`.
+#[must_use]
+pub fn error_of(answer: &Answer) -> Option<&'static [u8]> {
+    match answer {
+        Answer::Unblocked => Some(UNBLOCKED),
+        Answer::WrongType => Some(WRONG_TYPE),
+        Answer::One(_) | Answer::Many(_) | Answer::Popped(_) | Answer::Moved(_) => None,
+        Answer::Nothing | Answer::Gone => None,
+    }
+}
+
+/// Writes what was taken out of a key: the key, and an element or an array of them.
+pub fn write_popped(reply: &mut Reply<'_>, popped: &Popped) {
+    reply.array(2);
+    reply.bulk(&popped.key);
+    if popped.are_several {
+        reply.array(popped.elements.len());
+    }
+    popped.elements.iter().for_each(|element| element.write(reply));
 }
 
 /// Writes `[status, value, token, ms]`, or the error of a key that holds another type.
@@ -49,7 +77,7 @@ pub fn write_outcome<V: Value>(reply: &mut Reply<'_>, outcome: &Outcome<V>) {
         Outcome::Pass { ttl_ms } => ("PASS", None, None, *ttl_ms),
         Outcome::Wait { retry_ms } => ("WAIT", None, None, *retry_ms),
         Outcome::Leading { left_ms } => ("SELF", None, None, *left_ms),
-        Outcome::WrongType => return reply.error(CommandError::WrongType.wire()),
+        Outcome::WrongType => return reply.error(WRONG_TYPE),
     };
     reply.array(4);
     reply.simple(status);

@@ -4,6 +4,9 @@ use crate::base::hll::Invalid;
 use crate::keyspace::Busy;
 use crate::storage::{Full, WrongType};
 
+/// A key holds another type.
+pub const WRONG_TYPE: &[u8] = b"WRONGTYPE Operation against a key holding the wrong kind of value";
+
 /// Why a command was refused.
 /// Two words long, so that a handler's result travels in registers: most requests have none to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum CommandError {
     Busy(Busy),
     /// A helper works on it: it is put off.
     Helped,
+    /// It waits for a key: no error, and nothing is written yet (`Ctx::wait_for`).
+    Waits,
     /// A finished line with its code; it may contain a client's bytes.
     Text(Box<Vec<u8>>),
     /// As `Text`, of a script's call, where it was counted.
@@ -62,11 +67,12 @@ impl CommandError {
             CommandError::NotAnInteger => b"ERR value is not an integer or out of range",
             CommandError::NotAFloat => b"ERR value is not a valid float",
             CommandError::NoSuchKey => b"ERR no such key",
-            CommandError::WrongType => b"WRONGTYPE Operation against a key holding the wrong kind of value",
+            CommandError::WrongType => WRONG_TYPE,
             CommandError::StringTooLong => b"ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             CommandError::Overflow => b"ERR increment or decrement would overflow",
             CommandError::NoAuth => b"NOAUTH Authentication required.",
             CommandError::OutOfMemory => b"OOM command not allowed when used memory > 'maxmemory'.",
+            CommandError::Waits => b"ERR it waits for a key",
             CommandError::Busy(_) => b"BUSY Redis is busy running a script.",
             CommandError::Helped => b"ERR it is being worked on",
             CommandError::Text(line) | CommandError::Counted(line) => line,

@@ -48,6 +48,7 @@ impl Ctx<'_> {
                     self.session.put_off = Some(PutOff::Helper);
                     Ok(())
                 }
+                CommandError::Waits => Ok(()),
                 error => Err(error),
             }),
             Admitted::Queue => {
@@ -69,10 +70,16 @@ impl Ctx<'_> {
         if row.may_run_scripts && self.runs_scripts(row) {
             return self.run_aside(row, args);
         }
-        if self.keys.keyspace.runs_scripts() {
+        if self.keys.keyspace.may_reserve() && self.must_reserve(row) {
             self.reserve(row, args)?;
         }
         self.call_admitted(row, args)
+    }
+
+    /// Whether a command must lock what it needs before it begins: a script may keep it, or it may have something for those who
+    /// wait.
+    fn must_reserve(&self, row: &Row) -> bool {
+        row.may_feed || self.keys.keyspace.runs_scripts()
     }
 
     /// Runs a command that may run now.
@@ -240,8 +247,11 @@ impl Ctx<'_> {
             self.meter.note_long(row);
         }
         let result = if self.in_transaction { run(self, args) } else { self.run_locked(row, run, args) };
-        if let Err(CommandError::Busy(_) | CommandError::Helped) = result {
-            // It has not run: it comes again.
+        if let Err(CommandError::Busy(_) | CommandError::Helped | CommandError::Waits) = result {
+            // It has not run: it comes again, or ends later.
+            if result == Err(CommandError::Waits) {
+                self.note_waits(row, args, begun);
+            }
             return result;
         }
         self.counters().add(Counter::Commands, 1);

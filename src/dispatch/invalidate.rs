@@ -40,7 +40,7 @@ impl Bench<'_> {
         let caches = match answer {
             Answer::One(outcome) => is_known(outcome),
             Answer::Many(outcomes) => outcomes.iter().any(is_known),
-            Answer::Unblocked => false,
+            _ => false,
         };
         if caches {
             send(self.shared, Some(keys.to_vec()), vec![tracked.tracker.clone()], &mut self.deliveries);

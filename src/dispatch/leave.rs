@@ -138,6 +138,22 @@ impl Bench<'_> {
         }
     }
 
+    /// Serves those who wait for keys and could not be served with the request that made them ready. No lock may be held.
+    pub fn serve_late(&mut self) {
+        if !self.effects.ready.is_empty() {
+            self.keys().serve_late();
+        }
+    }
+
+    /// Answers everything that is parked on a connection that ends: WAIT to who asked for a fill. Who waited for keys is
+    /// told nothing, as in Redis: it asked for no end of its waiting, and may ask the next server again.
+    pub fn answer_parked(&mut self, session: &Session) {
+        let parked = session.post_box().claim_open();
+        let (waiting, filling) = parked.into_iter().partition(|slot| slot.waits_for_keys());
+        self.answer_wait(filling);
+        Vec::into_iter(waiting).for_each(|slot| self.keys().answer(slot, Answer::Gone));
+    }
+
     /// Answers slots that were claimed because their replies cannot wait any longer.
     pub fn answer_wait(&mut self, slots: Vec<Arc<ReplySlot>>) {
         let wait_ms = self.current.settings.fill_wait_ms;
@@ -229,6 +245,6 @@ fn grants<'a>(slot: &'a ReplySlot, answer: &Answer) -> Vec<(&'a Home, Grant)> {
                 outcomes.iter().enumerate().filter_map(|(at, outcome)| Some((at, outcome.grant()?)));
             granted.filter_map(|(at, grant)| Some((&homes[home(at)?], grant))).collect()
         }
-        Answer::Unblocked => Vec::new(),
+        _ => Vec::new(),
     }
 }

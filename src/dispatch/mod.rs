@@ -10,6 +10,7 @@ pub mod args;
 mod aside;
 pub mod batch;
 pub mod bench;
+pub mod blocked;
 pub mod certificate;
 pub mod client_line;
 pub mod command;

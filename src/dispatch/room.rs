@@ -130,11 +130,12 @@ impl Shared {
         if self.clients.leaving_bytes() > 0 { 0 } else { self.shared_client_bytes() as u64 }
     }
 
-    /// Those of it that several may share: parked requests, which have places in flights, values that left the keyspace while replies had them, messages, and what
+    /// Those of it that several may share: parked requests, which have places in queues, values that left the keyspace while replies had them, messages, and what
     /// channels, prefixes, tracked and watched keys take.
     fn shared_client_bytes(&self) -> usize {
         let Shared { keyspace, pubsub, tracking, clients, .. } = self;
         let values = keyspace.lent_bytes() + keyspace.watchers_bytes() + keyspace.fills.parked.bytes();
+        let values = values + keyspace.waits_held.bytes();
         values + pubsub.held_bytes() + tracking.held_bytes() + clients.monitors.held_bytes()
     }
 

@@ -142,6 +142,17 @@ pub struct Slots {
     pub parked: Option<Parked>,
     /// Slots on this connection that are not answered yet, as far as the connection has heard.
     pub open: usize,
+    /// The request that keeps those behind it from being run, until it is answered.
+    pub blocked: Option<Blocked>,
+}
+
+/// A request that its connection waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocked {
+    /// Its slot's number.
+    pub seq: u64,
+    /// How long it ran until it had to wait, nanoseconds.
+    pub ns: u64,
 }
 
 /// A parked request's slot and how its answer is to be written.
@@ -152,6 +163,8 @@ pub struct Parked {
     pub order: Option<Box<[u32]>>,
     /// The request's keys, where its connection keeps a cache.
     pub tracked: Box<[Box<[u8]>]>,
+    /// CLIENT REPLY OFF or SKIP: its answer is not to be sent.
+    pub is_silent: bool,
 }
 
 impl Slots {

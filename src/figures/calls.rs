@@ -242,6 +242,18 @@ impl Meter {
         (ns >= self.slow_ns).then_some(ns)
     }
 
+    /// The command that began at `begun` waits: it counts when it is answered. Returns its nanoseconds so far.
+    pub fn break_off(&mut self, begun: u64) -> u64 {
+        self.begun = self.clock.reading();
+        self.clock.ns_between(begun, self.begun)
+    }
+
+    /// A command that had waited was answered; its own time counts, not what it waited.
+    pub fn answered(&mut self, row: &Row, ns: u64, failed: bool) {
+        self.notes.push(Note { row: row.number, calls: 1, failed: u32::from(failed), ns });
+        self.hand_over();
+    }
+
     fn push_alike(&mut self, ns: u64) {
         let note = std::mem::take(&mut self.alike);
         self.notes.push(Note { ns, ..note });

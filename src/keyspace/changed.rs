@@ -23,6 +23,7 @@ impl View<'_> {
     /// A write left a collection that may have got items: the one place that hears of it, whichever way they came.
     pub(super) fn gained(&mut self, key: &Key<'_>) {
         self.wrote(key);
+        self.ready(key);
     }
 
     /// A deletion took out what was there, `None` where nothing was: a lease is void all the same, and the oldest waiter

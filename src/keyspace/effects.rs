@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::waits::ReadyKeys;
 use crate::base::events::Event;
 use crate::base::lent::Lent;
 use crate::parking::{Answer, ReplySlot};
@@ -23,6 +24,8 @@ pub struct Effects {
     pub answers: Vec<(Arc<ReplySlot>, Answer)>,
     /// Slots answered by others than their flights, still queued there.
     pub forget: Vec<Arc<ReplySlot>>,
+    /// Keys whose waiters are to be served, before the locks are released where they are held for the whole command.
+    pub ready: ReadyKeys,
     /// (shard, monotonic ms): that shard's sweeper must look no later than that.
     pub alarms: Vec<(usize, u64)>,
     /// Keyspace events to publish, in the order in which they happened.
@@ -52,6 +55,7 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty()
             && self.forget.is_empty()
+            && self.ready.is_empty()
             && self.alarms.is_empty()
             && self.events.is_empty()
             && self.changes.is_empty()

@@ -104,11 +104,20 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// Where a script keeps one of them; then nothing is held.
     pub fn hold(&mut self, hashes: impl Iterator<Item = u64> + Clone) -> Result<(), Busy> {
-        let keyspace = self.keyspace;
         let mut all = hashes.clone();
         if let (Some(only), None) = (all.next(), all.next()) {
             return self.hold_one(only);
         }
+        if self.held.is_empty() {
+            self.hold_hashes(hashes.clone())?;
+            self.hold_targets(hashes)?;
+        }
+        Ok(())
+    }
+
+    /// As `hold`, but not where elements of these keys may go to.
+    pub(super) fn hold_hashes(&mut self, hashes: impl Iterator<Item = u64> + Clone) -> Result<(), Busy> {
+        let keyspace = self.keyspace;
         while self.held.is_empty() {
             let moves = keyspace.routes.moves();
             let mut shards: Vec<usize> = hashes.clone().map(|hash| keyspace.shard_of(hash)).collect();
@@ -135,6 +144,7 @@ impl<'a> Keys<'a> {
             // Who waits with nothing in hand keeps nobody from anything.
             let (shard, locked) = self.keyspace.lock_of(hash);
             self.add(shard, locked)?;
+            self.hold_targets(std::iter::once(hash))?;
         }
         Ok(())
     }
@@ -291,9 +301,12 @@ impl<'a> Keys<'a> {
         !self.held.is_empty()
     }
 
-    /// Unlocks what is held, the gate last.
+    /// Serves who waits for what has changed, and unlocks what is held, the gate last.
     #[inline]
     pub fn release(&mut self) {
+        if !self.held.is_empty() && !self.effects.ready.is_empty() {
+            self.serve();
+        }
         if self.marks.is_some() {
             self.marks = None;
         }

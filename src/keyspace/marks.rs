@@ -16,8 +16,10 @@ pub(super) struct Marks<'a> {
 
 /// In `Keyspace::long_holders`: a script has run at some time.
 const SCRIPTS_RUN: usize = 1;
-/// And for each that keeps shards aside now.
-const KEEPS: usize = 2;
+/// And a request has waited for a key.
+const HAS_WAITED: usize = 2;
+/// And for each script that keeps shards aside now.
+const KEEPS: usize = 4;
 
 impl Keyspace {
     /// Who runs scripts says so before the first.
@@ -32,6 +34,28 @@ impl Keyspace {
     #[inline]
     #[must_use]
     pub fn runs_scripts(&self) -> bool {
+        self.long_holders.load(Relaxed) & !HAS_WAITED != 0
+    }
+
+    /// Somebody waits for a key from now on.
+    pub(super) fn note_waiting(&self) {
+        if !self.has_waited() {
+            self.long_holders.fetch_or(HAS_WAITED, Relaxed);
+        }
+    }
+
+    /// Whether anybody has waited for a key: then a request that may make one ready must lock all it needs before it does
+    /// anything, so that who waits can be served before the locks go.
+    #[inline]
+    #[must_use]
+    pub fn has_waited(&self) -> bool {
+        self.long_holders.load(Relaxed) & HAS_WAITED != 0
+    }
+
+    /// Whether any request must lock what it needs beforehand, for either reason.
+    #[inline]
+    #[must_use]
+    pub fn may_reserve(&self) -> bool {
         self.long_holders.load(Relaxed) != 0
     }
 

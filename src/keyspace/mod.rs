@@ -31,6 +31,7 @@ mod spread;
 mod sweep;
 mod verbs;
 mod view;
+mod waits;
 mod watch;
 
 use std::any::Any;
@@ -62,6 +63,7 @@ pub use scan::ScanPage;
 
 pub use verbs::SetWhen;
 pub use view::{Scope, View};
+pub use waits::{How, Target, WAITER_BYTES, Wish};
 pub use watch::{Watch, WatchedKey};
 
 use crate::base::gauge::Gauge;
@@ -104,6 +106,8 @@ pub struct Keyspace {
     lending: Lending,
     /// What the watchers of all shards take.
     watchers_held: Gauge,
+    /// What those who wait for keys take.
+    pub waits_held: Gauge,
     reaper: Sender<CastOff>,
     reaping: Arc<AtomicUsize>,
     reaping_bytes: Arc<AtomicUsize>,
@@ -182,9 +186,9 @@ impl Keyspace {
     /// 0 for none); starts the thread that frees what FLUSHALL and deletions of large values cast off.
     #[must_use]
     pub fn new(databases: usize, shards_most: usize, limit_bytes: u64, seed: HashSeed) -> Keyspace {
-        let watchers_held = Gauge::default();
+        let (watchers_held, waits_held) = (Gauge::default(), Gauge::default());
         let stripe = |index| Stripe {
-            shard: Mutex::new(Shard::new(index, seed, watchers_held.clone())),
+            shard: Mutex::new(Shard::new(index, seed, watchers_held.clone(), waits_held.clone())),
             mark: AtomicU64::new(0),
             due_at: AtomicU64::new(u64::MAX),
             held_bytes: AtomicUsize::new(0),
@@ -213,6 +217,7 @@ impl Keyspace {
             top_epoch: AtomicU64::new(0),
             lending,
             watchers_held,
+            waits_held,
             reaper,
             reaping,
             reaping_bytes,

@@ -18,6 +18,8 @@ pub struct Census {
     pub kept: usize,
     /// Callers that wait in them.
     pub waiters: usize,
+    /// Keys that somebody waits for, once for each type.
+    pub waited_keys: usize,
     /// Tokens kept so that a resend is recognised.
     pub answered: usize,
     /// Shards that keys are spread over.
@@ -38,12 +40,14 @@ impl Keys<'_> {
                     stores.faults.push(format!("size: {counted:?} counted, {now:?} now"));
                 }
                 stores.faults.extend(db.flights.iter().filter_map(Record::fault));
+                stores.faults.extend(db.waits.fault());
                 for fault in &mut stores.faults {
                     *fault = format!("shard {index}, database {number}: {fault}");
                 }
                 census.stores.add(stores);
                 census.kept += db.flights.iter().filter(|record| record.kept.is_some()).count();
                 census.flights += db.flights.len();
+                census.waited_keys += db.waits.len();
                 census.waiters += db.flights.iter().map(|record| record.flight.waiters()).sum::<usize>();
             }
         }

@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use hashbrown::HashMap;
 
 use super::flights::Flights;
+use super::waits::{ReadyKey, Sleeper, Waits};
 use super::watch::Watchers;
 use crate::base::gauge::Gauge;
 use crate::base::hash::HashSeed;
@@ -22,7 +23,7 @@ use crate::storage::{Size, Store};
 pub struct Shard {
     /// Grown on first use of a database.
     pub dbs: Vec<Db>,
-    /// Deadlines of flights and remembered answers, monotonic ms.
+    /// Deadlines of flights, remembered answers and waiters, monotonic ms.
     pub deadlines: BinaryHeap<Reverse<Deadline>>,
     /// Tokens answered a short while ago, so that a resend is recognised.
     pub answered: HashMap<u64, Answered>,
@@ -37,6 +38,8 @@ pub struct Shard {
     seed: HashSeed,
     /// What the watchers of all shards take.
     watchers_held: Gauge,
+    /// What those who wait for keys of all shards take.
+    waits_held: Gauge,
 }
 
 /// One database's part in a shard.
@@ -47,9 +50,11 @@ pub struct Db {
     pub counted: Size,
     pub flights: Flights,
     pub watchers: Watchers,
+    /// Those who wait for keys.
+    pub waits: Waits,
 }
 
-/// A moment at which a flight or a remembered answer wants attention.
+/// A moment at which something wants attention.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline {
     pub at: u64,
@@ -58,8 +63,18 @@ pub struct Deadline {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
-    Flight { db: usize, hash: u64, id: u64 },
-    Answered { serial: u64 },
+    Flight {
+        db: usize,
+        hash: u64,
+        id: u64,
+    },
+    Answered {
+        serial: u64,
+    },
+    /// The time of one who waits for keys is over.
+    Wait(Sleeper),
+    /// The waiters of a key could not be served before.
+    Ready(ReadyKey),
 }
 
 /// The ways to answer a token.
@@ -81,7 +96,7 @@ pub struct Answered {
 }
 
 impl Shard {
-    pub fn new(index: usize, seed: HashSeed, watchers_held: Gauge) -> Shard {
+    pub fn new(index: usize, seed: HashSeed, watchers_held: Gauge, waits_held: Gauge) -> Shard {
         Shard {
             dbs: Vec::new(),
             deadlines: BinaryHeap::new(),
@@ -92,6 +107,7 @@ impl Shard {
             serial: index as u64,
             seed,
             watchers_held,
+            waits_held,
         }
     }
 
@@ -106,12 +122,13 @@ impl Shard {
 
     #[cold]
     fn make(&mut self, db: usize) {
-        let (seed, watchers_held) = (self.seed, &self.watchers_held);
+        let (seed, watchers_held, waits_held) = (self.seed, &self.watchers_held, &self.waits_held);
         self.dbs.resize_with(db + 1, || Db {
             store: Store::new(seed),
             counted: Size::default(),
             flights: Flights::default(),
             watchers: Watchers::new(watchers_held),
+            waits: Waits::new(waits_held),
         });
     }
 
@@ -121,10 +138,17 @@ impl Shard {
         self.serial
     }
 
-    /// Whether nothing is in it: no entry, no flight, no watcher, nothing remembered.
+    /// Whether nothing is in it: no entry, no flight, no watcher, nobody who waits, nothing remembered.
     pub fn is_idle(&self) -> bool {
-        let is_idle = |db: &Db| db.store.is_empty() && db.flights.is_empty() && db.watchers.is_empty();
+        let is_idle = |db: &Db| {
+            db.store.is_empty() && db.flights.is_empty() && db.watchers.is_empty() && db.waits.is_empty()
+        };
         self.answered.is_empty() && self.dbs.iter().all(is_idle)
+    }
+
+    /// Whether anybody waits for a key of it.
+    pub fn has_waiters(&self) -> bool {
+        self.dbs.iter().any(|db| !db.waits.is_empty())
     }
 
     /// Bytes that deadlines and answered tokens take.
@@ -137,9 +161,10 @@ impl Shard {
         self.deadlines.push(Reverse(Deadline { at, what }));
     }
 
-    /// Drops records of flights and answers that are gone, once they outnumber the rest.
+    /// Drops records of flights, answers and waiters that are gone, once they outnumber the rest.
     pub fn trim_deadlines(&mut self) {
-        let live = self.answered.len() + self.dbs.iter().map(|db| db.flights.len()).sum::<usize>();
+        let live = self.dbs.iter().map(|db| db.flights.len() + db.waits.waiting()).sum::<usize>();
+        let live = self.answered.len() + live;
         if self.deadlines.len() <= live * 2 + 64 {
             return;
         }
@@ -150,6 +175,8 @@ impl Shard {
                 record.is_some_and(|record| record.flight.filed_at == *at)
             }
             Due::Answered { serial } => answered.contains_key(serial),
+            Due::Wait(sleeper) => sleeper.is_open(),
+            Due::Ready(_) => true,
         });
         if deadlines.len() <= deadlines.capacity() / 4 {
             deadlines.shrink_to(deadlines.len() * 2);

@@ -5,7 +5,7 @@
 //! routed to a shard. The routes are drawn together while there is nothing in the keyspace, and spread out again
 //! slice by slice, in the background, when the limit rises.
 //!
-//! Invariants: a slice's entries, flights, watchers and answers are all in the shard of its route. A route changes
+//! Invariants: a slice's entries, flights, watchers, waiters and answers are all in the shard of its route. A route changes
 //! only while the locks of both shards are held, so one that is read under the lock of its shard stays true until
 //! that is released. Slices move to shards of higher numbers only, so that a SCAN meets what moves meanwhile.
 
@@ -129,7 +129,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Moves what is beside the entries: flights, watchers, and what is remembered of answers.
+    /// Moves what is beside the entries: flights, watchers, those who wait for keys, and what is remembered of answers. The time of
+    /// a waiter is no key's, and stays where it was filed.
     fn move_flights(&mut self, slice: usize, from: usize, to: usize) {
         let keyspace = self.keyspace;
         let is_moving = |key: &[u8]| slice_of(keyspace.hash(key)) == slice;
@@ -141,7 +142,8 @@ impl Keys<'_> {
         let parts: Vec<_> = dbs
             .map(|db| {
                 let flights = db.flights.split_off(|record| slice_of(record.hash) == slice);
-                (flights, db.watchers.split_off(is_moving))
+                let waits = db.waits.split_off(|hash| slice_of(hash) == slice);
+                (flights, db.watchers.split_off(is_moving), waits)
             })
             .collect();
         view.note_all_tables();
@@ -153,13 +155,14 @@ impl Keys<'_> {
             view.shard.answered.insert(serial, answer);
         }
         view.shard.top.join(top);
-        for (number, (flights, watchers)) in parts.into_iter().enumerate() {
+        for (number, (flights, watchers, waits)) in parts.into_iter().enumerate() {
             for Record { id, hash, flight, .. } in flights.iter() {
                 view.shard.file(flight.filed_at, Due::Flight { db: number, hash: *hash, id: *id });
                 view.alarm(flight.filed_at);
             }
             view.shard.db(number).flights.join(flights);
             view.shard.db(number).watchers.join(watchers);
+            view.shard.db(number).waits.join(waits);
         }
         view.note_all_tables();
     }

@@ -104,6 +104,8 @@ impl View<'_> {
                     self.shard.answered.remove(&serial);
                     shrink_map(&mut self.shard.answered);
                 }
+                Due::Wait(sleeper) => self.wake_sleeper(&sleeper),
+                Due::Ready(ready) => self.effects.ready.add(ready),
             }
         }
     }

@@ -424,6 +424,7 @@ impl View<'_> {
             self.db = db;
             self.note_size();
             self.void_all();
+            self.all_ready();
         }
         // The swapped-in entries' deadlines are in their own queues; the sweeper finds them from here.
         self.alarm(self.scope.now.mono_ms);

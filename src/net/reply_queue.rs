@@ -157,11 +157,13 @@ impl ReplyQueue {
         let Some(at) = self.places.iter().position(|place| place.parked.slot.seq == seq) else { return };
         let place = &mut self.places[at];
         let order = place.parked.order.as_deref();
+        let out = if at > 0 { place.answer.get_or_insert_default() } else { &mut self.ready };
+        if !place.parked.is_silent {
+            write_answer(&mut Reply::new(out, place.proto), answer, order);
+        }
         if at > 0 {
-            write_answer(&mut Reply::new(place.answer.get_or_insert_default(), place.proto), answer, order);
             return;
         }
-        write_answer(&mut Reply::new(&mut self.ready, place.proto), answer, order);
         self.leave_first();
         while let Some(mut answer) = self.places.front_mut().and_then(|place| place.answer.take()) {
             self.ready.append(&mut answer);
@@ -187,8 +189,9 @@ impl ReplyQueue {
             replies += place.replies_behind as usize;
             bytes += place.bytes_behind();
             let too_much = replies > SLOT_REPLIES_MAX || bytes > SLOT_BYTES_MAX;
-            if too_much && place.answer.is_none() && place.parked.slot.claim() {
-                overfull.push(place.parked.slot.clone());
+            let slot = &place.parked.slot;
+            if too_much && place.answer.is_none() && slot.can_give_way() && slot.claim() {
+                overfull.push(slot.clone());
             }
             // The place's own reply queues behind those before it.
             replies += 1;
@@ -215,7 +218,7 @@ mod tests {
         let home = Home::new(0, Arc::from(&b"k"[..]), 0, 0);
         let (post_box, held) = (&Arc::new(PostBox::default()), &Gauge::default());
         let new = NewSlot { seq, post_box, held, waiter_bytes: 0, gives_way: true };
-        Parked { slot: new.one(home), order: None, tracked: Box::default() }
+        Parked { slot: new.one(home), order: None, tracked: Box::default(), is_silent: false }
     }
 
     fn written(queue: &ReplyQueue) -> String {

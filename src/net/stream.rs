@@ -144,6 +144,16 @@ impl Stream {
         }
     }
 
+    /// Whether there is something to read, or the stream's end, as far as the runtime has heard; else its task is woken when there
+    /// is. Of TLS that shows only when it is read.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => stream.poll_read_ready(cx),
+            Stream::Tls(_) => Poll::Ready(Ok(())),
+            Stream::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),

@@ -317,6 +317,7 @@ impl Worker {
                 send(answers, bench);
             }
             bench.give_way();
+            bench.serve_late();
             self.take_out(bench);
         }
         let deliveries = std::mem::take(&mut bench.deliveries);

@@ -1,5 +1,7 @@
 //! What a parked request is answered, whichever command it is of. Plain data: `dispatch` writes it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::outcome::Outcome;
@@ -13,6 +15,25 @@ pub enum Answer {
     Many(Vec<Outcome<Bytes>>),
     /// CLIENT UNBLOCK … ERROR.
     Unblocked,
+    /// What was taken out of a key that was waited for.
+    Popped(Box<Popped>),
+    /// An element that went to another key.
+    Moved(Bytes),
+    /// A key to which an element was to go holds another type.
+    WrongType,
+    /// The time is over, and there was nothing.
+    Nothing,
+    /// Its connection ends: nothing is written any more.
+    Gone,
+}
+
+/// What was taken out of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Popped {
+    pub key: Arc<[u8]>,
+    pub elements: Vec<Bytes>,
+    /// Several were asked for: they are an array of their own.
+    pub are_several: bool,
 }
 
 impl Answer {
@@ -22,7 +43,9 @@ impl Answer {
         match self {
             Answer::One(outcome) => outcome.value_bytes(),
             Answer::Many(outcomes) => outcomes.iter().map(Outcome::value_bytes).sum(),
-            Answer::Unblocked => 0,
+            Answer::Popped(popped) => popped.elements.iter().map(Bytes::len).sum(),
+            Answer::Moved(element) => element.len(),
+            Answer::Unblocked | Answer::WrongType | Answer::Nothing | Answer::Gone => 0,
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod queue;
 pub mod slot;
 pub mod token;
 
-pub use answer::Answer;
+pub use answer::{Answer, Popped};
 pub use outcome::{Grant, Outcome};
 pub use post_box::Letter;
 pub use queue::{Queue, Waiter, Waiting};

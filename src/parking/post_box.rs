@@ -234,6 +234,12 @@ impl<S: Open> PostBox<S> {
         self.claim_before(u64::MAX)
     }
 
+    /// As `claim_all`, also those that do not give way to others: for who ends their waiting.
+    #[must_use]
+    pub fn claim_open(&self) -> Vec<Arc<S>> {
+        self.inside.lock().slots.iter().filter(|slot| slot.claim()).cloned().collect()
+    }
+
     /// Whether no slot before `seq` is open.
     pub(super) fn is_first_open(&self, seq: u64) -> bool {
         let inside = self.inside.lock();

@@ -72,6 +72,12 @@ impl<W: Waiting, A> Queue<W, A> {
         self.waiters.is_empty()
     }
 
+    /// Waiters in it, answered ones among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// Bytes that the allocator gave for it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -102,10 +108,15 @@ impl<W: Waiting, A> Queue<W, A> {
             }
             open
         });
+        self.shrink();
+        self.answered_elsewhere = 0;
+    }
+
+    /// Gives memory back where little is left of many.
+    fn shrink(&mut self) {
         if self.waiters.len() <= self.waiters.capacity() / 4 {
             self.waiters.shrink_to(self.waiters.len() * 2);
         }
-        self.answered_elsewhere = 0;
     }
 
     /// Takes all of them out.
@@ -146,9 +157,119 @@ impl<W: Waiting, A> Queue<W, A> {
         }
     }
 
+    /// The oldest that is still to be answered. Cost: a constant for each waiter in the long run.
+    pub fn first(&mut self) -> Option<&Waiter<W, A>> {
+        while self.waiters.front().is_some_and(|waiter| !waiter.slot.is_open()) {
+            self.drop_first();
+        }
+        self.waiters.front()
+    }
+
+    fn drop_first(&mut self) {
+        let Some(waiter) = self.waiters.pop_front() else { return };
+        // One that had left before was counted as gone; now it is out of the queue as well.
+        if !waiter.slot.leave(waiter.index) {
+            self.answered_elsewhere = self.answered_elsewhere.saturating_sub(1);
+        }
+        self.shrink();
+    }
+
+    /// Those in the queue, oldest first; some may be answered already.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Waiter<W, A>> {
+        self.waiters.iter()
+    }
+
     /// When the first WAIT ends.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         self.waiters.iter().map(Waiter::until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A parked request that counts how often it is looked at.
+    #[derive(Debug)]
+    struct Slot {
+        is_open: Cell<bool>,
+        is_queued: Cell<bool>,
+        looks: Rc<Cell<usize>>,
+    }
+
+    impl Waiting for Rc<Slot> {
+        fn is_open(&self) -> bool {
+            self.looks.set(self.looks.get() + 1);
+            self.is_open.get()
+        }
+
+        fn is_deliverable(&self) -> bool {
+            self.is_open()
+        }
+
+        fn claim(&self) -> bool {
+            self.is_open.replace(false)
+        }
+
+        fn leave(&self, _: u32) -> bool {
+            self.is_queued.replace(false)
+        }
+    }
+
+    /// A queue of so many, those in it, and how often they were looked at.
+    struct Crowd {
+        queue: Queue<Rc<Slot>, ()>,
+        slots: Vec<Rc<Slot>>,
+        looks: Rc<Cell<usize>>,
+    }
+
+    fn crowd(count: usize) -> Crowd {
+        let looks = Rc::<Cell<usize>>::default();
+        let mut queue = Queue::default();
+        let slot =
+            || Rc::new(Slot { is_open: Cell::new(true), is_queued: Cell::new(true), looks: looks.clone() });
+        let slots: Vec<_> = (0..count).map(|_| slot()).collect();
+        for slot in &slots {
+            queue.park(Waiter { slot: slot.clone(), ask: (), parked_at: 0, wait_ms: 0, index: 0 });
+        }
+        Crowd { queue, slots, looks }
+    }
+
+    #[test]
+    fn who_is_served_first_costs_the_same_behind_one_and_behind_thousands() {
+        let looks = [1, 4000].map(|count| {
+            let Crowd { mut queue, slots, looks } = crowd(count);
+            assert!(queue.first().is_some_and(|first| Rc::ptr_eq(&first.slot, &slots[0])));
+            assert!(slots[0].claim());
+            queue.forget_one(&slots[0], 0);
+            assert_eq!((queue.open(), queue.first().is_none()), (count - 1, count == 1));
+            looks.get()
+        });
+        assert!(looks[1] <= looks[0] + 2, "{looks:?}");
+    }
+
+    #[test]
+    fn those_who_left_are_passed_over_and_counted_right_in_any_order() {
+        let Crowd { mut queue, slots, looks } = crowd(4000);
+        // Every third is answered elsewhere, some of them are known to be.
+        for (number, slot) in slots.iter().enumerate().filter(|(number, _)| number % 3 == 0) {
+            assert!(slot.claim());
+            if number % 2 == 0 {
+                queue.forget_one(slot, 0);
+            }
+        }
+        let mut served = 0;
+        while let Some(first) = queue.first() {
+            let slot = first.slot.clone();
+            assert!(slot.claim());
+            queue.forget_one(&slot, 0);
+            served += 1;
+        }
+        assert_eq!((served, queue.len(), queue.open()), (slots.len() - 1334, 0, 0));
+        assert!(looks.get() < 8 * slots.len(), "{} looks", looks.get());
     }
 }

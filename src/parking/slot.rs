@@ -66,14 +66,33 @@ enum Parts {
     One { home: Home, queued: AtomicBool },
     /// FILL.MGET.
     Many(Box<Many>),
+    /// A request that waits for the first of its keys that has something for it, in the same one of each key's queues.
+    Keys { places: Box<Places>, queue: u8 },
 }
 
 #[derive(Debug)]
 struct Many {
+    places: Places,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Places {
     /// By index, ascending.
     homes: Box<[Home]>,
     queued: Box<[AtomicBool]>,
-    known: Mutex<Known>,
+}
+
+impl Places {
+    fn new(homes: Box<[Home]>) -> Places {
+        let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
+        Places { homes, queued }
+    }
+
+    fn leave(&self, index: u32) -> bool {
+        let place = self.homes.binary_search_by_key(&index, |home| home.index);
+        place.is_ok_and(|place| self.queued[place].swap(false, Ordering::Relaxed))
+    }
 }
 
 /// What is known of each key of a request so far.
@@ -125,7 +144,7 @@ pub struct NewSlot<'a> {
     /// Bytes of its place in the queue of one key.
     pub waiter_bytes: usize,
     /// Whether it can be answered before its answer is known (`ReplySlot::expire`), so that a lease behind it on its
-    /// connection gets through.
+    /// connection gets through. One that can't keeps its connection from running what stands behind it.
     pub gives_way: bool,
 }
 
@@ -140,9 +159,16 @@ impl NewSlot<'_> {
     #[must_use]
     pub fn many(self, homes: Box<[Home]>, known: Vec<Option<Outcome<Bytes>>>) -> Arc<ReplySlot> {
         let (missing, keys) = (homes.len(), known.len());
-        let queued = homes.iter().map(|_| AtomicBool::new(true)).collect();
         let known = Mutex::new(Known { outcomes: known, missing });
-        self.open(Parts::Many(Box::new(Many { homes, queued, known })), keys)
+        self.open(Parts::Many(Box::new(Many { places: Places::new(homes), known })), keys)
+    }
+
+    /// A slot for a request that waits for keys, in the order in which it prefers them; `homes` are by index, ascending.
+    /// `queue`: which of the queues that a key may have it waits in.
+    #[must_use]
+    pub fn keys(self, homes: Box<[Home]>, queue: u8) -> Arc<ReplySlot> {
+        let keys = homes.len();
+        self.open(Parts::Keys { places: Box::new(Places::new(homes)), queue }, keys)
     }
 
     fn open(self, parts: Parts, keys: usize) -> Arc<ReplySlot> {
@@ -165,19 +191,41 @@ impl NewSlot<'_> {
 }
 
 impl ReplySlot {
-    /// Where it waits; one for FILL.GET, one or more for FILL.MGET.
+    /// Where it waits; one for FILL.GET, one or more for the others.
     #[must_use]
     pub fn homes(&self) -> &[Home] {
         match &self.parts {
             Parts::One { home, .. } => std::slice::from_ref(home),
-            Parts::Many(many) => &many.homes,
+            Parts::Many(many) => &many.places.homes,
+            Parts::Keys { places, .. } => &places.homes,
         }
+    }
+
+    /// Whether it waits for keys, not for fills.
+    #[must_use]
+    pub fn waits_for_keys(&self) -> bool {
+        matches!(self.parts, Parts::Keys { .. })
+    }
+
+    /// Which of each key's queues it waits in, where a key may have several.
+    #[must_use]
+    pub fn queue(&self) -> u8 {
+        match self.parts {
+            Parts::Keys { queue, .. } => queue,
+            Parts::One { .. } | Parts::Many(_) => 0,
+        }
+    }
+
+    /// Whether it can be answered at any time, so that what stands behind it gets through.
+    #[must_use]
+    pub fn can_give_way(&self) -> bool {
+        self.gives_way
     }
 
     /// FILL.MGET only: what is known of each key so far.
     fn known(&self) -> Option<&Mutex<Known>> {
         match &self.parts {
-            Parts::One { .. } => None,
+            Parts::One { .. } | Parts::Keys { .. } => None,
             Parts::Many(many) => Some(&many.known),
         }
     }
@@ -226,6 +274,9 @@ impl ReplySlot {
     /// The answer of a claimed slot whose time is over, or that must give way.
     #[must_use]
     pub fn expire(&self, retry_ms: i64) -> Answer {
+        if self.waits_for_keys() {
+            return Answer::Nothing;
+        }
         let Some(known) = self.known() else { return Answer::One(Outcome::Wait { retry_ms }) };
         known.lock().take(retry_ms)
     }
@@ -257,7 +308,7 @@ impl Open for ReplySlot {
     }
 
     fn can_give_way(&self) -> bool {
-        self.gives_way
+        ReplySlot::can_give_way(self)
     }
 }
 
@@ -277,10 +328,8 @@ impl Waiting for Arc<ReplySlot> {
     fn leave(&self, index: u32) -> bool {
         match &self.parts {
             Parts::One { queued, .. } => queued.swap(false, Ordering::Relaxed),
-            Parts::Many(many) => {
-                let place = many.homes.binary_search_by_key(&index, |home| home.index);
-                place.is_ok_and(|place| many.queued[place].swap(false, Ordering::Relaxed))
-            }
+            Parts::Many(many) => many.places.leave(index),
+            Parts::Keys { places, .. } => places.leave(index),
         }
     }
 }

@@ -98,6 +98,15 @@ impl Moved {
             Moved::Large(stored) => New::Large(stored.clone()),
         }
     }
+
+    /// Its text, for a reply.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Moved::Small(text) => text.into(),
+            Moved::Large(stored) => Bytes::clone(&stored),
+        }
+    }
 }
 
 impl<'a> Value<'a> {
@@ -119,6 +128,15 @@ impl<'a> Value<'a> {
         match self {
             Value::Element(element) => Moved::Small(element.text(&mut itoa::Buffer::new()).into()),
             Value::Large(stored) => Moved::Large(stored.clone()),
+        }
+    }
+
+    /// Its text: of a small one copied, of a large one shared with this.
+    #[must_use]
+    pub fn to_bytes(self) -> Bytes {
+        match self {
+            Value::Element(element) => Bytes::copy_from_slice(element.text(&mut itoa::Buffer::new())),
+            Value::Large(stored) => Bytes::clone(stored),
         }
     }
 

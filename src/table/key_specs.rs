@@ -89,7 +89,7 @@ impl KeySpecs {
         let mut found = KeySpecs::default();
         let mut at = name_words as i64;
         let mut count_at = None;
-        for arg in args {
+        for (place, arg) in args.iter().enumerate() {
             let width = arg.width_min() as i64;
             if let Some(flags) = leading_key(arg) {
                 match count_at.take().filter(|_| arg.multiple) {
@@ -97,7 +97,9 @@ impl KeySpecs {
                         found.add(KeySpec { flags, begin, find: FindKeys::Counted { step: width.max(1) } });
                     }
                     None if arg.multiple => {
-                        let find = FindKeys::Range { last: -1, step: width };
+                        // What must stand behind them is none of them.
+                        let behind = args[place + 1..].iter().filter(|arg| !arg.optional).map(Arg::width_min);
+                        let find = FindKeys::Range { last: -1 - behind.sum::<usize>() as i64, step: width };
                         found.add(KeySpec { flags, begin: at, find });
                     }
                     None => found.add_single(flags, at),

@@ -26,6 +26,8 @@ pub struct Row {
     pub role: Role,
     /// It runs scripts, or transactions in which some may be.
     pub may_run_scripts: bool,
+    /// It may leave a collection that somebody waits for.
+    pub may_feed: bool,
     pub key_specs: KeySpecs,
     pub subcommands: Vec<Row>,
 }
@@ -63,6 +65,7 @@ impl Row {
             is_quick: spec.quick || spec.has(Flag::Fast),
             may_run_scripts: matches!(role, Role::Script | Role::Exec),
             role,
+            may_feed: spec.has(Flag::Write) && spec.group.may_feed(),
             key_specs,
             subcommands: Vec::new(),
         }

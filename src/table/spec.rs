@@ -196,6 +196,14 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Whether its commands may leave a collection of a type that requests wait for.
+    #[must_use]
+    pub fn may_feed(self) -> bool {
+        !matches!(self, Group::Bitmap | Group::Fill | Group::Hash | Group::Set | Group::String)
+    }
+}
+
 /// Redis's command flags, as COMMAND INFO names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flag {

@@ -14,6 +14,7 @@
 //! | `fills` | FILL on one key from several workers |
 //! | `holds` | commands that hold several shards |
 //! | `spread` | keys that move to other shards meanwhile |
+//! | `waits` | those who wait for keys |
 //!
 //!     cargo test --features shuttle --test interleavings
 //!     INTERLEAVINGS=20000 INTERLEAVINGS_SEED=7 cargo test …    # more schedules, from this seed
@@ -28,6 +29,7 @@ mod holds;
 mod resp;
 mod slots;
 mod spread;
+mod waits;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};

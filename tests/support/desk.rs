@@ -13,6 +13,7 @@ use onefill::base::limits::SHARDS;
 use onefill::clients::{Client, Peer};
 use onefill::commands::groups;
 use onefill::config::Settings;
+use onefill::dispatch::answer::error_of;
 use onefill::dispatch::batch::Batch;
 use onefill::dispatch::bench::Bench;
 use onefill::dispatch::identity::Identity;
@@ -89,6 +90,7 @@ pub fn at_bench(shared: &Shared, number: usize, work: impl FnOnce(&mut Bench<'_>
             }
         }
         bench.give_way();
+        bench.serve_late();
         let mut leaving = bench.take_leaving().into();
         bench.leave_portion(&mut leaving);
         assert!(leaving.is_empty(), "no test leaves that much behind");
@@ -150,6 +152,7 @@ impl Desk {
         if let Some(slot) = self.replies.slot(seq).cloned() {
             bench.handed(&mut self.session, &slot, &answer);
         }
+        bench.unblock(&mut self.session, seq, error_of(&answer).is_some());
         self.replies.answer(seq, &answer);
         self.session.slots.open = self.replies.unanswered();
     }

@@ -113,7 +113,7 @@ fn answer_or_park(
         let slot = new_slot(shared, session).one(home);
         view.park(key, wait_terms(&slot, 0, asked, &session.leases.count));
         let tracked = tracked(session, &[*key]);
-        session.slots.parked = Some(Parked { slot, order: None, tracked });
+        session.slots.parked = Some(Parked { slot, order: None, tracked, is_silent: false });
     } else {
         let outcome = shed(lease_left_ms, settings);
         count_outcome(counters, &outcome);
@@ -226,7 +226,7 @@ fn park_all(
         ctx.keys.view(&keys[at]).park(&keys[at], wait_terms(&slot, at, asked, &ctx.session.leases.count));
     }
     let tracked = tracked(ctx.session, keys);
-    ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked });
+    ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked, is_silent: false });
 }
 
 /// A slot on this connection, whose bytes count among those of fills.

@@ -20,19 +20,3 @@ pub fn end(args: &mut Args<'_>) -> Result<End, CommandError> {
         () => Err(CommandError::Syntax),
     }
 }
-
-/// The event of a push.
-pub fn pushed(end: End) -> &'static str {
-    match end {
-        End::Front => "lpush",
-        End::Back => "rpush",
-    }
-}
-
-/// The event of a pop.
-pub fn popped(end: End) -> &'static str {
-    match end {
-        End::Front => "lpop",
-        End::Back => "rpop",
-    }
-}

@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::end::{ENDS, end, popped, pushed};
+use super::end::{ENDS, end};
+use crate::base::hash::Key;
 use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
@@ -158,7 +159,7 @@ fn push(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, if_there: bool) -> Res
         values.push(args.value()?);
     }
     let mut view = ctx.keys.view(&key);
-    let mut list = view.list_mut(&key, pushed(end))?;
+    let mut list = view.list_mut(&key, end.pushed())?;
     if if_there && list.is_empty() {
         ctx.reply.int(0);
         return Ok(());
@@ -187,7 +188,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, name: &'static str) -> 
         _ => return Err(CommandError::wrong_arity(name)),
     };
     let mut view = ctx.keys.view(&key);
-    let mut list = view.list_mut(&key, popped(end))?;
+    let mut list = view.list_mut(&key, end.popped())?;
     match (list.len(), count) {
         (0, Some(_)) => ctx.reply.null_array(),
         (0, None) => ctx.reply.null(),
@@ -201,7 +202,7 @@ fn pop(ctx: &mut Ctx<'_>, args: &mut Args<'_>, end: End, name: &'static str) -> 
 }
 
 /// Writes elements from one end on, and takes them out; all of them, if there are no more.
-fn pop_some(list: &mut ListMut<'_, '_>, reply: &mut Reply<'_>, end: End, count: usize) {
+pub(super) fn pop_some(list: &mut ListMut<'_, '_>, reply: &mut Reply<'_>, end: End, count: usize) {
     let Some(elements) = list.as_ref() else { return };
     let len = elements.len();
     let count = count.min(len);
@@ -209,33 +210,53 @@ fn pop_some(list: &mut ListMut<'_, '_>, reply: &mut Reply<'_>, end: End, count: 
         End::Front => elements.iter_from(0).take(count).for_each(|element| write_element(reply, element)),
         End::Back => elements.back_from(len).take(count).for_each(|element| write_element(reply, element)),
     }
-    list.remove(match end {
-        End::Front => 0..count,
-        End::Back => len - count..len,
-    });
+    list.remove_from(end, count);
 }
 
 fn lmpop(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
-    let keys = args.count("numkeys should be greater than 0")?;
-    if keys >= args.left() {
-        return Err(CommandError::Syntax);
+    let popped = PopFirst::read(ctx, args)?;
+    if !popped.run(ctx)? {
+        ctx.reply.null_array();
     }
-    let keys = (0..keys).map(|_| ctx.key(args)).collect::<Result<Vec<_>, _>>()?;
-    let end = end(args)?;
-    let count = if args.skip("COUNT") { args.count("count should be greater than 0")? } else { 1 };
-    args.finish()?;
-    for key in keys {
-        let mut view = ctx.keys.view(&key);
-        let mut list = view.list_mut(&key, popped(end))?;
-        let len = list.len();
-        if len > 0 {
-            ctx.reply.array(2);
-            ctx.reply.bulk(key.bytes);
-            ctx.reply.array(count.min(len));
-            pop_some(&mut list, &mut ctx.reply, end, count);
-            return Ok(());
-        }
-    }
-    ctx.reply.null_array();
     Ok(())
+}
+
+/// LMPOP: elements of the first list that there is.
+pub(super) struct PopFirst<'a> {
+    pub keys: Vec<Key<'a>>,
+    pub end: End,
+    pub count: usize,
+}
+
+impl<'a> PopFirst<'a> {
+    /// Reads keys, end and count.
+    pub fn read(ctx: &Ctx<'_>, args: &mut Args<'a>) -> Result<PopFirst<'a>, CommandError> {
+        let keys = args.count("numkeys should be greater than 0")?;
+        if keys >= args.left() {
+            return Err(CommandError::Syntax);
+        }
+        let keys = (0..keys).map(|_| ctx.key(args)).collect::<Result<Vec<_>, _>>()?;
+        let end = end(args)?;
+        let count = if args.skip("COUNT") { args.count("count should be greater than 0")? } else { 1 };
+        args.finish()?;
+        Ok(PopFirst { keys, end, count })
+    }
+
+    /// Writes the elements and takes them out; false without any.
+    pub fn run(&self, ctx: &mut Ctx<'_>) -> Result<bool, CommandError> {
+        let PopFirst { keys, end, count } = self;
+        for key in keys {
+            let mut view = ctx.keys.view(key);
+            let mut list = view.list_mut(key, end.popped())?;
+            let len = list.len();
+            if len > 0 {
+                ctx.reply.array(2);
+                ctx.reply.bulk(key.bytes);
+                ctx.reply.array((*count).min(len));
+                pop_some(&mut list, &mut ctx.reply, *end, *count);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

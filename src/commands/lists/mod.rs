@@ -3,6 +3,7 @@
 //!
 //! A handler sees a list through `ListRef` and `ListMut` and never how it lies.
 
+mod blocking;
 mod end;
 mod ends;
 mod moves;
@@ -21,7 +22,7 @@ use crate::table::{Category, Flag, Group, Spec};
 
 /// The files of the family.
 pub static FAMILY: &[&[Command]] =
-    &[COMMANDS, ends::COMMANDS, moves::COMMANDS, position::COMMANDS, range::COMMANDS];
+    &[COMMANDS, blocking::COMMANDS, ends::COMMANDS, moves::COMMANDS, position::COMMANDS, range::COMMANDS];
 
 pub static COMMANDS: &[Command] = &[
     Command::new(

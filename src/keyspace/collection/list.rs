@@ -8,6 +8,8 @@ mod tests;
 use std::any::Any;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::forms::ListName;
 use super::fresh::set_named;
 use super::place::Place;
@@ -118,6 +120,26 @@ impl<'a> ListRef<'a> {
 pub enum End {
     Front,
     Back,
+}
+
+impl End {
+    /// The event of a push.
+    #[must_use]
+    pub fn pushed(self) -> &'static str {
+        match self {
+            End::Front => "lpush",
+            End::Back => "rpush",
+        }
+    }
+
+    /// The event of a pop.
+    #[must_use]
+    pub fn popped(self) -> &'static str {
+        match self {
+            End::Front => "lpop",
+            End::Back => "rpop",
+        }
+    }
 }
 
 /// A list to change.
@@ -247,6 +269,26 @@ impl ListMut<'_, '_> {
         self.lessen();
     }
 
+    /// Takes so many elements out at an end; all of them, if there are no more.
+    pub fn remove_from(&mut self, end: End, count: usize) {
+        let len = self.len();
+        self.remove(match end {
+            End::Front => 0..count.min(len),
+            End::Back => len.saturating_sub(count)..len,
+        });
+    }
+
+    /// As `remove_from`, and returns them: small ones copied, large ones shared. The order is that in which they leave.
+    pub fn take(&mut self, end: End, count: usize) -> Vec<Bytes> {
+        let Some(list) = self.as_ref() else { return Vec::new() };
+        let elements: Vec<Bytes> = match end {
+            End::Front => list.iter_from(0).take(count).map(Value::to_bytes).collect(),
+            End::Back => list.back_from(list.len() - 1).take(count).map(Value::to_bytes).collect(),
+        };
+        self.remove_from(end, count);
+        elements
+    }
+
     /// Takes out elements equal to a text, at most `max`, seen from one end; returns how many.
     pub fn remove_equal(&mut self, text: &[u8], from: End, max: usize) -> usize {
         self.settle();
@@ -290,7 +332,7 @@ impl ListMut<'_, '_> {
         &mut self,
         element: &New<'_>,
         packed: impl for<'e> Fn(packed::List<'_>, &'e [u8], &Limits) -> Result<Edit<'e>, Misfit>,
-        large: impl FnOnce(&mut List) -> Vec<bytes::Bytes>,
+        large: impl FnOnce(&mut List) -> Vec<Bytes>,
     ) {
         self.place.changed += 1;
         let limits = &self.place.view.scope.rules.forms.list;
@@ -328,7 +370,7 @@ impl ListMut<'_, '_> {
         }
     }
 
-    fn change_large(&mut self, found: Found, change: impl FnOnce(&mut List) -> Vec<bytes::Bytes>) {
+    fn change_large(&mut self, found: Found, change: impl FnOnce(&mut List) -> Vec<Bytes>) {
         let view = &mut self.place.view;
         let went = view.store().change_large(found, change).unwrap_or_default();
         went.into_iter().for_each(|value| view.let_go(Some(value)));

@@ -11,6 +11,7 @@ mod fresh;
 mod items;
 mod lend;
 mod list;
+mod list_moves;
 mod place;
 mod sorted;
 #[cfg(test)]

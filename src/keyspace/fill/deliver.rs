@@ -139,7 +139,7 @@ impl View<'_> {
     }
 
     /// Counts the tables that flights lie in.
-    pub(super) fn note_tables(&mut self) {
+    pub(in crate::keyspace) fn note_tables(&mut self) {
         let (db, held) = (self.db, &self.keyspace.fills.held);
         let flights = &mut self.shard.db(db).flights;
         let bytes = flights.table_bytes();

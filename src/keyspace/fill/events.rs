@@ -49,7 +49,9 @@ impl View<'_> {
 
     /// A waiter of this key was answered elsewhere or its connection is gone.
     pub fn forget_waiter(&mut self, key: &Key<'_>, slot: &Arc<ReplySlot>, index: u32) {
-        if let Some(record) = self.db().flights.get_mut(key) {
+        if slot.waits_for_keys() {
+            self.forget_waiting(key, slot, index);
+        } else if let Some(record) = self.db().flights.get_mut(key) {
             record.flight.forget_one(slot, index);
             self.drop_if_over(key);
         }

@@ -204,7 +204,7 @@ pub(in crate::keyspace) fn count_answer(counters: &Counters, answer: &Answer) {
     match answer {
         Answer::One(outcome) => count_outcome(counters, outcome),
         Answer::Many(outcomes) => outcomes.iter().for_each(|outcome| count_outcome(counters, outcome)),
-        Answer::Unblocked => {}
+        _ => {}
     }
 }
 

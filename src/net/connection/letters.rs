@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::super::bounds::End;
 use super::Connection;
 use crate::base::metrics::Counter;
+use crate::dispatch::answer::error_of;
 use crate::dispatch::bench::Bench;
 use crate::dispatch::messages::write_push;
 use crate::keyspace::Effects;
@@ -51,10 +52,13 @@ impl Connection {
     fn read_letter(&mut self, letter: Letter, bench: &mut Bench<'_>) {
         match letter {
             Letter::Answer { seq, answer } => {
-                if matches!(answer, Answer::Unblocked) {
+                let error = error_of(&answer);
+                if let Some(line) = error {
                     bench.counters.add(Counter::ErrorReplies, 1);
-                    bench.meter.calls().note_error(b"UNBLOCKED");
+                    bench.meter.calls().note_error(line);
                 }
+                bench.unblock(&mut self.session, seq, error.is_some());
+                self.session.closes |= matches!(answer, Answer::Gone);
                 if let Some(slot) = self.outflow.replies.slot(seq).cloned() {
                     bench.handed(&mut self.session, &slot, &answer);
                 }
@@ -71,8 +75,7 @@ impl Connection {
             Letter::Close | Letter::Push(_) | Letter::Overrun => {}
             Letter::Finish => {
                 self.finishes = true;
-                let parked = self.session.post_box().claim_all();
-                bench.answer_wait(parked);
+                bench.answer_parked(&self.session);
             }
         }
     }

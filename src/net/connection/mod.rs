@@ -243,6 +243,9 @@ impl Connection {
 
     /// What keeps requests from being run, if anything does: ready when it is to be looked at again.
     fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), End>>> {
+        if self.is_blocked() {
+            return Some(self.poll_blocked(cx));
+        }
         if self.is_full() {
             // A client may write all of its requests before it reads: what it sends is taken in, and run later.
             return Some(self.poll_take_in(cx));
@@ -260,6 +263,26 @@ impl Connection {
             return Some(Poll::Ready(self.resume()));
         }
         Some(Poll::Ready(Ok(())))
+    }
+
+    /// A request of it waits for a key, and what stands behind it for that: what the client sends is taken in, so that its end is
+    /// noticed.
+    fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.is_at_end {
+            return Poll::Ready(Err(End::Client));
+        }
+        ready!(self.stream.poll_read_ready(cx)).map_err(End::Socket)?;
+        self.poll_take_in(cx)
+    }
+
+    /// Whether a request that was run last waits for a key.
+    fn is_blocked(&self) -> bool {
+        self.session.slots.blocked.is_some()
+    }
+
+    /// Whether what stands behind the request that was run last has to wait for its end.
+    fn is_held_up(&self) -> bool {
+        self.script.is_some() || self.is_blocked()
     }
 
     /// Writes the last replies. A client that does not read them in time goes without.
@@ -361,8 +384,8 @@ impl Connection {
                 partial.advance(unused.unwrap_or(end));
                 unused
             };
-            self.is_behind = unused.is_none() && cut == Cut::Full && self.is_full();
-            let is_held_up = self.session.closes || self.is_behind || self.script.is_some();
+            self.is_behind |= unused.is_none() && cut == Cut::Full && self.is_full();
+            let is_held_up = self.session.closes || self.is_behind || self.is_held_up();
             if unused.is_some() || cut != Cut::Full || is_held_up {
                 self.partial = partial;
                 return;
@@ -392,7 +415,7 @@ impl Connection {
             if let Some(begin) = self.run_cut(buffer, batch, effects, &cut) {
                 return begin;
             }
-            if cut != Cut::Full || self.session.closes || self.script.is_some() {
+            if cut != Cut::Full || self.session.closes || self.is_held_up() {
                 return start;
             }
             if self.is_full() || start >= READ_BYTES {
@@ -444,6 +467,12 @@ impl Connection {
             if let Some(parked) = self.session.slots.parked.take() {
                 self.outflow.replies.keep_place(parked, self.session.proto);
                 self.session.slots.open += 1;
+                if self.is_blocked() {
+                    // What stands behind it is run when it is answered.
+                    self.is_behind = true;
+                    paused = (index + 1 < batch.len()).then_some(index + 1);
+                    break;
+                }
             } else {
                 self.outflow.replies.note_reply();
             }
@@ -512,10 +541,9 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Answers WAIT to everything parked, as nothing more is waited for.
+    /// Answers everything parked, as nothing more is waited for.
     fn answer_parked(&mut self) {
-        let parked = self.session.post_box().claim_all();
-        self.worker.at_bench(&mut Effects::default(), |bench| bench.answer_wait(parked));
+        self.worker.at_bench(&mut Effects::default(), |bench| bench.answer_parked(&self.session));
     }
 
     fn publish(&mut self, read: usize) {

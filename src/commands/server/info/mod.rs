@@ -143,6 +143,8 @@ fn clients(ctx: &mut Ctx<'_>, page: &mut Page) {
     page.field("blocked_clients", clients.iter().filter(|client| client.is_blocked()).count());
     page.field("tracking_clients", ctx.shared.tracking.trackers());
     page.field("clients_in_timeout_table", 0);
+    page.field("total_blocking_keys", ctx.keys.waited_keys());
+    page.field("total_blocking_keys_on_nokey", 0);
 }
 
 /// The certificates in use, with Valkey's names, and what came of handshakes.
