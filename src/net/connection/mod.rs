@@ -4,6 +4,7 @@
 //! worker's buffer and stay there unless a request is cut off at its end. Invariant: whatever ends a
 //! connection (client, limit, panic, shutdown), `leave` passes on what it holds.
 
+mod behind;
 mod letters;
 
 use std::io;
@@ -265,26 +266,6 @@ impl Connection {
         Some(Poll::Ready(Ok(())))
     }
 
-    /// A request of it waits for a key, and what stands behind it for that: what the client sends is taken in, so that its end is
-    /// noticed.
-    fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.is_at_end {
-            return Poll::Ready(Err(End::Client));
-        }
-        ready!(self.stream.poll_read_ready(cx)).map_err(End::Socket)?;
-        self.poll_take_in(cx)
-    }
-
-    /// Whether a request that was run last waits for a key.
-    fn is_blocked(&self) -> bool {
-        self.session.slots.blocked.is_some()
-    }
-
-    /// Whether what stands behind the request that was run last has to wait for its end.
-    fn is_held_up(&self) -> bool {
-        self.script.is_some() || self.is_blocked()
-    }
-
     /// Writes the last replies. A client that does not read them in time goes without.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(flushed) = self.poll_flush(cx) {
@@ -328,22 +309,6 @@ impl Connection {
     /// So much waits to be written that no more requests are run.
     fn is_full(&self) -> bool {
         self.outflow.waiting_bytes() > REPLY_BYTES_PAUSE
-    }
-
-    /// Takes in what the client sends and runs none of it, up to `client-query-buffer-limit`.
-    fn poll_take_in(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        if self.is_at_end {
-            return Poll::Pending;
-        }
-        self.is_behind = true;
-        if self.partial.free() == 0 {
-            self.count_growth(self.partial.growth_taking_in());
-            self.partial.grow_taking_in();
-        }
-        let read = ready!(self.partial.poll_read(&mut self.stream, cx)).map_err(End::Socket)?;
-        self.is_at_end = read == 0;
-        self.publish(read);
-        Poll::Ready(self.check_limits())
     }
 
     /// Runs some of what was taken in.
