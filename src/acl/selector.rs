@@ -125,6 +125,19 @@ impl Selector {
         }
     }
 
+    /// Whether a command may be run on this key, which is one of its first kind of keys; nothing else of the request is known.
+    pub fn check_key(&self, row: &Row, key: &[u8]) -> Result<(), Denied> {
+        if !self.commands.allows(row, None) {
+            return Err(Denied::Command);
+        }
+        let (at, flags) =
+            row.key_specs.specs.first().map_or((0, &[][..]), |spec| (row.first_key, spec.flags));
+        match self.keys.admits(key, Access::of(flags)) {
+            true => Ok(()),
+            false => Err(Denied::Key(at)),
+        }
+    }
+
     fn check_channels<'w>(
         &self,
         mut at: Range<usize>,

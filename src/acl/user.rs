@@ -90,9 +90,22 @@ impl User {
         if self.is_unrestricted || row.spec.has(Flag::NoAuth) {
             return Ok(());
         }
-        let Err(mut denied) = self.root.check(row, words, word) else { return Ok(()) };
+        self.any_admits(|selector| selector.check(row, words, word))
+    }
+
+    /// Whether a command may be run on this key. See `Selector::check_key`.
+    pub fn check_key(&self, row: &Row, key: &[u8]) -> Result<(), Denied> {
+        if self.is_unrestricted {
+            return Ok(());
+        }
+        self.any_admits(|selector| selector.check_key(row, key))
+    }
+
+    /// What one of its selectors says, or what is told where none admits it.
+    fn any_admits(&self, check: impl Fn(&Selector) -> Result<(), Denied>) -> Result<(), Denied> {
+        let Err(mut denied) = check(&self.root) else { return Ok(()) };
         for selector in &self.selectors {
-            match selector.check(row, words, word) {
+            match check(selector) {
                 Ok(()) => return Ok(()),
                 Err(other) => denied = denied.max(other),
             }

@@ -132,6 +132,8 @@ pub const GRACE_MS_MAX: u64 = u32::MAX as u64;
 pub const FILL_MS_MAX: u64 = 100 * 365 * 24 * 3_600_000;
 /// PASS's ms for a caller that cannot lead because of a limit: it computes for itself, as without a cache.
 pub const SHED_PASS_MS: i64 = 100;
+/// PASS's ms for a caller that may not lead, where nobody does: it may ask again at once, somebody may lead then.
+pub const LEADERLESS_PASS_MS: i64 = 0;
 /// Kept flights that give way at a time.
 pub const GIVE_WAY_MAX: usize = 1024;
 /// Keys of parked requests that are taken out of flights, and leases that pass on, before a worker looks at its

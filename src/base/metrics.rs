@@ -125,7 +125,7 @@ counters! {
     FillYields, "fill_yields", "fill", "answers", "parked callers answered WAIT so that a lease could be delivered behind them";
     FillHandoverFail, "fill_handover_fail", "fill", "hand-overs", "leases handed on after FAIL";
     FillHandoverLeaseEnd, "fill_handover_lease_end", "fill", "hand-overs", "leases handed on after their time";
-    FillHandoverDisconnect, "fill_handover_disconnect", "fill", "hand-overs", "leases handed on after their leader's connection closed";
+    FillHandoverDisconnect, "fill_handover_disconnect", "fill", "hand-overs", "leases handed on after their leader's connection closed, or it lost the right to answer";
     FillVoidWrite, "fill_void_write", "fill", "leases", "leases voided by a write";
     FillVoidDelete, "fill_void_delete", "fill", "leases", "leases voided by a deletion or FILL.STALE";
     FillVoidFlush, "fill_void_flush", "fill", "leases", "leases voided by FLUSHALL, FLUSHDB or SWAPDB";

@@ -11,10 +11,10 @@ use super::error::CommandError;
 use super::session::Session;
 use super::shared::Shared;
 use super::users::{rulebook, with_password};
-use crate::acl::Denied;
 use crate::acl::log::{Context, Reason, Refusal};
+use crate::acl::{Denied, User};
 use crate::base::clock::Now;
-use crate::base::metrics::Counter;
+use crate::base::metrics::{Counter, Counters};
 use crate::table::{Flag, Row};
 
 /// Adds a refusal to ACL LOG, with the line of its client.
@@ -37,7 +37,7 @@ impl Ctx<'_> {
         let context = if self.session.transaction.is_some() { Context::Multi } else { Context::TopLevel };
         self.judge(row, args).map_err(|denied| {
             self.note_denied(denied, row, args, context);
-            CommandError::text([b"NOPERM ", self.text_of(denied, row).as_slice()].concat())
+            CommandError::text(refusal(self.session.identity.user(), denied, row))
         })
     }
 
@@ -72,9 +72,8 @@ impl Ctx<'_> {
     pub(super) fn check_called(&mut self, row: &Row, args: &Args<'_>) -> Result<(), CommandError> {
         self.judge(row, args).map_err(|denied| {
             self.note_denied(denied, row, args, Context::Script);
-            CommandError::text(
-                [b"ERR ACL failure in script: ", self.text_of(denied, row).as_slice()].concat(),
-            )
+            let text = text_of(self.session.identity.user(), denied, row);
+            CommandError::text([b"ERR ACL failure in script: ", text.as_slice()].concat())
         })
     }
 
@@ -86,32 +85,12 @@ impl Ctx<'_> {
         }
     }
 
-    fn text_of(&self, denied: Denied, row: &Row) -> Vec<u8> {
-        match denied {
-            Denied::Command => {
-                let command = format!(" has no permissions to run the '{}' command", row.full_name);
-                [b"User ", self.session.identity.user().name(), command.as_bytes()].concat()
-            }
-            Denied::Key(_) => b"No permissions to access a key".to_vec(),
-            Denied::Channel(_) => b"No permissions to access a channel".to_vec(),
-        }
+    fn note_denied(&self, denied: Denied, row: &Row, args: &Args<'_>, context: Context) {
+        self.scene().note_denied(denied, row, |at| args.word(at), context);
     }
 
-    fn note_denied(&mut self, denied: Denied, row: &Row, args: &Args<'_>, context: Context) {
-        let (reason, counter, object) = match denied {
-            Denied::Command => (Reason::Command, Counter::DeniedCommands, row.full_name.as_bytes()),
-            Denied::Key(at) => (Reason::Key, Counter::DeniedKeys, args.word(at)),
-            Denied::Channel(at) => (Reason::Channel, Counter::DeniedChannels, args.word(at)),
-        };
-        self.counters().add(counter, 1);
-        let user = self.session.identity.user().name().to_vec();
-        self.log_refusal(reason, context, object, user);
-    }
-
-    fn log_refusal(&mut self, reason: Reason, context: Context, object: &[u8], user: Vec<u8>) {
-        let object = object.to_vec();
-        let refusal = Refusal { reason, context, object, user, client: String::new() };
-        log_refusal(refusal, self.session, self.shared, self.now());
+    fn scene(&self) -> Scene<'_> {
+        Scene { shared: self.shared, session: self.session, counters: self.counters(), now: self.now() }
     }
 
     /// CONFIG SET may have changed `requirepass`: the default user's password is that, and no other.
@@ -133,15 +112,65 @@ impl Ctx<'_> {
         match user {
             Some(user) => {
                 self.session.become_user(user);
+                // It may have been changed before this connection was known to be it.
+                self.session.refresh_user(&self.shared.users);
                 Ok(())
             }
             None => {
-                self.counters().add(Counter::DeniedLogins, 1);
                 let context =
                     if self.session.transaction.is_some() { Context::Multi } else { Context::TopLevel };
-                self.log_refusal(Reason::Auth, context, asked, name.to_vec());
+                self.scene().note(Reason::Auth, Counter::DeniedLogins, asked, context, name);
                 Err(CommandError::text("WRONGPASS invalid username-password pair or user is disabled."))
             }
         }
+    }
+}
+
+/// Where something is refused: what is counted and logged of it.
+pub(super) struct Scene<'a> {
+    pub shared: &'a Shared,
+    pub session: &'a Session,
+    pub counters: &'a Counters,
+    pub now: Now,
+}
+
+impl Scene<'_> {
+    /// The connection's user may not run a request; `word` gives one of its words.
+    pub fn note_denied<'w>(
+        &self,
+        denied: Denied,
+        row: &'w Row,
+        word: impl FnOnce(usize) -> &'w [u8],
+        context: Context,
+    ) {
+        let (reason, counter, object) = match denied {
+            Denied::Command => (Reason::Command, Counter::DeniedCommands, row.full_name.as_bytes()),
+            Denied::Key(at) => (Reason::Key, Counter::DeniedKeys, word(at)),
+            Denied::Channel(at) => (Reason::Channel, Counter::DeniedChannels, word(at)),
+        };
+        self.note(reason, counter, object, context, self.session.identity.user().name());
+    }
+
+    fn note(&self, reason: Reason, counter: Counter, object: &[u8], context: Context, user: &[u8]) {
+        self.counters.add(counter, 1);
+        let (object, user) = (object.to_vec(), user.to_vec());
+        let refusal = Refusal { reason, context, object, user, client: String::new() };
+        log_refusal(refusal, self.session, self.shared, self.now);
+    }
+}
+
+/// The error of a user that may not do something, with its code.
+pub(super) fn refusal(user: &User, denied: Denied, row: &Row) -> Vec<u8> {
+    [b"NOPERM ", text_of(user, denied, row).as_slice()].concat()
+}
+
+fn text_of(user: &User, denied: Denied, row: &Row) -> Vec<u8> {
+    match denied {
+        Denied::Command => {
+            let command = format!(" has no permissions to run the '{}' command", row.full_name);
+            [b"User ", user.name(), command.as_bytes()].concat()
+        }
+        Denied::Key(_) => b"No permissions to access a key".to_vec(),
+        Denied::Channel(_) => b"No permissions to access a channel".to_vec(),
     }
 }

@@ -23,6 +23,7 @@ pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]
         (Answer::WrongType, _) => reply.error(WRONG_TYPE),
         (Answer::Nothing, _) => reply.null_array(),
         (Answer::Gone, _) => {}
+        (Answer::Denied(line), _) => reply.error(line),
         (Answer::One(outcome), _) => write_outcome(reply, outcome),
         (Answer::Many(outcomes), order) => {
             let order = order.unwrap_or_default();
@@ -36,10 +37,11 @@ pub fn write_answer(reply: &mut Reply<'_>, answer: &Answer, order: Option<&[u32]
 
 /// The error in an answer, if it is one: as on the wire, without the `-`.
 #[must_use]
-pub fn error_of(answer: &Answer) -> Option<&'static [u8]> {
+pub fn error_of(answer: &Answer) -> Option<&[u8]> {
     match answer {
         Answer::Unblocked => Some(UNBLOCKED),
         Answer::WrongType => Some(WRONG_TYPE),
+        Answer::Denied(line) => Some(line),
         Answer::One(_) | Answer::Many(_) | Answer::Popped(_) | Answer::Moved(_) => None,
         Answer::Nothing | Answer::Gone => None,
     }

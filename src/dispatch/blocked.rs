@@ -64,7 +64,8 @@ impl Ctx<'_> {
         let is_silent = !matches!(self.session.reply_mode, ReplyMode::On | ReplyMode::SkipNext);
         let slots = &mut self.session.slots;
         slots.blocked = Some(Blocked { seq, ns: 0 });
-        slots.parked = Some(Parked { slot, order: None, tracked: Box::default(), is_silent });
+        let row = self.session.last_command;
+        slots.parked = Some(Parked { slot, row, order: None, tracked: Box::default(), is_silent });
         CommandError::Waits
     }
 

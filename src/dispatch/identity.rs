@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::users::LiveUsers;
 use crate::acl::{User, Users};
+use crate::table::{Row, Table};
 
 /// The user of a connection, as it last saw it.
 #[derive(Clone, Debug)]
@@ -74,6 +75,14 @@ impl Identity {
     #[must_use]
     pub fn user(&self) -> &Arc<User> {
         &self.user
+    }
+
+    /// Whether it may run this command on this key.
+    #[inline]
+    #[must_use]
+    pub fn may_use(&self, table: &Table, command: &str, key: &[u8]) -> bool {
+        let admits = |row: &Row| self.user.check_key(row, key).is_ok();
+        self.is_free() || table.find(command.as_bytes()).is_some_and(admits)
     }
 
     /// Whether its requests need no look.

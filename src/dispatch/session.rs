@@ -159,6 +159,8 @@ pub struct Blocked {
 #[derive(Debug)]
 pub struct Parked {
     pub slot: Arc<ReplySlot>,
+    /// Its command, by which it is judged again when rights change.
+    pub row: Option<&'static Row>,
     /// FILL.MGET: for each key of the request its place in the answer; `None` for FILL.GET.
     pub order: Option<Box<[u32]>>,
     /// The request's keys, where its connection keeps a cache.

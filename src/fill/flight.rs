@@ -1,7 +1,7 @@
 //! One flight: its lease, its waiters, its back-off; one method per event of docs/fill.md, section 4.
 //!
 //! Pure: time and serial numbers are arguments, waiters are whatever implements `Waiting`.
-//! Invariants: at most one lease; an election takes the oldest deliverable waiter, else the oldest.
+//! Invariants: at most one lease; an election takes the oldest deliverable waiter that may lead, else the oldest such one.
 //! Most flights have a lease and nothing else: the rest lies in a box of its own.
 
 use std::collections::VecDeque;
@@ -282,9 +282,19 @@ impl<W: Waiting> Flight<W> {
         }
     }
 
-    /// Makes the oldest deliverable waiter leader, else the oldest whatever stands ahead of it.
+    /// Takes out those who wait although nobody could be elected: none of them may lead.
+    #[must_use]
+    pub fn take_leaderless(&mut self) -> VecDeque<Waiter<W>> {
+        let has_leader = self.lease.as_ref().is_some_and(|lease| !lease.overdue);
+        let rest = self.rest.as_mut().filter(|_| !has_leader);
+        let left = rest.map(|rest| rest.queue.take_all()).unwrap_or_default();
+        self.rest.take_if(|rest| rest.is_idle());
+        left
+    }
+
+    /// Makes the oldest deliverable waiter leader that may lead, else the oldest such one whatever stands ahead of it.
     fn elect(&mut self, serial: u64, cause: Cause, now: u64) -> Option<Elected<W>> {
-        let waiter = self.rest.as_mut()?.queue.elect()?;
+        let waiter = self.rest.as_mut()?.queue.elect(|ask| ask.may_lead)?;
         self.grant(waiter.ask.clone(), serial, now);
         Some(Elected { waiter, serial, cause })
     }

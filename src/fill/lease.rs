@@ -86,6 +86,8 @@ pub struct Ask {
     pub detached: bool,
     /// The oldest stale value it takes, ms past the TTL; `None` = whatever grace the entry has.
     pub stale_ms: Option<u64>,
+    /// Whether it may be elected: it could answer what it leads.
+    pub may_lead: bool,
 }
 
 /// Bytes of a parked request's place in a flight.

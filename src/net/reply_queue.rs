@@ -147,6 +147,11 @@ impl ReplyQueue {
         place.map_or(&[], |place| &place.parked.tracked)
     }
 
+    /// The requests that are still unanswered.
+    pub fn parked(&self) -> impl Iterator<Item = &Parked> {
+        self.places.iter().filter(|place| place.answer.is_none()).map(|place| &place.parked)
+    }
+
     /// All slots that keep a place.
     pub fn slots(&self) -> Vec<Arc<ReplySlot>> {
         self.places.iter().map(|place| place.parked.slot.clone()).collect()
@@ -218,7 +223,7 @@ mod tests {
         let home = Home::new(0, Arc::from(&b"k"[..]), 0, 0);
         let (post_box, held) = (&Arc::new(PostBox::default()), &Gauge::default());
         let new = NewSlot { seq, post_box, held, waiter_bytes: 0, gives_way: true };
-        Parked { slot: new.one(home), order: None, tracked: Box::default(), is_silent: false }
+        Parked { slot: new.one(home), row: None, order: None, tracked: Box::default(), is_silent: false }
     }
 
     fn written(queue: &ReplyQueue) -> String {

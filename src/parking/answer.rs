@@ -15,6 +15,8 @@ pub enum Answer {
     Many(Vec<Outcome<Bytes>>),
     /// CLIENT UNBLOCK … ERROR.
     Unblocked,
+    /// Its user may not run it any more: the error.
+    Denied(Box<[u8]>),
     /// What was taken out of a key that was waited for.
     Popped(Box<Popped>),
     /// An element that went to another key.
@@ -45,7 +47,7 @@ impl Answer {
             Answer::Many(outcomes) => outcomes.iter().map(Outcome::value_bytes).sum(),
             Answer::Popped(popped) => popped.elements.iter().map(Bytes::len).sum(),
             Answer::Moved(element) => element.len(),
-            Answer::Unblocked | Answer::WrongType | Answer::Nothing | Answer::Gone => 0,
+            Answer::Unblocked | Answer::Denied(_) | Answer::WrongType | Answer::Nothing | Answer::Gone => 0,
         }
     }
 }

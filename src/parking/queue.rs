@@ -141,19 +141,22 @@ impl<W: Waiting, A> Queue<W, A> {
         over.into_iter().filter(|waiter| waiter.slot.claim()).collect()
     }
 
-    /// Takes out and claims the oldest deliverable waiter, else the oldest whatever stands ahead of it.
+    /// Takes out and claims the oldest deliverable waiter whose request may be elected, else the oldest such one whatever
+    /// stands ahead of it. The others stay.
     #[must_use]
-    pub fn elect(&mut self) -> Option<Waiter<W, A>> {
+    pub fn elect(&mut self, may_be: impl Fn(&A) -> bool) -> Option<Waiter<W, A>> {
         self.forget_answered();
-        let mut at = self.waiters.iter().position(|waiter| waiter.slot.is_deliverable()).unwrap_or(0);
+        let mut deliverable =
+            self.waiters.iter().position(|waiter| may_be(&waiter.ask) && waiter.slot.is_deliverable());
         loop {
+            let oldest = || self.waiters.iter().position(|waiter| may_be(&waiter.ask));
+            let at = deliverable.take().or_else(oldest)?;
             let waiter = self.waiters.remove(at)?;
             waiter.leave();
             // Somebody else may claim between the look and the claim: then the oldest is next.
             if waiter.slot.claim() {
                 return Some(waiter);
             }
-            at = 0;
         }
     }
 

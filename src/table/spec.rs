@@ -37,6 +37,8 @@ pub struct Spec {
     pub varying: Option<Varying>,
     /// Which of its words are channels.
     pub channels: Channels,
+    /// It makes its caller leader of a fill, which is answered by this command: who may not run that never leads.
+    pub answered_by: Option<&'static str>,
     /// Which of its words nobody else may see.
     pub secrets: Secrets,
 }
@@ -334,6 +336,7 @@ impl Spec {
         quick: false,
         varying: None,
         channels: Channels::None,
+        answered_by: None,
         secrets: Secrets::None,
     };
 

@@ -1,6 +1,6 @@
 //! What becomes of connections when the rights of their users change.
 
-use crate::support::{TestServer, wait_until};
+use crate::support::{TestServer, Value, wait_until};
 use crate::{NO_KEY, WRONG_PASSWORD, log_in};
 
 #[test]
@@ -103,4 +103,26 @@ fn killed_by_its_user_is_only_who_is_that_user() {
     ann.expect_closed();
     assert_eq!(plain.say("PING"), "PONG");
     wait_until("nobody is ann", || !server.control().say("CLIENT LIST").contains("user=ann"));
+}
+
+#[test]
+fn running_script_meets_a_taken_right_at_its_next_call() {
+    let server = TestServer::start();
+    let mut conn = log_in(&server, "ann", "~* +eval +get");
+    conn.send(&["EVAL", "while true do redis.call('get', KEYS[1]) end", "1", "k"]);
+    server.control().say("ACL SETUSER ann -get");
+    let reply = conn.reply().text();
+    assert!(reply.contains("ACL failure in script: User ann has no permissions to run the 'get'"), "{reply}");
+}
+
+#[test]
+fn request_that_was_put_off_is_judged_by_the_rights_of_when_it_runs() {
+    let server = TestServer::start();
+    let mut conn = log_in(&server, "ann", "~* +set");
+    server.control().say("CLIENT PAUSE 60000 WRITE");
+    conn.pipeline(&["SET k v"]);
+    conn.expect_silence();
+    server.control().say("ACL SETUSER ann resetkeys");
+    server.control().say("CLIENT UNPAUSE");
+    assert_eq!(conn.reply(), Value::Error(NO_KEY.into()));
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod files;
+mod fills;
 mod matrix;
 mod paths;
 #[path = "../support/mod.rs"]

@@ -10,6 +10,9 @@ use crate::keyspace::{Put, PutKind};
 use crate::parking::Token;
 use crate::protocol::reply::Reply;
 
+/// By what a leader answers: who may not run it on a key does not lead there.
+pub(super) const PUT: &str = "fill.put";
+
 pub(super) fn put(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let (token, value) = (args.take()?, args.value()?);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answer::PUT;
 use super::options::{ask_options, key_count};
 use crate::base::hash::Key;
 use crate::base::metrics::{Counter, Counters};
@@ -32,6 +33,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandE
     if !is_heard(ctx) {
         return Ok(());
     }
+    asked.may_lead = may_lead(ctx, &key);
     if ctx.in_transaction {
         asked.wait_ms = 0;
     }
@@ -113,7 +115,8 @@ fn answer_or_park(
         let slot = new_slot(shared, session).one(home);
         view.park(key, wait_terms(&slot, 0, asked, &session.leases.count));
         let tracked = tracked(session, &[*key]);
-        session.slots.parked = Some(Parked { slot, order: None, tracked, is_silent: false });
+        session.slots.parked =
+            Some(Parked { slot, row: session.last_command, order: None, tracked, is_silent: false });
     } else {
         let outcome = shed(lease_left_ms, settings);
         count_outcome(counters, &outcome);
@@ -145,7 +148,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     }
     asked.is_last_try = true;
     make_room(ctx, &keys)?;
-    let Known { mut outcomes, lease_left_ms } = ask_each(ctx, &keys, &asked);
+    let Known { mut outcomes, lease_left_ms } = ask_each(ctx, &keys, &mut asked);
     let granted: Vec<(usize, Grant)> = (outcomes.iter().enumerate())
         .filter_map(|(at, outcome)| Some((at, outcome.as_ref()?.grant()?)))
         .collect();
@@ -153,7 +156,7 @@ pub(super) fn mget(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Command
     if waits && granted.is_empty() {
         let has_slot = has_slot(ctx.session, ctx.settings, ctx.counters());
         if has_slot && ctx.keys.view(&keys[0]).may_park(keys.len()) {
-            park_all(ctx, &keys, outcomes, &asked, order.into());
+            park_all(ctx, &keys, outcomes, &mut asked, order.into());
             return Ok(());
         }
     }
@@ -196,9 +199,10 @@ struct Known {
     lease_left_ms: u64,
 }
 
-fn ask_each(ctx: &mut Ctx<'_>, keys: &[Key<'_>], asked: &FillAsk) -> Known {
+fn ask_each(ctx: &mut Ctx<'_>, keys: &[Key<'_>], asked: &mut FillAsk) -> Known {
     let mut known = Known { outcomes: Vec::with_capacity(keys.len()), lease_left_ms: 0 };
     for key in keys {
+        asked.may_lead = may_lead(ctx, key);
         let outcome = match ctx.keys.view(key).fill_ask(key, asked, &ctx.session.leases.count) {
             Asked::Answer(outcome) => Some(outcome.map(ValueRef::to_bytes)),
             Asked::WouldPark { lease_left_ms } => {
@@ -216,17 +220,19 @@ fn park_all(
     ctx: &mut Ctx<'_>,
     keys: &[Key<'_>],
     known: Vec<Option<Outcome<Bytes>>>,
-    asked: &FillAsk,
+    asked: &mut FillAsk,
     order: Box<[u32]>,
 ) {
     let waiting: Vec<usize> = (0..keys.len()).filter(|at| known[*at].is_none()).collect();
     let homes = waiting.iter().map(|at| ctx.keys.view(&keys[*at]).home(&keys[*at], *at)).collect();
     let slot = new_slot(ctx.shared, ctx.session).many(homes, known);
     for at in waiting {
+        asked.may_lead = may_lead(ctx, &keys[at]);
         ctx.keys.view(&keys[at]).park(&keys[at], wait_terms(&slot, at, asked, &ctx.session.leases.count));
     }
     let tracked = tracked(ctx.session, keys);
-    ctx.session.slots.parked = Some(Parked { slot, order: Some(order), tracked, is_silent: false });
+    let row = ctx.session.last_command;
+    ctx.session.slots.parked = Some(Parked { slot, row, order: Some(order), tracked, is_silent: false });
 }
 
 /// A slot on this connection, whose bytes count among those of fills.
@@ -267,6 +273,11 @@ fn keep_lease(ctx: &mut Ctx<'_>, held: LeaseHeld) {
             ctx.keys.answer(slot, answer);
         }
     }
+}
+
+/// Whether the caller could answer a lease of this key: nobody else is granted one.
+fn may_lead(ctx: &Ctx<'_>, key: &Key<'_>) -> bool {
+    ctx.session.identity.may_use(ctx.shared.table, PUT, key.bytes)
 }
 
 /// Whether the reply will be sent: a lease is granted only into one that its caller can read.

@@ -25,6 +25,7 @@ pub fn ask_options(ctx: &Ctx<'_>, args: &mut Args<'_>) -> Result<FillAsk, Comman
         wait_ms: settings.fill_wait_ms,
         stale_ms: None,
         beta: settings.fill_beta,
+        may_lead: true,
     };
     let mut says_wait = false;
     while !args.is_done() {

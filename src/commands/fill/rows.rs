@@ -1,5 +1,6 @@
 //! The rows of the FILL commands.
 
+use super::answer::PUT;
 use super::{answer, ask, inspect};
 use crate::dispatch::command::Command;
 use crate::table::KeyFlag;
@@ -76,6 +77,7 @@ pub static COMMANDS: &[Command] = &[
             args: &[key("key", READ_KEY), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
             flags: &[Flag::Readonly, Flag::Blocking, Flag::Fast],
             acl: &[Category::Fill, Category::String],
+            answered_by: Some(PUT),
             reply: GET_REPLY,
             ..Spec::EMPTY
         },
@@ -121,6 +123,7 @@ pub static COMMANDS: &[Command] = &[
             args: &[key_count(), key("key", READ_KEY).multiple(), WAIT, LEASE, STALE, BETA, NONCE, DETACHED],
             flags: &[Flag::Readonly, Flag::Blocking, Flag::MovableKeys],
             acl: &[Category::Fill, Category::String],
+            answered_by: Some(PUT),
             reply: "an array with [status, value, token, ms] for each key, in order",
             ..Spec::EMPTY
         },
@@ -169,7 +172,7 @@ pub static COMMANDS: &[Command] = &[
     Command::new(
         answer::put,
         Spec {
-            name: "fill.put",
+            name: PUT,
             summary: "Answers a lease: stores the value and answers everybody who waits.",
             args: &[key("key", WRITE_KEY), string("token"), string("value"), EXPIRATION, IDLE, GRACE, JITTER],
             role: Role::AnswersLeases,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Asked, Decision, FillAsk, Known, Looked, WaitTerms, is_early, takes_stale};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
-use crate::base::limits::SHED_PASS_MS;
+use crate::base::limits::{LEADERLESS_PASS_MS, SHED_PASS_MS};
 use crate::base::metrics::Counter;
 use crate::fill::lease::Backoff;
 use crate::fill::parked_bytes;
@@ -130,11 +130,12 @@ impl View<'_> {
     /// A miss that nobody fills: the caller leads, or computes for itself where there may be no more fills. It is never
     /// told to wait, as there is nothing to wait for.
     fn lead_or_shed(&mut self, key: &Key<'_>, asked: &FillAsk, leases: &LeaseCount) -> Decision {
-        if !asked.is_last_try && self.is_crowded_for(key) {
+        if asked.may_lead && !asked.is_last_try && self.is_crowded_for(key) {
             return Decision::Crowded;
         }
         Decision::Told(match self.elect_caller(key, asked, leases) {
             Some(grant) => Outcome::Lead(grant),
+            None if !asked.may_lead => Outcome::Pass { ttl_ms: LEADERLESS_PASS_MS },
             None => Outcome::Pass { ttl_ms: SHED_PASS_MS },
         })
     }
@@ -169,14 +170,14 @@ impl View<'_> {
         }
     }
 
-    /// The same lease again for a request with the same nonce.
+    /// The same lease again for a request with the same nonce that may still lead.
     pub(super) fn lease_again(
         &mut self,
         key: &Key<'_>,
         asked: &FillAsk,
         leases: &LeaseCount,
     ) -> Option<Grant> {
-        let nonce = asked.nonce.as_ref()?;
+        let nonce = asked.nonce.as_ref().filter(|_| asked.may_lead)?;
         let (now, boot) = (self.scope.now.mono_ms, self.keyspace.boot);
         let flight = &mut self.db().flights.get_mut(key)?.flight;
         let serial = flight.live_lease(now).filter(|lease| lease.is_for(Some(nonce)))?.serial;
@@ -185,13 +186,16 @@ impl View<'_> {
         Some(Grant { token: Token { boot, serial }, lease_ms })
     }
 
-    /// Makes the caller leader if nobody leads, nobody backs off and there may be one more flight.
+    /// Makes the caller leader if it may lead, nobody leads, nobody backs off and there may be one more flight.
     pub(super) fn elect_caller(
         &mut self,
         key: &Key<'_>,
         asked: &FillAsk,
         leases: &LeaseCount,
     ) -> Option<Grant> {
+        if !asked.may_lead {
+            return None;
+        }
         let (now, boot) = (self.scope.now.mono_ms, self.keyspace.boot);
         let record = self.db().flights.get(key);
         let is_busy = |flight: &Flight<_>| flight.live_lease(now).is_some() || flight.backoff(now).is_some();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::count_answer;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
+use crate::base::limits::LEADERLESS_PASS_MS;
 use crate::base::metrics::Counter;
 use crate::fill::lease::Cause;
 use crate::fill::{Elected, Waiter};
@@ -43,9 +44,10 @@ impl View<'_> {
         }
     }
 
-    /// Tells an elected waiter; what stands ahead of it on its connection is answered WAIT.
+    /// Tells an elected waiter; what stands ahead of it on its connection is answered WAIT. Where nobody was elected and nobody
+    /// leads, who still waits may not lead, and computes for itself.
     pub(super) fn announce(&mut self, key: &Key<'_>, elected: Option<Elected<Arc<ReplySlot>>>) {
-        let Some(Elected { waiter, serial, cause }) = elected else { return };
+        let Some(Elected { waiter, serial, cause }) = elected else { return self.pass_leaderless(key) };
         for ahead in waiter.slot.claim_ahead() {
             self.scope.counters.add(Counter::FillYields, 1);
             let answer = ahead.expire(ASK_AGAIN_MS);
@@ -66,6 +68,17 @@ impl View<'_> {
         let several = waiter.slot.homes().len() > 1;
         self.answer(waiter.slot, answer, several);
         self.file_flight(key, self.scope.now.mono_ms.saturating_add(grant.lease_ms));
+    }
+
+    fn pass_leaderless(&mut self, key: &Key<'_>) {
+        let record = self.db().flights.get_mut(key);
+        for waiter in record.map(|record| record.flight.take_leaderless()).unwrap_or_default() {
+            self.record_wait(&waiter);
+            let outcome = Outcome::Pass { ttl_ms: LEADERLESS_PASS_MS };
+            if let Some(answer) = waiter.slot.settle(waiter.index, outcome) {
+                self.answer(waiter.slot, answer, false);
+            }
+        }
     }
 
     /// Sends a claimed slot's answer once the locks are released.

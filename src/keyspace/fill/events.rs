@@ -9,6 +9,7 @@ use crate::base::events::Classes;
 use crate::base::hash::Key;
 use crate::base::metrics::Counter;
 use crate::fill::Flight;
+use crate::keyspace::flights::Record;
 use crate::keyspace::view::View;
 use crate::parking::outcome::ASK_AGAIN_MS;
 use crate::parking::{Outcome, ReplySlot, Token};
@@ -36,7 +37,7 @@ impl View<'_> {
         self.change_led(hash, serial, |flight| flight.leader_gone(serial, client, grace_ms, now));
     }
 
-    /// A hand-over's answer could not be written any more: its connection closed.
+    /// Who was granted this lease can't answer it: a hand-over's connection closed before that was written, or a right was taken.
     pub fn lease_undelivered(&mut self, key: &Key<'_>, granted: u64) {
         let now = self.scope.now.mono_ms;
         let serial = self.shard.next_serial();
@@ -60,6 +61,13 @@ impl View<'_> {
     /// Whether the lease with this serial is still in force, or its late answer welcome.
     pub fn is_leading(&mut self, hash: u64, serial: u64) -> bool {
         self.led(hash, serial).is_some()
+    }
+
+    /// The key of the flight that `client` leads with this lease.
+    pub fn led_by(&mut self, hash: u64, serial: u64, client: u64) -> Option<Arc<[u8]>> {
+        let is_theirs = |flight: &Flight<_>| flight.lease().is_some_and(|lease| lease.client == client);
+        let is_it = |record: &Record| record.flight.accepts(serial) && is_theirs(&record.flight);
+        self.db().flights.find(hash, is_it).map(|record| record.key.clone())
     }
 
     /// The key of the flight with this lease.

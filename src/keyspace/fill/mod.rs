@@ -35,6 +35,8 @@ pub struct FillAsk {
     /// The oldest stale value it takes, ms past the TTL; `None` = whatever grace the entry has.
     pub stale_ms: Option<u64>,
     pub beta: f64,
+    /// Whether the caller may be elected: it could answer what it leads.
+    pub may_lead: bool,
     /// What is kept as a favour has given way: it is told what there is to tell.
     pub is_last_try: bool,
 }
@@ -43,8 +45,9 @@ impl FillAsk {
     /// Its request for a lease, to keep.
     #[must_use]
     pub fn to_ask(&self, leases: &LeaseCount) -> Ask {
-        let FillAsk { client, lease_ms, detached, stale_ms, .. } = *self;
-        Ask { client, leases: leases.clone(), nonce: self.nonce.clone(), lease_ms, detached, stale_ms }
+        let FillAsk { client, lease_ms, detached, stale_ms, may_lead, .. } = *self;
+        let nonce = self.nonce.clone();
+        Ask { client, leases: leases.clone(), nonce, lease_ms, detached, stale_ms, may_lead }
     }
 }
 

@@ -70,7 +70,7 @@ impl Connection {
                 self.session.client.seen.posted_bytes.fetch_sub(line.len(), Relaxed);
                 self.outflow.replies.tail().extend(&line);
             }
-            Letter::Rights => bench.meet_rights(&mut self.session),
+            Letter::Rights => bench.meet_rights(&mut self.session, self.outflow.replies.parked()),
             // `close_asap` is set before the letter is sent; the letter only wakes us.
             Letter::Close | Letter::Push(_) | Letter::Overrun => {}
             Letter::Finish => {
