@@ -199,9 +199,10 @@ pub fn share(
         workers,
     };
     let stop = stop.clone();
-    let users = users_at_start(&settings, groups::table()).map_err(io::Error::other)?;
+    let table = groups::renamed(&settings.lines.renames).map_err(io::Error::other)?;
+    let users = users_at_start(&settings, table).map_err(io::Error::other)?;
     Ok(Shared {
-        table: groups::table(),
+        table,
         keyspace: Keyspace::new(settings.databases as usize, shards, settings.maxmemory_bytes, seed),
         clients: Clients::default(),
         pubsub: PubSub::default(),

@@ -237,7 +237,9 @@ fn start_that_cannot_be_is_one_clear_line_and_exit_code_1() {
 
     for (args, expected) in [
         (&["--port", "0", "--tls-port", "6380"][..], "needs a certificate and its key"),
-        (&["--port", "0", "--rename-command", "FLUSHALL", ""], "open to everybody"),
+        (&["--port", "0", "--rename-command", "NOSUCH", ""], "rename-command NOSUCH: No such command"),
+        (&["--port", "0", "--rename-command", "GET", "SET"], "GET: Target command name already exists"),
+        (&["--port", "0", "--rename-command", "GET"], "wrong number of arguments"),
         (&["--port", "0", "--cluster-enabled", "yes"], "no cluster mode"),
         (&["--port", "0", "--replicaof", "10.0.0.1", "6379"], "not a replica"),
         (&["--port", "0", "--min-replicas-to-write", "1"], "no replication"),

@@ -17,6 +17,7 @@ mod tests;
 mod user;
 mod users;
 
+pub use names::is_redis_name;
 pub use pattern::Access;
 pub use rule::{RuleError, Rulebook};
 pub use secret::password_of;

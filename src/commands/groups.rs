@@ -6,9 +6,10 @@ use super::{
     acl, cluster, connection, fill, hashes, keys, lists, pubsub, scripting, server, sets, sorted_sets,
     strings, transactions,
 };
+use crate::acl::is_redis_name;
 use crate::dispatch::command::{Command, tabulate};
 use crate::dispatch::ctx::Handlers;
-use crate::table::Table;
+use crate::table::{RenameError, Table};
 
 /// The files of every family.
 pub static GROUPS: &[&[&[Command]]] = &[
@@ -28,13 +29,34 @@ pub static GROUPS: &[&[&[Command]]] = &[
     transactions::FAMILY,
 ];
 
-static ALL: LazyLock<(Table, Handlers)> =
-    LazyLock::new(|| tabulate(GROUPS.iter().copied().flatten().copied().flatten()));
+static ALL: LazyLock<(Table, Handlers)> = LazyLock::new(|| tabulate(all()));
+
+fn all() -> impl Iterator<Item = &'static Command> + Clone {
+    GROUPS.iter().copied().flatten().copied().flatten()
+}
 
 /// Every command there is.
 #[must_use]
 pub fn table() -> &'static Table {
     &ALL.0
+}
+
+/// Every command there is, called by clients as these lines of `rename-command` say, in their order; an error is a line that
+/// names the fault. A table of its own lasts as long as the process, as the one without other names does.
+pub fn renamed(renames: &[(Vec<u8>, Vec<u8>)]) -> Result<&'static Table, String> {
+    if renames.is_empty() {
+        return Ok(table());
+    }
+    let mut table = tabulate(all()).0;
+    for (name, new) in renames {
+        match table.rename(name, new) {
+            // A file from Redis may hide what is not here.
+            Err(RenameError::Unknown) if is_redis_name(&name.to_ascii_lowercase()) => {}
+            renamed => renamed
+                .map_err(|error| format!("rename-command {}: {error}", String::from_utf8_lossy(name)))?,
+        }
+    }
+    Ok(Box::leak(Box::new(table)))
 }
 
 /// What runs them.

@@ -32,6 +32,8 @@ pub const SOURCE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The directive of a user: its name, and its rules. What they mean is not known here.
 pub(super) const USER: &[u8] = b"user";
+/// The directive of what clients call a command: its name, and the other one.
+pub(super) const RENAME: &[u8] = b"rename-command";
 
 /// Settings in the making.
 #[derive(Default)]
@@ -128,7 +130,12 @@ impl Loader {
             if args.is_empty() {
                 return Err(rejected("wrong number of arguments"));
             }
-            self.settings.users.push(args.to_vec());
+            self.settings.lines.users.push(args.to_vec());
+            return Ok(());
+        }
+        if name == RENAME {
+            let [from, to] = args else { return Err(rejected("wrong number of arguments")) };
+            self.settings.lines.renames.push((from.clone(), to.clone()));
             return Ok(());
         }
         if let Some((_, reason)) = find_refused(&name) {

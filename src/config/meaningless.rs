@@ -7,6 +7,7 @@ const CHECKED: &str = "payloads of DUMP are always checked whole";
 const CLUSTER: &str = "there is no cluster mode";
 const DEFRAG: &str = "memory is not defragmented in the background";
 const DISK: &str = "nothing is kept on disk";
+const FIXED: &str = "no file that is written can be named while it runs";
 const LOG: &str = "the log goes to logfile or to standard output";
 const LOOP: &str = "background work keeps its own schedule";
 const MEMORY: &str = "memory is managed in its own way";
@@ -72,7 +73,7 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
     ("disable-thp", PROCESS),
     ("dynamic-hz", LOOP),
     ("enable-module-command", SCRIPTS),
-    ("enable-protected-configs", DISK),
+    ("enable-protected-configs", FIXED),
     ("hz", LOOP),
     ("ignore-warnings", LOG),
     ("io-threads-do-reads", LOOP),
@@ -156,14 +157,8 @@ pub static MEANINGLESS: &[(&str, &str)] = &[
 
 /// Directives of Redis that stop the start, with the reason: a server that ignored them would not be what the
 /// operator wrote down. Sorted by name.
-pub static REFUSED: &[(&str, &str)] = &[
-    ("loadmodule", "modules can't be loaded"),
-    (
-        "rename-command",
-        "commands keep their names: a command that was to be hidden would be open to everybody",
-    ),
-    ("sentinel", "there is no sentinel mode"),
-];
+pub static REFUSED: &[(&str, &str)] =
+    &[("loadmodule", "modules can't be loaded"), ("sentinel", "there is no sentinel mode")];
 
 /// The name and reason of a directive without meaning; `name` in lower case.
 pub(super) fn find_meaningless(name: &[u8]) -> Option<(&'static str, &'static str)> {

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::file::USER;
+use super::file::{RENAME, USER};
 use super::kind::{Kind, Setting};
 use super::meaningless::{find_meaningless, find_refused};
 use super::output_limits::{self, OutputLimit};
@@ -148,6 +148,11 @@ fn key_of(setting: &Setting, args: &[Vec<u8>]) -> String {
     }
 }
 
+/// Whether a line that no setting stands for is known, and stays as it is; `name` in lower case.
+fn is_kept(name: &[u8]) -> bool {
+    [b"include", RENAME].contains(&name) || find_meaningless(name).is_some() || find_refused(name).is_some()
+}
+
 /// A file under rewriting: its lines, and which of them belong to which setting and may be used again.
 struct Page {
     lines: Vec<Vec<u8>>,
@@ -182,7 +187,7 @@ impl Page {
             self.lines_of.entry(USER_KEY.to_owned()).or_default().push_back(self.lines.len());
         } else if let Some(setting) = find(&name) {
             self.lines_of.entry(key_of(setting, args)).or_default().push_back(self.lines.len());
-        } else if name != b"include" && find_meaningless(&name).is_none() && find_refused(&name).is_none() {
+        } else if !is_kept(&name) {
             self.lines.push([b"# ??? ", line].concat());
             return;
         }

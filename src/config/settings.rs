@@ -198,8 +198,8 @@ pub struct Settings {
     pub requirepass: Option<Vec<u8>>,
     /// File of users; `None`: they stand in the configuration.
     pub aclfile: Option<PathBuf>,
-    /// The users of the configuration: a name and rules, as words.
-    pub users: Vec<Vec<Vec<u8>>>,
+    /// What stands in the configuration once for each of several things, and is read at the start alone.
+    pub lines: Lines,
     /// Refusals that ACL LOG shows.
     pub acllog_max_len: usize,
     /// Which channels new users may use.
@@ -285,6 +285,15 @@ pub struct Settings {
     pub latency_percentiles: Vec<f64>,
 }
 
+/// Directives of which there may be many, as their lines say it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    /// Users (`user`): a name and rules, as words.
+    pub users: Vec<Vec<Vec<u8>>>,
+    /// Commands' names and what clients call them instead (`rename-command`); empty: nothing.
+    pub renames: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -300,7 +309,7 @@ impl Default for Settings {
             io_threads: 0,
             requirepass: None,
             aclfile: None,
-            users: Vec::new(),
+            lines: Lines::default(),
             acllog_max_len: 128,
             acl_pubsub_default: PubsubDefault::ResetChannels,
             protected_mode: true,

@@ -119,7 +119,7 @@ impl Batch {
         let name = self.words[first_word].of(buffer);
         match self.requests.last() {
             Some(last) if self.words[last.first_word].of(buffer) == name => last.row,
-            _ => self.table.find(name),
+            _ => self.table.find_called(name),
         }
     }
 

@@ -177,7 +177,7 @@ fn no_worker() -> CommandError {
 
 /// Where a command's keys stand, for the proof.
 pub(super) fn places(table: &Table, name: &[u8]) -> KeyPlaces {
-    let Some(row) = table.find(name) else { return KeyPlaces::Anywhere };
+    let Some(row) = table.find_called(name) else { return KeyPlaces::Anywhere };
     if !row.subcommands.is_empty() || row.spec.locking == Locking::All {
         return KeyPlaces::Anywhere;
     }
@@ -241,7 +241,7 @@ impl Host for ScriptHost<'_, '_> {
         let callers = std::mem::replace(&mut self.ctx.reply.proto, proto);
         match self.admit(&args) {
             Err(error) => {
-                let row = self.ctx.shared.table.find(args.word(0));
+                let row = self.ctx.shared.table.find_called(args.word(0));
                 self.ctx.note_rejected(row, &args);
                 self.ctx.write_error(&error);
             }
@@ -290,8 +290,8 @@ impl Host for ScriptHost<'_, '_> {
 
 impl ScriptHost<'_, '_> {
     fn resolve(&self, args: &Args<'_>) -> Result<&'static Row, &'static str> {
-        let mut row =
-            self.ctx.shared.table.find(args.word(0)).ok_or("ERR Unknown Redis command called from script")?;
+        let row = self.ctx.shared.table.find_called(args.word(0));
+        let mut row = row.ok_or("ERR Unknown Redis command called from script")?;
         if !row.subcommands.is_empty() && args.words() > 1 {
             row = row.subcommand(args.word(1)).ok_or("ERR Unknown Redis command called from script")?;
         }

@@ -69,7 +69,7 @@ pub fn users_at_start(settings: &Settings, table: &Table) -> Result<Users, Strin
     if settings.aclfile.is_none() {
         return users_of_lines(settings, table);
     }
-    if !settings.users.is_empty() {
+    if !settings.lines.users.is_empty() {
         return Err(
             "users stand in the configuration (user) and in a file (aclfile): decide for one of them"
                 .to_owned(),
@@ -93,7 +93,7 @@ fn users_of_lines(settings: &Settings, table: &Table) -> Result<Users, String> {
     let book = rulebook(settings, table);
     let mut users = with_password(&Users::new(book), book, settings.requirepass.as_deref());
     let mut seen: Vec<&[u8]> = Vec::new();
-    for words in &settings.users {
+    for words in &settings.lines.users {
         let Some((name, rules)) = words.split_first() else { continue };
         let shown = String::from_utf8_lossy(name);
         if seen.contains(&name.as_slice()) {

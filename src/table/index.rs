@@ -1,4 +1,6 @@
-//! The whole table: rows in order, by name and by number.
+//! The whole table: rows in order, by name and by number, and by what clients call them.
+
+use std::fmt;
 
 use hashbrown::HashTable;
 
@@ -7,6 +9,8 @@ use super::spec::Spec;
 
 /// Longest command name that is looked up, bytes.
 const NAME_BYTES_MAX: usize = 32;
+/// Longest name that a command can be given, bytes.
+const CALLED_BYTES_MAX: usize = 256;
 
 /// The commands of a server.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub struct Table {
     rows: Vec<Row>,
     /// Rows by the hash of their names.
     by_name: HashTable<usize>,
+    /// Rows by the hash of what clients call them, where that is not their names.
+    called: Option<HashTable<(Box<[u8]>, usize)>>,
     /// For each number the row and, for a subcommand, its place there.
     by_number: Vec<(usize, Option<usize>)>,
 }
@@ -34,7 +40,33 @@ impl Table {
             by_number.push((at, None));
             by_number.extend((0..row.subcommands.len()).map(|sub| (at, Some(sub))));
         }
-        Table { rows, by_name, by_number }
+        Table { rows, by_name, called: None, by_number }
+    }
+
+    /// Lets clients call a command by another name, or by none where that is empty (`rename-command`). It keeps its own
+    /// for all else. `name` is what it is called so far.
+    pub fn rename(&mut self, name: &[u8], new: &[u8]) -> Result<(), RenameError> {
+        if new.len() > CALLED_BYTES_MAX {
+            return Err(RenameError::TooLong);
+        }
+        let rows = &self.rows;
+        let called = self.called.get_or_insert_with(|| {
+            let mut called = HashTable::with_capacity(rows.len() * 2);
+            for (at, row) in rows.iter().enumerate() {
+                let name = row.spec.name.as_bytes();
+                called.insert_unique(hash(name), (Box::from(name), at), |(name, _)| hash(name));
+            }
+            called
+        });
+        if find_called(called, name).is_some() && find_called(called, new).is_some() {
+            return Err(RenameError::Taken);
+        }
+        let entry = called.find_entry(hash(name), |(known, _)| known.eq_ignore_ascii_case(name));
+        let ((_, at), _) = entry.map_err(|_| RenameError::Unknown)?.remove();
+        if !new.is_empty() {
+            called.insert_unique(hash(new), (Box::from(new), at), |(name, _)| hash(name));
+        }
+        Ok(())
     }
 
     /// All commands, in the order of their families.
@@ -78,6 +110,16 @@ impl Table {
         self.by_name.find(hash(name), is_named).map(|at| &self.rows[*at])
     }
 
+    /// A command by what clients call it, in any case. Cost: as `find`.
+    #[inline]
+    #[must_use]
+    pub fn find_called(&self, name: &[u8]) -> Option<&Row> {
+        match &self.called {
+            None => self.find(name),
+            Some(called) => find_called(called, name).map(|at| &self.rows[at]),
+        }
+    }
+
     /// A command or subcommand by the name that COMMAND LIST gives it, `parent|name` for a subcommand.
     #[must_use]
     pub fn find_full(&self, name: &[u8]) -> Option<&Row> {
@@ -89,6 +131,31 @@ impl Table {
             (Some(_), Some(_)) => None,
         }
     }
+}
+
+/// Why a command is not called otherwise. `Display` is Redis's text where Redis has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameError {
+    Unknown,
+    Taken,
+    TooLong,
+}
+
+impl fmt::Display for RenameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RenameError::Unknown => f.write_str("No such command in rename-command"),
+            RenameError::Taken => f.write_str("Target command name already exists"),
+            RenameError::TooLong => write!(f, "A command's name has at most {CALLED_BYTES_MAX} bytes"),
+        }
+    }
+}
+
+fn find_called(called: &HashTable<(Box<[u8]>, usize)>, name: &[u8]) -> Option<usize> {
+    if name.len() > CALLED_BYTES_MAX {
+        return None;
+    }
+    called.find(hash(name), |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, at)| *at)
 }
 
 /// FNV-1a over the lower-cased name: names are ours, so no keyed hash is needed.
@@ -117,5 +184,23 @@ mod tests {
         assert_eq!(table.find(b"GeT").unwrap().number, 0);
         assert_eq!(table.find_full(b"CONFIG|get").unwrap().number, 2);
         assert!(table.find_full(b"config|get|x").is_none() && table.find(&[b'x'; 33]).is_none());
+    }
+
+    #[test]
+    fn commands_are_called_by_the_names_they_were_given_last() {
+        let mut table = Table::new([(&GET, vec![]), (&CONFIG, vec![&GET])]);
+        let called = |table: &Table, name: &[u8]| table.find_called(name).map(|row| row.number);
+        assert_eq!(called(&table, b"Config"), Some(1));
+        assert_eq!(table.rename(b"CONFIG", b"Secret"), Ok(()));
+        assert_eq!((called(&table, b"config"), called(&table, b"SECRET")), (None, Some(1)));
+        assert_eq!(table.rename(b"config", b"x"), Err(RenameError::Unknown));
+        assert_eq!(table.rename(b"secret", b"get"), Err(RenameError::Taken));
+        assert_eq!(table.rename(b"secret", &[b'x'; CALLED_BYTES_MAX + 1]), Err(RenameError::TooLong));
+        assert_eq!(called(&table, b"secret"), Some(1));
+        assert_eq!(table.rename(b"get", b""), Ok(()));
+        assert_eq!(table.rename(b"secret", b"get"), Ok(()));
+        assert_eq!((called(&table, b"get"), called(&table, b"")), (Some(1), None));
+        // All else goes by its own name.
+        assert_eq!(table.find_full(b"config|get").unwrap().number, 2);
     }
 }

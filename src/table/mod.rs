@@ -11,7 +11,7 @@ pub mod row;
 pub mod spec;
 
 pub use arg::{Arg, ArgKind, KeyFlag};
-pub use index::Table;
+pub use index::{RenameError, Table};
 pub use key_specs::{FindKeys, KeyRange, KeySpec, KeySpecs};
 pub use row::Row;
 pub use spec::{Category, Channels, Deprecated, Flag, Group, Locking, Role, Secrets, Spec, Touch, Varying};

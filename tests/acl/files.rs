@@ -91,7 +91,8 @@ fn server_without_a_file_says_so() {
 fn users_of_the_configuration_are_there_at_the_start() {
     let server = TestServer::start_with(|settings| {
         settings.requirepass = Some(b"old".to_vec());
-        settings.users = vec![words("ann on >pw ~a (+get ~b) +set"), words("default on >new ~* &* +@all")];
+        settings.lines.users =
+            vec![words("ann on >pw ~a (+get ~b) +set"), words("default on >new ~* &* +@all")];
     });
     let mut conn = server.connect();
     assert_eq!(conn.error("AUTH old"), WRONG_PASSWORD);
@@ -114,7 +115,7 @@ fn server_with_faulty_users_does_not_start() {
     let path = file("start", "user ann on\nx\n");
     let of_lines = |lines: &[&str]| {
         let users: Vec<_> = lines.iter().map(|line| words(line)).collect();
-        start(&move |settings| settings.users = users.clone())
+        start(&move |settings| settings.lines.users = users.clone())
     };
     assert!(
         start(&|settings| settings.aclfile = Some(path.clone()))
@@ -127,7 +128,7 @@ fn server_with_faulty_users_does_not_start() {
     assert!(secret.contains("user ann") && !secret.contains("<secret"), "{secret}");
     let both = start(&|settings| {
         settings.aclfile = Some(path.clone());
-        settings.users = vec![words("ann on")];
+        settings.lines.users = vec![words("ann on")];
     });
     assert!(both.contains("decide for one of them"), "{both}");
     fs::remove_file(path).unwrap();

@@ -5,6 +5,8 @@ mod files;
 mod fills;
 mod matrix;
 mod paths;
+mod renames;
+
 #[path = "../support/mod.rs"]
 mod support;
 

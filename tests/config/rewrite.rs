@@ -84,7 +84,7 @@ fn rewrite_writes_the_users_that_there_are_over_those_that_were() {
     assert_eq!(String::from_utf8_lossy(&text), expected);
     let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
     let loaded: Vec<Vec<Vec<u8>>> = vec![words("ann on ~a\"b (~c +get)"), words("bob off")];
-    assert_eq!(load(&text).users, loaded);
+    assert_eq!(load(&text).lines.users, loaded);
     assert_eq!(rewrite(&text, &Settings::default(), &[]), b"\nport 6379\n\n");
     assert_eq!(
         rewrite(b"", &Settings::default(), &users[1..]),

@@ -49,10 +49,11 @@ pub(super) fn dry_run(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Comm
     let user = ctx.shared.users.load().get(name).cloned().ok_or_else(|| unknown("User", name))?;
     let words = args.left();
     let word = |at: usize| args.word(begin + at);
-    let row = ctx.shared.table.find(word(0)).and_then(|row| match row.subcommands.is_empty() || words < 2 {
-        true => Some(row),
-        false => row.subcommand(word(1)),
-    });
+    let row =
+        ctx.shared.table.find_called(word(0)).and_then(|row| match row.subcommands.is_empty() || words < 2 {
+            true => Some(row),
+            false => row.subcommand(word(1)),
+        });
     let row = row.ok_or_else(|| unknown("Command", word(0)))?;
     if !row.admits_words(words) {
         return Err(CommandError::wrong_arity(&row.full_name));

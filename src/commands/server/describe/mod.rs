@@ -302,10 +302,11 @@ struct KeyAt {
 fn keys_of_request(table: &Table, args: &Args<'_>) -> Result<Vec<KeyAt>, CommandError> {
     let first = args.position();
     let words = args.left();
-    let row = table.find(args.word(first)).and_then(|row| match row.subcommands.is_empty() || words == 1 {
-        true => Some(row),
-        false => row.subcommand(args.word(first + 1)),
-    });
+    let row =
+        table.find_called(args.word(first)).and_then(|row| match row.subcommands.is_empty() || words == 1 {
+            true => Some(row),
+            false => row.subcommand(args.word(first + 1)),
+        });
     let row = row.ok_or(CommandError::err("Invalid command specified"))?;
     if !row.key_specs.specs.iter().any(KeySpec::is_of_keys) {
         return Err(CommandError::err("The command has no key arguments"));
