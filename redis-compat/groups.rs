@@ -20,6 +20,7 @@ macro_rules! groups {
 }
 
 groups! {
+    acl_cases_answer_as_redis => "acl",
     bit_cases_answer_as_redis => "bits",
     blocking_cases_answer_as_redis => "blocking",
     cluster_cases_answer_as_redis => "cluster",

@@ -1,6 +1,7 @@
 //! Onefill beside a real redis-server, beside Redis's tools and beside client libraries. README.md says how to run
 //! this and how to write a case.
 
+mod acl_matrix;
 mod cases;
 mod clients;
 mod command_docs;
@@ -14,6 +15,8 @@ mod peer;
 mod recipes;
 mod redis_suite;
 mod report;
+#[path = "../tests/support/requests.rs"]
+mod requests;
 mod run;
 mod script;
 mod tools;

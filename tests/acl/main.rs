@@ -6,7 +6,8 @@ mod fills;
 mod matrix;
 mod paths;
 mod renames;
-
+#[path = "../support/requests.rs"]
+mod requests;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -104,7 +104,7 @@ fn fill_randomly(mut bytes: &mut [u8]) -> Result<(), CommandError> {
 pub(super) fn get_user(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let user = ctx.shared.users.load().get(args.take()?).cloned();
     let Some(user) = user else {
-        ctx.reply.null_array();
+        ctx.reply.null();
         return Ok(());
     };
     let reply = &mut ctx.reply;
