@@ -137,7 +137,7 @@ fn waiter_is_answered_once_and_no_element_is_lost() {
         let reply = waiter.reply();
         waiter.finish();
         join(others);
-        let rest = left(&shared, &[a.clone()]);
+        let rest = left(&shared, std::slice::from_ref(&a));
         match reply {
             Value::Nil => assert_eq!(rest, ["x"]),
             popped => assert_eq!((popped.array()[1].text().as_str(), rest[0].as_str()), ("x", "")),
@@ -163,7 +163,7 @@ fn waiter_that_closes_is_passed_over() {
         next.finish();
         join([goner]);
         join([writer]);
-        let rest = left(&shared, &[a.clone()]);
+        let rest = left(&shared, std::slice::from_ref(&a));
         assert!(served == "x" && rest == ["y"] || served == "y" && rest == [""], "{served} {rest:?}");
         Worker::new(&shared, 0).say(&format!("DEL {a}"));
         nobody_waits(&shared);
