@@ -179,7 +179,7 @@ fn announced_port(log: &str) -> Option<u16> {
     after[..digits].parse().ok()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
     listener.expect("a free local port").port()
 }

@@ -11,7 +11,9 @@ use onefill::base::memory;
 use onefill::config::{Launch, Loaded, Settings, launch};
 use onefill::dispatch::live::Unapplied;
 use onefill::log::Log;
+use onefill::ops::check;
 use onefill::server::{Running, Server, Surroundings, workers_of};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -26,7 +28,8 @@ pub static MALLOC_CONF: &[u8; 45] = b"cache_oblivious:false,background_thread:tr
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let done = match launch(&args) {
-        Ok(Launch::Help(text) | Launch::Version(text)) => say(&text),
+        Ok(Launch::Print(text)) => say(&text),
+        Ok(Launch::Check(address)) => check(&address).and_then(|said| say(&said)),
         Ok(Launch::Serve(loaded)) => serve(*loaded).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
@@ -71,6 +74,7 @@ fn serve(mut loaded: Loaded) -> io::Result<()> {
     let signals = runtime.block_on(async { Signals::listen() })?;
     let running = Server::start_in(loaded.settings, surroundings)?;
     greet(&running);
+    notify(&[NotifyState::Ready]);
     if runtime.block_on(until_stopped(running, signals, &log)) {
         Ok(())
     } else {
@@ -145,6 +149,13 @@ fn greet(running: &Running) {
     tracing::info!("Ready to accept connections");
 }
 
+/// Says to a service manager how far it is, if there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!("the service manager does not listen: {error}");
+    }
+}
+
 /// The signals that the program answers.
 struct Signals {
     terminate: Signal,
@@ -192,6 +203,7 @@ async fn until_stopped(mut running: Running, signals: Signals, log: &Log) -> boo
                     None => {
                         stopping = Some(Instant::now());
                         tracing::info!("signal received, stopping: answering what was received");
+                        notify(&[NotifyState::Stopping]);
                         running.begin_stop();
                     }
                 }

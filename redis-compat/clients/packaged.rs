@@ -1,9 +1,10 @@
-//! Clients from Debian's packages: hiredis (C), phpredis, redis-rb, Perl's Redis.
+//! Clients from Debian's packages: hiredis (C), phpredis, redis-rb, Perl's Redis, and a browser.
 //!
 //! Owns: finding out whether a package is there. Does not know: what the scripts check.
 //! Invariant: a package that is not there is a row that says so, no failure: not every system has it.
 
-use super::{CLIENT_LIMIT, run_script, script, table};
+use super::{CLIENT_LIMIT, python, run_on, run_script, script, table};
+use crate::peer::{Peer, free_port};
 use crate::run;
 use std::path::Path;
 use std::process::Command;
@@ -40,6 +41,18 @@ fn hiredis_does_its_daily_work() {
         let compiled = compiled.unwrap_or_else(|error| panic!("{error}"));
         assert!(compiled.status.success(), "{}", compiled.stderr);
         run_script(&mut Command::new(program), &[]);
+    }
+}
+
+/// The operator's page, which a browser itself judges.
+#[test]
+fn page_is_seen_by_a_browser() {
+    let probe = ["sh", "-c", "test -x /usr/bin/chromium && test -x /usr/bin/chromedriver"];
+    if is_there("chromium", "chromium chromium-driver", &probe) {
+        let (port, token) = (free_port().to_string(), "a-token");
+        let server = Peer::onefill_with(&["--metrics-port", &port, "--metrics-token", token]);
+        let screenshot = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page.png").display().to_string();
+        run_on(&server, &mut python("page_browser.py"), &[&port, token, &screenshot]).close();
     }
 }
 

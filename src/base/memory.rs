@@ -13,10 +13,41 @@ pub struct Memory {
     pub resident: usize,
 }
 
-/// Bytes of memory the machine has; 0 where the system does not say. Linux: proc(5).
+/// Bytes of memory the machine has. Linux: sysinfo(2), as a service may not be shown /proc/meminfo.
 #[must_use]
 pub fn machine_bytes() -> u64 {
-    field_bytes(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")
+    let info = rustix::system::sysinfo();
+    info.totalram * u64::from(info.mem_unit)
+}
+
+/// Bytes that this process may use: its control group's limit, else the machine's memory. Linux: cgroups(7).
+#[must_use]
+pub fn allowed_bytes() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    group_limit(read).map_or_else(machine_bytes, |limit| limit.min(machine_bytes()))
+}
+
+/// The least limit of the process's control groups and of those above them, bytes.
+fn group_limit(read: impl Fn(&str) -> Option<String>) -> Option<u64> {
+    let groups = read("/proc/self/cgroup")?;
+    let files = groups.lines().filter_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        match controllers {
+            "" => Some(("/sys/fs/cgroup", path, "memory.max")),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                Some(("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"))
+            }
+            _ => None,
+        }
+    });
+    let limits = files.flat_map(|(root, path, file)| {
+        // In a container the path may be the host's, which is not there: its root is the group itself.
+        let above = path.trim_end_matches('/').match_indices('/').map(|(end, _)| &path[..end]);
+        above.chain([path.trim_end_matches('/')]).map(move |group| format!("{root}{group}/{file}"))
+    });
+    // "max", and in the older version a number beyond any machine, mean none.
+    limits.filter_map(|file| read(&file)?.trim().parse().ok()).filter(|limit| *limit < 1 << 60).min()
 }
 
 /// A field of the form `Name:   123 kB`, as in files of /proc; 0 where there is none.
@@ -127,6 +158,31 @@ pub fn read() -> Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn least_limit_of_the_groups_counts() {
+        let limit = |files: &[(&str, &str)]| {
+            group_limit(|path| {
+                files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
+            })
+        };
+        assert_eq!(limit(&[]), None);
+        let of_service = ("/proc/self/cgroup", "0::/system.slice/onefill.service\n");
+        assert_eq!(limit(&[of_service]), None);
+        let unlimited = ("/sys/fs/cgroup/system.slice/onefill.service/memory.max", "max\n");
+        assert_eq!(limit(&[of_service, unlimited]), None);
+        let slice = ("/sys/fs/cgroup/system.slice/memory.max", "2000\n");
+        assert_eq!(limit(&[of_service, unlimited, slice]), Some(2000));
+        let own = ("/sys/fs/cgroup/system.slice/onefill.service/memory.max", "1000\n");
+        assert_eq!(limit(&[of_service, own, slice]), Some(1000));
+        // A container sees its own group at the root.
+        let contained = [("/proc/self/cgroup", "0::/\n"), ("/sys/fs/cgroup/memory.max", "3000\n")];
+        assert_eq!(limit(&contained), Some(3000));
+        let old = ("/proc/self/cgroup", "5:cpu,cpuacct:/a\n4:memory:/docker/x\n");
+        let none = ("/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes", "9223372036854771712\n");
+        assert_eq!(limit(&[old, none]), None);
+        assert_eq!(limit(&[old, none, ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "4000")]), Some(4000));
+    }
 
     #[test]
     fn memory_fields_are_in_kib() {

@@ -61,14 +61,26 @@ pub fn render_docs() -> String {
     page
 }
 
-const USAGE: &str = "\
-Usage: onefill [FILE] [--directive value ...] [-]
-  FILE           configuration in the syntax of redis.conf
-  -              read more configuration from standard input (first or last argument)
-  -h             this, in short
-  --help         all settings
-  -v, --version
-";
+pub(super) const SYNOPSIS: &str = "onefill [FILE] [--directive value ...] [-]";
+
+/// What the program takes beside settings: the words, and what they mean.
+pub(super) const OPTIONS: &[(&str, &str)] = &[
+    ("FILE", "configuration in the syntax of redis.conf"),
+    ("-", "read more configuration from standard input (first or last argument)"),
+    ("-h", "what most people need"),
+    ("--help", "all settings"),
+    ("-v, --version", "which version this is"),
+    ("--check-config FILE", "say what is wrong with a configuration, all of it, and start nothing"),
+    (
+        "--check ADDRESS",
+        "ask a running server whether it is well: host:port, a socket's path, or http://host:port/healthz",
+    ),
+    ("--print-config", "a configuration file with every setting, explained"),
+    ("--print-man", "the manual page"),
+    ("--print-completion SHELL", "completion for bash, zsh or fish"),
+];
+
+pub(super) const TAGLINE: &str = "a cache server that speaks the Redis protocol and fills each miss once";
 
 const EXAMPLES: &str = "
 Examples:
@@ -94,10 +106,12 @@ const COMMON: [&str; 10] = [
 
 fn intro() -> String {
     let version = version();
-    format!(
-        "{}: a cache server that speaks the Redis protocol and fills each miss once\n\n{USAGE}",
-        version.trim_end()
-    )
+    let mut text = format!("{}: {TAGLINE}\n\nUsage: {SYNOPSIS}\n", version.trim_end());
+    for (option, meaning) in OPTIONS {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "  {option:<24} {meaning}");
+    }
+    text
 }
 
 /// The text of `-h`: what most people need.
@@ -135,7 +149,7 @@ pub fn render_help() -> String {
     text
 }
 
-fn shown_default(setting: &Setting) -> &'static str {
+pub(super) fn shown_default(setting: &Setting) -> &'static str {
     if setting.default.is_empty() { "\"\"" } else { setting.default }
 }
 
@@ -145,11 +159,12 @@ pub(super) fn version() -> String {
 }
 
 /// What a setting accepts, in words.
-fn values(setting: &Setting) -> String {
+pub(super) fn values(setting: &Setting) -> String {
     match &setting.kind {
         Kind::Number { min, max, unit: "", .. } => format!("{min} to {max}"),
         Kind::Number { min, max, unit, .. } => format!("{min} to {max} {unit}"),
         Kind::Octal { max, .. } => format!("0 to {max:o}, octal"),
+        Kind::Memory { whole: Some(_), .. } => "memory, or a percentage as `75%`".to_owned(),
         Kind::Memory { min: 0, .. } => "memory".to_owned(),
         Kind::Memory { min, .. } => format!("memory, at least {}", units::file_text(*min)),
         Kind::MemoryOrPercent { .. } => "memory, or a percentage of `maxmemory` as `5%`".to_owned(),
@@ -178,7 +193,7 @@ fn by_reason(rows: &[(&str, &str)]) -> String {
 }
 
 /// The text in lines of at most `width` characters, cut at blanks.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {

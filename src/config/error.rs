@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The most of an offending line that an error shows, bytes.
 const SHOWN_BYTES_MAX: usize = 200;
 
-/// Why the server can't start. `Display` is one line.
+/// Why the server can't start. `Display` is one line, or one for each of several faults.
 #[derive(Debug)]
 pub enum LaunchError {
     /// A configuration file, or standard input (`-`), can't be read.
@@ -28,9 +28,22 @@ pub enum LaunchError {
         /// Why.
         reason: String,
     },
+    /// A flag that is no setting is used in a wrong way.
+    Misused {
+        /// Its name, without dashes.
+        flag: String,
+        /// Why.
+        reason: String,
+    },
+    /// Several faults of a file that is checked.
+    Several(Vec<LaunchError>),
 }
 
 impl LaunchError {
+    pub(super) fn misused(flag: &[u8], reason: &str) -> LaunchError {
+        LaunchError::Misused { flag: printable(flag), reason: reason.to_owned() }
+    }
+
     pub(super) fn rejected(place: &Place, text: &[u8], reason: &str) -> LaunchError {
         let cut = &text[..text.len().min(SHOWN_BYTES_MAX)];
         let dots = if cut.len() < text.len() { "…" } else { "" };
@@ -51,6 +64,11 @@ impl fmt::Display for LaunchError {
                 write!(f, "can't read the configuration file '{path}': {error}{hint}")
             }
             LaunchError::Rejected { place, text, reason } => write!(f, "{place}: '{text}': {reason}"),
+            LaunchError::Misused { flag, reason } => write!(f, "--{flag}: {reason}; see -h"),
+            LaunchError::Several(errors) => {
+                let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("\n"))
+            }
         }
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Loader {
     /// What is being read, innermost last.
     sources: Vec<Source>,
     files_read: usize,
+    /// What is wrong so far, where all of it is to be told.
+    faults: Option<Vec<LaunchError>>,
 }
 
 /// A text being read line by line.
@@ -70,6 +72,21 @@ impl Source {
 }
 
 impl Loader {
+    /// One that goes on behind what is wrong: for `finish_check`.
+    pub fn checking() -> Loader {
+        Loader { faults: Some(Vec::new()), ..Loader::default() }
+    }
+
+    /// The warnings, or all that is wrong.
+    pub fn finish_check(mut self) -> Result<Vec<String>, LaunchError> {
+        let mut faults = self.faults.take().unwrap_or_default();
+        faults.extend(std::mem::take(&mut self.wishes).into_values());
+        if !faults.is_empty() {
+            return Err(LaunchError::Several(faults));
+        }
+        self.finish().map(|(_, warnings)| warnings)
+    }
+
     /// Loads a file and everything it includes.
     pub fn load_file(&mut self, path: &Path) -> Result<(), LaunchError> {
         let text = read_file(path)?;
@@ -90,7 +107,10 @@ impl Loader {
                 continue;
             };
             let place = Place { source: Arc::clone(&source.name), line: number };
-            self.load_line(&place, &line)?;
+            match (self.load_line(&place, &line), &mut self.faults) {
+                (Err(fault), Some(faults)) => faults.push(fault),
+                (loaded, _) => loaded?,
+            }
         }
         Ok(())
     }
@@ -116,7 +136,12 @@ impl Loader {
             return Ok(());
         }
         let rejected = |reason: &str| LaunchError::rejected(place, line, reason);
-        let args = split_args(line).ok_or_else(|| rejected("Unbalanced quotes in configuration line"))?;
+        let args = split_args(line).ok_or_else(|| {
+            let name = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let is_secret = find(&name.to_ascii_lowercase()).is_some_and(|setting| setting.secret);
+            let shown = if is_secret { name } else { line };
+            LaunchError::rejected(place, shown, "Unbalanced quotes in configuration line")
+        })?;
         let Some((name, args)) = args.split_first() else { return Ok(()) };
         let name = name.to_ascii_lowercase();
         if let Some(setting) = find(&name) {

@@ -111,6 +111,8 @@ pub enum Kind {
         min: u64,
         /// Largest value, bytes.
         max: u64,
+        /// What a percentage is of, bytes; without it none is taken.
+        whole: Option<fn() -> u64>,
         /// Reads the field.
         get: fn(&Settings) -> u64,
         /// Writes the field; the value is in range.
@@ -227,6 +229,12 @@ pub enum AtStart {
 }
 
 impl Setting {
+    /// Whether it is another name of a setting, which older files use.
+    #[must_use]
+    pub fn is_old_name(&self) -> bool {
+        self.doc.starts_with("The old name of")
+    }
+
     /// The value as CONFIG GET shows it: numbers of bytes without units, `yes`/`no`, lists with single blanks.
     /// Bytes, because a password or a path need not be UTF-8.
     #[must_use]
@@ -296,9 +304,11 @@ impl Setting {
                 }
                 set(settings, number);
             }
-            Kind::Memory { min, max, set, .. } => {
+            Kind::Memory { min, max, whole, set, .. } => {
+                let share = whole.and_then(|whole| Some(percent_of(arg)? * u128::from(whole()) / 100));
                 let bytes =
-                    units::parse_bytes(arg).ok_or_else(|| invalid("argument must be a memory value"))?;
+                    share.and_then(|bytes| u64::try_from(bytes).ok()).or_else(|| units::parse_bytes(arg));
+                let bytes = bytes.ok_or_else(|| invalid("argument must be a memory value"))?;
                 set(settings, in_range(bytes, *min, *max)?);
             }
             Kind::MemoryOrPercent { set, .. } => set(settings, parse_share(arg)?),
@@ -382,6 +392,12 @@ fn parse_share(arg: &[u8]) -> Result<MemoryShare, ValueError> {
         Some(_) => Err(invalid("percentage argument must be less or equal to 100")),
         None => Err(invalid("argument must be a memory or percent value")),
     }
+}
+
+/// 0 to 100, behind which there is a percent sign.
+fn percent_of(arg: &[u8]) -> Option<u128> {
+    let percent = arg.strip_suffix(b"%").and_then(parse_i64)?;
+    u128::try_from(percent).ok().filter(|percent| *percent <= 100)
 }
 
 fn parse_octal(arg: &[u8]) -> Option<u32> {

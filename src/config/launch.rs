@@ -6,11 +6,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::docs::{render_help, render_usage, version};
 use super::error::LaunchError;
 use super::file::{Loader, read_bounded};
+use super::print::{self, Shell};
 use super::settings::Settings;
 use super::syntax::{quote_if_needed, split_args};
 
@@ -20,9 +21,9 @@ pub enum Launch {
     /// Run a server.
     Serve(Box<Loaded>),
     /// Print this and stop.
-    Help(String),
-    /// Print this and stop.
-    Version(String),
+    Print(String),
+    /// Ask the server at this address whether it is well, say so, and stop.
+    Check(String),
 }
 
 /// Everything a start needs to know.
@@ -45,8 +46,13 @@ pub fn launch(args: &[OsString]) -> Result<Launch, LaunchError> {
 pub fn launch_from(args: &[OsString], stdin: &mut dyn Read) -> Result<Launch, LaunchError> {
     let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
     match args.first().copied() {
-        Some(b"-h") => return Ok(Launch::Help(render_usage())),
-        Some(b"-v") => return Ok(Launch::Version(version())),
+        Some(b"-h") => return Ok(Launch::Print(render_usage())),
+        Some(b"-v") => return Ok(Launch::Print(version())),
+        Some(flag) if flag.starts_with(b"--") => {
+            if let Some(errand) = errand(&flag[2..], &args[1..]) {
+                return errand;
+            }
+        }
         _ => {}
     }
     let (file, flags) = match args.split_first() {
@@ -57,10 +63,10 @@ pub fn launch_from(args: &[OsString], stdin: &mut dyn Read) -> Result<Launch, La
     };
     let lines = flag_lines(flags);
     if lines.has(b"help") {
-        return Ok(Launch::Help(render_help()));
+        return Ok(Launch::Print(render_help()));
     }
     if lines.has(b"version") {
-        return Ok(Launch::Version(version()));
+        return Ok(Launch::Print(version()));
     }
     let mut loader = Loader::default();
     if let Some(path) = &file {
@@ -78,6 +84,33 @@ pub fn launch_from(args: &[OsString], stdin: &mut dyn Read) -> Result<Launch, La
     // Without a current folder there is nothing better than the path as it was given.
     let file = file.map(|path| std::path::absolute(&path).unwrap_or(path));
     Ok(Launch::Serve(Box::new(Loaded { settings, file, warnings })))
+}
+
+/// What is asked for by a first flag that is no setting.
+fn errand(name: &[u8], args: &[&[u8]]) -> Option<Result<Launch, LaunchError>> {
+    let misused = |reason: &str| Err(LaunchError::misused(name, reason));
+    Some(match (name, args) {
+        (b"print-config", []) => Ok(Launch::Print(print::config_file())),
+        (b"print-man", []) => Ok(Launch::Print(print::man_page())),
+        (b"print-completion", [shell]) => match Shell::named(shell) {
+            Some(shell) => Ok(Launch::Print(print::completion(shell))),
+            None => misused("completions are made for bash, zsh and fish"),
+        },
+        (b"check-config", [file]) => check_file(&PathBuf::from(OsStr::from_bytes(file))),
+        (b"check", [address]) => Ok(Launch::Check(String::from_utf8_lossy(address).into_owned())),
+        (b"print-config" | b"print-man", _) => misused("it takes no argument"),
+        (b"print-completion" | b"check-config" | b"check", _) => misused("it takes one argument"),
+        _ => return None,
+    })
+}
+
+/// What there is to say about a configuration file: its warnings, or all that is wrong with it.
+fn check_file(path: &Path) -> Result<Launch, LaunchError> {
+    let mut loader = Loader::checking();
+    loader.load_file(path)?;
+    let warnings = loader.finish_check()?;
+    let text: String = warnings.into_iter().map(|warning| format!("{warning}\n")).collect();
+    Ok(Launch::Print(text + "the configuration is fine\n"))
 }
 
 /// The flags as lines of a configuration file.

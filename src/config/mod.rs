@@ -14,6 +14,7 @@ mod launch;
 mod meaningless;
 mod nearest;
 mod output_limits;
+mod print;
 mod rewrite;
 mod runtime;
 mod settings;
@@ -31,6 +32,7 @@ pub use kind::{AtStart, Kind, Setting, Topic, percentile_text};
 pub use launch::{Launch, Loaded, launch, launch_from};
 pub use meaningless::{MEANINGLESS, REFUSED};
 pub use output_limits::{ClientClass, OutputLimit};
+pub use print::{Shell, completion, config_file, man_page};
 pub use rewrite::{Extent, replace_file, rewrite, rewrite_file};
 pub use runtime::{SetError, get, set_many};
 pub use settings::{

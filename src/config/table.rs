@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::base::int::parse_i64;
 use crate::base::limits::{GRACE_MS_MAX, LEASE_MS_MAX, LEASE_MS_MIN, WAIT_MS_MAX};
+use crate::base::memory::allowed_bytes;
 
 use super::kind::{AtStart, Kind, Setting, Topic, parse_yes_no};
 use super::settings::{BusyScope, DebugAccess, EvictionPolicy, LogFormat, LogLevel, PubsubDefault, Settings};
@@ -37,6 +38,7 @@ macro_rules! memory {
         Kind::Memory {
             min: $min,
             max: $max,
+            whole: None,
             get: |settings| settings.$($field).+ as u64,
             set: |settings, value| settings.$($field).+ = value as $type,
         }
@@ -196,9 +198,10 @@ pub static SETTINGS: &[Setting] = &[
         "The old name of `busy-reply-threshold`."),
     live(Topic::Listening, "maxclients", number!(maxclients: u32, 1, u32::MAX), "10000",
         "Connections at a time; more are refused with an error."),
-    live(Topic::Memory, "maxmemory", memory!(maxmemory_bytes: u64, 0, u64::MAX), "0",
+    live(Topic::Memory, "maxmemory", Kind::Memory { min: 0, max: u64::MAX, whole: Some(allowed_bytes),
+            get: |settings| settings.maxmemory_bytes, set: |settings, bytes| settings.maxmemory_bytes = bytes }, "0",
         "Limit on memory, what clients hold not counted; 0 means none. Writes make room by `maxmemory-policy`, and are \
-         refused where that finds none."),
+         refused where that finds none. A percentage is of what this process may use: its control group's limit, else the machine's memory."),
     live(Topic::Memory, "maxmemory-clients", Kind::MemoryOrPercent { get: |settings| settings.maxmemory_clients, set: |settings, value| settings.maxmemory_clients = value }, "0",
         "Limit on what all clients hold together (requests and replies that wait, queued commands, watches, subscriptions), at least 128 KiB: beyond it \
          the largest are closed. CLIENT NO-EVICT exempts a connection. 0 means none."),

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::answer::answer;
 use super::body::ANSWER_TIME;
 use super::seen::Desk;
+use super::service::give_signs;
 use crate::config::Settings;
 use crate::dispatch::live::Unapplied;
 use crate::dispatch::shared::Shared;
@@ -133,7 +134,8 @@ impl Ops {
             drop(ready.send(Ok(())));
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(shared, wishes.0) => {}
+                    () = serve(shared.clone(), wishes.0) => {}
+                    () = give_signs(&shared) => {}
                     () = stopped.notified() => {}
                 }
             });

@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod check;
 mod door;
 mod guard;
 mod health;
@@ -13,8 +14,10 @@ mod metrics;
 mod page;
 mod recent;
 mod seen;
+mod service;
 mod state;
 mod stream;
 mod warnings;
 
+pub use check::check;
 pub use door::{Door, Ops};

@@ -24,7 +24,7 @@ fn watching_page_is_up_to_date() {
     assert!(unknown.is_empty(), "no figures of these names: {unknown:?}");
 }
 
-fn is_up_to_date(name: &str, rendered: &str) {
+pub fn is_up_to_date(name: &str, rendered: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, rendered).unwrap_or_else(|error| panic!("{name} must be writable: {error}"));

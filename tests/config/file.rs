@@ -127,12 +127,12 @@ fn help_and_version_are_found_anywhere() {
     for args in [&["--help"][..], &["-h"], &["x.conf", "--help"], &["--port", "1", "--help"]] {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         assert!(
-            matches!(launch_from(&args, &mut std::io::empty()), Ok(Launch::Help(text)) if text.contains("Usage"))
+            matches!(launch_from(&args, &mut std::io::empty()), Ok(Launch::Print(text)) if text.contains("Usage"))
         );
     }
     for args in [&["--version"][..], &["-v"], &["--port", "1", "--version"]] {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        assert!(matches!(launch_from(&args, &mut std::io::empty()), Ok(Launch::Version(_))));
+        assert!(matches!(launch_from(&args, &mut std::io::empty()), Ok(Launch::Print(_))));
     }
 }
 
@@ -165,7 +165,9 @@ fn errors_name_the_place_and_the_text() {
         assert_eq!(try_load(args, "").unwrap_err(), error);
     }
     let unbalanced = load_text("port 1\nrequirepass \"x\n").unwrap_err();
-    assert_eq!(unbalanced, "standard input:2: 'requirepass \"x': Unbalanced quotes in configuration line");
+    assert_eq!(unbalanced, "standard input:2: 'requirepass': Unbalanced quotes in configuration line");
+    let unbalanced = load_text("logfile \"x\n").unwrap_err();
+    assert_eq!(unbalanced, "standard input:1: 'logfile \"x': Unbalanced quotes in configuration line");
 }
 
 #[test]

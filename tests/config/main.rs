@@ -2,6 +2,7 @@
 
 mod docs;
 mod file;
+mod print;
 mod reference;
 mod rewrite;
 mod table;
