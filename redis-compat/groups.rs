@@ -31,6 +31,7 @@ groups! {
     expiry_cases_answer_as_redis => "expiry",
     generic_cases_answer_as_redis => "generic",
     hash_cases_answer_as_redis => "hashes",
+    hash_deadline_cases_answer_as_redis => "hash-deadlines",
     hll_cases_answer_as_redis => "hll",
     introspection_cases_answer_as_redis => "introspection",
     list_cases_answer_as_redis => "lists",

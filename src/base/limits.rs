@@ -74,6 +74,8 @@ pub const HELPED_TRIES_MAX: u32 = 2;
 pub const HELPED_TASKS_MAX: usize = 256;
 /// Expired entries reclaimed under one hold of a shard's lock.
 pub const SWEEP_ENTRIES_MAX: usize = 64;
+/// Fields of one large hash whose time is up that a command takes out when it meets them, or the sweeper at a time.
+pub const SWEEP_FIELDS_MAX: usize = 64;
 /// Entries moved together under one hold of a shard's lock, when deletions have left its memory scattered.
 pub const COMPACT_ENTRIES_MAX: usize = 128;
 /// Time between two portions of entries moved together in one shard, so that a stream of deletions does not lead to

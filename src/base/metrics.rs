@@ -84,6 +84,7 @@ counters! {
     Panics, "panics", "stats", "panics", "handler panics; each closed one connection";
     Batches, "batches", "stats", "batches", "runs of requests that arrived together";
     ExpiredKeys, "expired_keys", "stats", "keys", "keys removed because their time was up";
+    ExpiredFields, "expired_subkeys", "stats", "fields", "fields of hashes removed because their time was up";
     EvictedKeys, "evicted_keys", "stats", "keys", "keys removed because of maxmemory";
     GhostHits, "evicted_keys_missed", "stats", "keys", "keys stored again not long after their eviction: with about twice the memory they would still have been there";
     ExpiryCapReached, "expired_time_cap_reached_count", "stats", "slices", "sweeps of expired keys that ended because their time was used up";

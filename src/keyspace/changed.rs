@@ -64,6 +64,13 @@ impl View<'_> {
         self.notify(Classes::EXPIRED, "expired", key);
     }
 
+    /// The time of fields of a hash is up, as that of an entry.
+    pub(super) fn fields_expired(&mut self, key: &[u8], fields: usize) {
+        self.scope.counters.add(Counter::ExpiredFields, fields as u64);
+        self.touched(key, false);
+        self.notify(Classes::HASH, "hexpired", key);
+    }
+
     /// An entry had to make room, for whichever request. Flights stay good: eviction says nothing about the truth at
     /// the origin.
     pub(super) fn evicted(&mut self, key: &[u8]) {

@@ -14,7 +14,7 @@ use crate::base::clock::Now;
 use crate::base::hash::Key;
 use crate::base::limits::{
     COMPACT_ENTRIES_MAX, COMPACT_EXPIRING_MS, COMPACT_PERIOD_MS, SWEEP_BATCH_MS, SWEEP_ENTRIES_MAX,
-    SWEEP_LOOK_MS,
+    SWEEP_FIELDS_MAX, SWEEP_LOOK_MS,
 };
 use crate::base::sparse::shrink_map;
 use crate::storage::{Ahead, Entry};
@@ -122,25 +122,36 @@ impl View<'_> {
             records.extend((0..portion).map_while(|_| store.sweep_pop(wall_ms)));
             let hashes = records.iter().map(|record| u64::from(*record));
             ahead.fetch(hashes, |hash, line, lines| store.lines(hash, line, lines));
-            left = if records.len() < portion { 0 } else { left - portion };
-            records.drain(..).for_each(|record| self.sweep_entry(record));
+            if records.is_empty() {
+                break;
+            }
+            for record in records.drain(..) {
+                left = left.saturating_sub(self.sweep_entry(record));
+            }
         }
         // Records that went, entries or not.
         self.note_size();
         before - self.store().len()
     }
 
-    /// Handles one fired record: the entry is removed, marked stale, or filed again for later.
-    fn sweep_entry(&mut self, record: u32) {
+    /// Handles one fired record: the entry is removed, marked stale, rid of some fields, or filed again for later. Returns what
+    /// that counts as in entries.
+    fn sweep_entry(&mut self, record: u32) -> usize {
         let wall_ms = self.scope.now.wall_ms;
         let store = self.store();
         // Another entry may answer to the record: any that is due is a right one.
         let is_dead = |entry: &Entry<'_>| entry.dies_at().is_some_and(|at| at <= wall_ms);
         if let Some(found) = store.find_record(record, is_dead) {
             self.expire_found(found);
-            return;
+            return 1;
         }
-        let Some(found) = store.find_record(record, |_| true) else { return };
+        let is_due = |entry: &Entry<'_>| entry.items_due_at().is_some_and(|at| at <= wall_ms);
+        if let Some(found) = store.find_record(record, is_due) {
+            let (gone, found) = self.reclaim_fields(found, SWEEP_FIELDS_MAX);
+            found.into_iter().for_each(|found| self.store().sweep_later(wall_ms, record, found));
+            return 1 + gone;
+        }
+        let Some(found) = store.find_record(record, |_| true) else { return 1 };
         let entry = store.entry(found);
         let is_stale = entry.is_visible() && entry.expire_at().is_some_and(|at| at <= wall_ms);
         let stale = is_stale.then(|| entry.key().to_vec());
@@ -149,6 +160,7 @@ impl View<'_> {
         }
         store.sweep_later(wall_ms, record, found);
         stale.into_iter().for_each(|key| self.expired(&key));
+        1
     }
 
     /// Whether an entry with a deadline, drawn at random, is dead and not reclaimed yet; `None` where the one

@@ -12,6 +12,7 @@ use super::watch::Watch;
 use crate::base::clock::Now;
 use crate::base::events::Classes;
 use crate::base::hash::Key;
+use crate::base::limits::SWEEP_FIELDS_MAX;
 use crate::base::metrics::Counter;
 use crate::storage::{
     Content, Entry, Found, Kind, Meta, NewContent, NewValue, Removed, Store, Taken, ValueRef, WrongType,
@@ -435,7 +436,7 @@ impl View<'_> {
     /// deadlines.
     #[inline]
     pub(super) fn tend(&mut self, key: &Key<'_>) {
-        if self.store().expiring() > 0 {
+        if self.store().has_deadlines() {
             self.tend_expiring(key);
         }
     }
@@ -446,8 +447,12 @@ impl View<'_> {
         let Some(found) = store.find(key) else { return };
         let entry = store.entry(found);
         if entry.expire_at().is_none_or(|at| at > wall_ms) {
+            let is_due = entry.items_due_at().is_some_and(|at| at <= wall_ms);
             if entry.idle().is_some() && touches {
                 store.touch(wall_ms, found);
+            }
+            if is_due {
+                self.reclaim_fields(found, SWEEP_FIELDS_MAX);
             }
             return;
         }
@@ -510,6 +515,7 @@ impl View<'_> {
             self.expired(key.bytes);
         }
         self.note_expiry(meta.expire_at);
+        self.note_fields_expiry(key, meta);
         self.note_size();
         self.note_scattered();
         if meta.kind.is_visible() && is_new {
@@ -523,6 +529,7 @@ impl View<'_> {
         self.follow_eviction();
         self.store().put_taken(wall_ms, key, value, meta);
         self.note_expiry(meta.expire_at);
+        self.note_fields_expiry(key, meta);
         self.note_size();
     }
 
@@ -557,7 +564,7 @@ impl View<'_> {
     }
 
     /// Wakes the sweeper in time for a new deadline.
-    fn note_expiry(&mut self, expire_at: Option<i64>) {
+    pub(super) fn note_expiry(&mut self, expire_at: Option<i64>) {
         if let Some(at) = expire_at {
             self.keyspace.note_due(self.index, look_at(at, self.scope.now));
         }

@@ -12,4 +12,4 @@ mod value;
 
 pub use payload::{LIBRARIES_VERSION, VALUES_VERSION, open, seal};
 pub use string::{Malformed, Reader, write_string};
-pub use value::{Item, Type, read, write_head, write_score};
+pub use value::{Item, Type, read, seal_value, write_deadline, write_head, write_head_until, write_score};

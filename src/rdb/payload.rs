@@ -4,6 +4,8 @@ use super::crc::crc64;
 
 /// The version of the format in which values are written: that of Redis 5, since when every server reads it.
 pub const VALUES_VERSION: u16 = 9;
+/// That in which hashes are whose fields have deadlines: that of Redis 7.4.
+pub const DEADLINES_VERSION: u16 = 12;
 /// That in which libraries of functions are: Redis 7.2's own.
 pub const LIBRARIES_VERSION: u16 = 11;
 /// The highest that is read: that of Valkey 9. What a newer server put in which this one does not know is told by its mark.

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 
 use super::compact::{Compact, Element};
+use super::payload::{DEADLINES_VERSION, VALUES_VERSION, seal};
 use super::string::{Malformed, Reader, write_length};
 use crate::base::score;
 
@@ -31,7 +32,8 @@ pub enum Item<'a> {
     Member(&'a [u8]),
     /// Of a sorted set, in any order; its score is a number.
     Scored(&'a [u8], f64),
-    Field(&'a [u8], &'a [u8]),
+    /// With its deadline, wall-clock ms.
+    Field(&'a [u8], &'a [u8], Option<i64>),
 }
 
 /// How the items lie.
@@ -42,6 +44,10 @@ enum Form {
     OldScores,
     /// All in one string.
     One(Compact),
+    /// The earliest deadline, then each field behind its own, which is counted from there.
+    Until,
+    /// The earliest deadline, then all in one listpack, each field's deadline behind its value.
+    OneUntil,
     /// Several strings, each with some.
     Ziplists,
     /// The same, or with one element alone.
@@ -66,7 +72,14 @@ const MARKS: &[(u8, Type, Form)] = &[
     (17, Type::Zset, Form::One(Compact::Listpack)),
     (18, Type::List, Form::Nodes),
     (20, Type::Set, Form::One(Compact::Listpack)),
+    (UNTIL_MARK, Type::Hash, Form::Until),
+    (25, Type::Hash, Form::OneUntil),
 ];
+
+/// The mark of a hash whose fields may have deadlines.
+const UNTIL_MARK: u8 = 24;
+/// The latest deadline of a field, wall-clock ms: what Redis has room for.
+const EXPIRE_AT_MAX: i64 = (1 << 48) - 2;
 
 /// A node of a list that is one element, and one that is a listpack.
 const NODE_PLAIN: usize = 1;
@@ -83,6 +96,25 @@ pub fn write_head(out: &mut Vec<u8>, of_type: Type, items: usize) {
     if of_type != Type::String {
         write_length(out, items);
     }
+}
+
+/// The beginning of a hash of which some fields have deadlines, none before `earliest`.
+pub fn write_head_until(out: &mut Vec<u8>, items: usize, earliest: i64) {
+    out.push(UNTIL_MARK);
+    out.extend_from_slice(&earliest.to_le_bytes());
+    write_length(out, items);
+}
+
+/// Appends the deadline in front of a field, of a hash that began with that `earliest`.
+pub fn write_deadline(out: &mut Vec<u8>, expire_at: Option<i64>, earliest: i64) {
+    write_length(out, expire_at.map_or(0, |at| at.abs_diff(earliest) as usize + 1));
+}
+
+/// Completes the payload of a value, in the oldest version of the format that has what it holds. Cost: its checksum.
+#[must_use]
+pub fn seal_value(body: Vec<u8>) -> Vec<u8> {
+    let has_deadlines = body.first() == Some(&UNTIL_MARK);
+    seal(body, if has_deadlines { DEADLINES_VERSION } else { VALUES_VERSION })
 }
 
 /// Appends a score.
@@ -114,6 +146,8 @@ pub fn read<E: From<Malformed>>(
         Form::Plain => reading.plain(|reader| Ok(f64::from_le_bytes(reader.array()?)))?,
         Form::OldScores => reading.plain(old_score)?,
         Form::One(compact) => reading.compact(compact)?,
+        Form::Until => reading.until()?,
+        Form::OneUntil => reading.compact_until()?,
         Form::Ziplists => reading.nodes(|_| Ok(NODE_PACKED), Compact::Ziplist)?,
         Form::Nodes => reading.nodes(Reader::length, Compact::Listpack)?,
     }
@@ -147,7 +181,7 @@ impl<'a, E: From<Malformed>> Reading<'_, 'a, E> {
             match self.of_type {
                 Type::Hash => {
                     let value = self.text()?;
-                    (self.take)(Item::Field(&first, &value))?;
+                    (self.take)(Item::Field(&first, &value, None))?;
                 }
                 Type::Zset => {
                     let score = score(self.reader)?;
@@ -169,7 +203,7 @@ impl<'a, E: From<Malformed>> Reading<'_, 'a, E> {
             match self.of_type {
                 Type::Hash => {
                     let (value, mut digits) = (elements.next().ok_or(Malformed)??, itoa::Buffer::new());
-                    (self.take)(Item::Field(first, value.text(&mut digits)))?;
+                    (self.take)(Item::Field(first, value.text(&mut digits), None))?;
                 }
                 Type::Zset => {
                     let score = match elements.next().ok_or(Malformed)?? {
@@ -181,6 +215,37 @@ impl<'a, E: From<Malformed>> Reading<'_, 'a, E> {
                 Type::Set => (self.take)(Item::Member(first))?,
                 Type::List | Type::String => (self.take)(Item::Element(first))?,
             }
+        }
+        Ok(())
+    }
+
+    fn until(&mut self) -> Result<(), E> {
+        let earliest = i64::from_le_bytes(self.reader.array()?);
+        for _ in 0..self.reader.length()? {
+            let behind = match self.reader.length()? {
+                0 => None,
+                more => Some(deadline(earliest.checked_add_unsigned(more as u64 - 1))?),
+            };
+            let (field, value) = (self.text()?, self.text()?);
+            (self.take)(Item::Field(&field, &value, behind))?;
+        }
+        Ok(())
+    }
+
+    fn compact_until(&mut self) -> Result<(), E> {
+        self.reader.array::<8>()?;
+        let bytes = self.text()?;
+        let mut elements = Compact::Listpack.elements(&bytes);
+        while let Some(field) = elements.next() {
+            let (field, mut digits) = (field?, itoa::Buffer::new());
+            let (value, mut value_digits) = (elements.next().ok_or(Malformed)??, itoa::Buffer::new());
+            let expire_at = match elements.next().ok_or(Malformed)?? {
+                Element::Int(0) => None,
+                Element::Int(at) => Some(deadline(Some(at))?),
+                Element::Text(_) => return Err(Malformed.into()),
+            };
+            let (field, value) = (field.text(&mut digits), value.text(&mut value_digits));
+            (self.take)(Item::Field(field, value, expire_at))?;
         }
         Ok(())
     }
@@ -209,6 +274,10 @@ impl<'a, E: From<Malformed>> Reading<'_, 'a, E> {
         }
         (self.take)(Item::Scored(member, score))
     }
+}
+
+fn deadline(expire_at: Option<i64>) -> Result<i64, Malformed> {
+    expire_at.filter(|at| (0..=EXPIRE_AT_MAX).contains(at)).ok_or(Malformed)
 }
 
 fn old_score(reader: &mut Reader<'_>) -> Result<f64, Malformed> {

@@ -15,6 +15,7 @@ use std::num::NonZeroU64;
 use super::arena::FREE;
 use super::meta::{Idle, Kind, Meta, Refill, WrongType, dies_at};
 use super::outside::{Outside, OutsideValues};
+use super::packed;
 use super::value::{Collected, Taken, ValueRef};
 
 const KIND_MASK: u8 = 0b0000_0111;
@@ -150,6 +151,17 @@ impl<'a> Entry<'a> {
                 Outside::Vacant | Outside::Bytes(_) => return None,
             },
         })
+    }
+
+    /// When the first of a collection's items ends whose time is limited, or a little before. Cost: mostly a look at its
+    /// header.
+    #[inline]
+    #[must_use]
+    pub fn items_due_at(&self) -> Option<i64> {
+        match self.collection()? {
+            Collected::Packed(bytes) => packed::earliest(bytes),
+            Collected::Large(large) => large.due_at(),
+        }
     }
 
     /// A copy of the value, of whatever type, for another entry. Cost: a large collection is copied whole.

@@ -23,6 +23,9 @@ use crate::base::lent::Lending;
 
 pub use lent::{LentMembers, Selection};
 
+/// Items drawn at most for one that is not past its time.
+const DRAWS_MAX: usize = 64;
+
 /// The fields of a hash or the members of a set.
 #[derive(Debug)]
 pub struct Members {
@@ -31,6 +34,8 @@ pub struct Members {
     is_named: bool,
     /// Of a set: whether it is one of strings, whatever is left of them.
     has_strings: bool,
+    /// Wall-clock ms: items whose time was up then are there for nobody. Only as long as there may be some.
+    past: Option<i64>,
     store: Store,
 }
 
@@ -87,14 +92,14 @@ impl Members {
     /// A collection without items, which must get one before anybody sees it.
     #[must_use]
     pub fn new(of_type: Type, is_named: bool, seed: HashSeed) -> Members {
-        Members { of_type, is_named, has_strings: false, store: Store::new_inner(seed) }
+        Members { of_type, is_named, has_strings: false, past: None, store: Store::new_inner(seed) }
     }
 
-    /// What a packed value holds. Cost: one insertion per item.
+    /// What a packed value holds at `now_ms`. Cost: one insertion per item.
     ///
     /// # Errors
     /// Where it can't hold them; not for what fits a packed value.
-    pub fn of_packed(bytes: &[u8], seed: HashSeed) -> Result<Members, Full> {
+    pub fn of_packed(now_ms: i64, bytes: &[u8], seed: HashSeed) -> Result<Members, Full> {
         let form = packed::Form::read(bytes).unwrap_or(packed::Form::new(Type::Hash, Layout::Run));
         let mut members = Members::new(form.of_type(), form.is_named(), seed);
         let (mut name, mut text) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -105,7 +110,8 @@ impl Members {
             }
         } else {
             for field in packed::Hash::read(bytes).iter() {
-                members.put(field.name.text(&mut name), &NewValue::Small(field.value.text(&mut text)))?;
+                let value = NewValue::Small(field.value.text(&mut text));
+                members.put_until(now_ms, field.name.text(&mut name), &value, field.expire_at)?;
             }
         }
         Ok(members)
@@ -116,7 +122,8 @@ impl Members {
     #[must_use]
     pub fn to_packed(&self, limits: &Limits) -> Option<Vec<u8>> {
         let is_small = self.len() <= limits.items / 4 && self.store.used_bytes() <= limits.bytes / 4;
-        if !is_small || !self.store.has_nothing_outside() {
+        // What is past is told of when it is taken out, and not lost here.
+        if !is_small || !self.store.has_nothing_outside() || self.past.is_some() {
             return None;
         }
         let mut bytes = match self.of_type {
@@ -126,9 +133,7 @@ impl Members {
         };
         bytes[0] = packed::Form::read(&bytes)?.with_name(self.is_named).byte();
         let mut fits = true;
-        self.each(|name, value| {
-            fits = fits && append(&mut bytes, self.of_type, name, value, limits).is_some()
-        });
+        self.store.each(|entry| fits = fits && append(&mut bytes, self.of_type, &entry, limits).is_some());
         fits.then_some(bytes)
     }
 
@@ -143,11 +148,22 @@ impl Members {
         self.is_named = true;
     }
 
-    /// Items.
+    /// Items, those past their time among them.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.store.len()
+    }
+
+    /// Items that are shown. Cost: a look at each while some are past their time and not taken out yet, which is seldom.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        if self.past.is_none() {
+            return self.len();
+        }
+        let mut count = 0;
+        self.each(|_, _| count += 1);
+        count
     }
 
     #[must_use]
@@ -159,27 +175,84 @@ impl Members {
     #[inline]
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<ValueRef<'_>> {
-        self.store.get(&self.key(name))?.value().ok()
+        self.store.get(&self.key(name)).filter(|entry| self.shows(entry))?.value().ok()
     }
 
-    /// Puts an item in, or another value in place of its own.
+    /// When a field ends, wall-clock ms: `None` where there is no field, `Some(None)` where it has no deadline.
+    #[must_use]
+    pub fn expire_at(&self, name: &[u8]) -> Option<Option<i64>> {
+        let entry = self.store.get(&self.key(name)).filter(|entry| self.shows(entry));
+        entry.map(|entry| entry.expire_at())
+    }
+
+    /// Puts an item in, or another value in place of its own; it stays.
     ///
     /// # Errors
     /// Where there is no room for one more; nothing changes then.
     pub fn put(&mut self, name: &[u8], value: &NewValue<'_>) -> Result<Placed, Full> {
+        self.put_until(0, name, value, None)
+    }
+
+    /// As `put`, at `now_ms`, for an item that may have a deadline.
+    ///
+    /// # Errors
+    /// As `put`.
+    pub fn put_until(
+        &mut self,
+        now_ms: i64,
+        name: &[u8],
+        value: &NewValue<'_>,
+        expire_at: Option<i64>,
+    ) -> Result<Placed, Full> {
         if self.store.is_full() {
             return Err(Full);
         }
         self.has_strings |= self.of_type == Type::Set && matches!(Element::of(name), Element::Bytes(_));
         let key = self.key(name);
-        let removed = self.store.put(0, &key, value, Meta::value(None));
+        let removed = self.store.put(now_ms, &key, value, Meta::value(expire_at));
         self.store.tidy(|_, _, _| ());
-        Ok(Placed { is_new: removed.is_none(), outside: removed.and_then(|removed| removed.outside) })
+        let is_past = |removed: &Removed| removed.expire_at.is_some_and(|at| self.is_past(at));
+        let is_new = removed.as_ref().is_none_or(is_past);
+        Ok(Placed { is_new, outside: removed.and_then(|removed| removed.outside) })
+    }
+
+    /// Gives a field another deadline at `now_ms`, or takes it away; false where there is no such field.
+    ///
+    /// # Errors
+    /// Where there is no room for it; nothing changes then.
+    pub fn set_deadline(&mut self, now_ms: i64, name: &[u8], expire_at: Option<i64>) -> Result<bool, Full> {
+        let key = self.key(name);
+        let found = self.store.find(&key).filter(|found| self.shows(&self.store.entry(*found)));
+        let Some(found) = found else { return Ok(false) };
+        if self.store.is_full() {
+            return Err(Full);
+        }
+        self.store.set_expire_at(now_ms, &key, found, expire_at, None);
+        self.store.tidy(|_, _, _| ());
+        Ok(true)
+    }
+
+    /// Takes out up to `limit` items whose time is up at `now_ms`, shows what lay outside of them, and hides the others.
+    /// Returns how many went. Cost: a look-up for each, also for some whose time is near.
+    pub fn reclaim(&mut self, now_ms: i64, limit: usize, see: &mut dyn FnMut(Outside)) -> usize {
+        let mut gone = 0;
+        for record in (0..limit).map_while(|_| self.store.sweep_pop(now_ms)).collect::<Vec<u32>>() {
+            let is_due = |entry: &Entry<'_>| entry.expire_at().is_some_and(|at| at <= now_ms);
+            if let Some(found) = self.store.find_record(record, is_due) {
+                self.store.remove(found).outside.into_iter().for_each(&mut *see);
+                gone += 1;
+            } else if let Some(found) = self.store.find_record(record, |_| true) {
+                self.store.sweep_later(now_ms, record, found);
+            }
+        }
+        self.past = self.due_at().is_some_and(|at| at <= now_ms).then_some(now_ms);
+        self.store.tidy(|_, _, _| ());
+        gone
     }
 
     /// Takes an item out.
     pub fn remove(&mut self, name: &[u8]) -> Option<Removed> {
-        let found = self.store.find(&self.key(name))?;
+        let found = self.store.find(&self.key(name)).filter(|found| self.shows(&self.store.entry(*found)))?;
         let removed = self.store.remove(found);
         self.store.tidy(|_, _, _| ());
         Some(removed)
@@ -187,27 +260,42 @@ impl Members {
 
     /// Visits every item, in the order in which they lie: mostly that in which they came.
     pub fn each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>)) {
-        self.store.each_lying(|entry| {
-            if let Ok(value) = entry.value() {
-                visit(entry.key(), value);
-            }
-        });
+        self.each_until(|name, value, _| visit(name, value));
+    }
+
+    /// As `each`, with the deadlines.
+    pub fn each_until(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>, Option<i64>)) {
+        self.store.each_lying(|entry| self.show(entry, |name, value| visit(name, value, entry.expire_at())));
     }
 
     /// Visits one step of a scan and returns the cursor of the next, 0 at the end; guarantees what `Store::scan` does.
     pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
-        self.store.scan(cursor, |entry| {
-            if let Ok(value) = entry.value() {
-                visit(entry.key(), value);
-            }
-        })
+        self.store.scan(cursor, |entry| self.show(entry, &mut visit))
     }
 
-    /// An item drawn at random, each as likely as any other; `random(n)` gives a number below `n`.
+    /// An item drawn at random, each as likely as any other; `random(n)` gives a number below `n`. `None` where as many draws
+    /// as `DRAWS_MAX` met what is past.
     #[must_use]
-    pub fn draw(&self, random: impl FnMut(usize) -> usize) -> Option<(&[u8], ValueRef<'_>)> {
-        let entry = self.store.draw_evenly(random)?;
+    pub fn draw(&self, mut random: impl FnMut(usize) -> usize) -> Option<(&[u8], ValueRef<'_>)> {
+        let entry =
+            (0..DRAWS_MAX).find_map(|_| self.store.draw_evenly(&mut random).filter(|e| self.shows(e)))?;
         Some((entry.key(), entry.value().ok()?))
+    }
+
+    #[inline]
+    fn shows(&self, entry: &Entry<'_>) -> bool {
+        entry.expire_at().is_none_or(|at| !self.is_past(at))
+    }
+
+    #[inline]
+    fn is_past(&self, expire_at: i64) -> bool {
+        self.past.is_some_and(|past| expire_at <= past)
+    }
+
+    fn show(&self, entry: Entry<'_>, visit: impl FnOnce(&[u8], ValueRef<'_>)) {
+        if let Some(value) = entry.value().ok().filter(|_| self.shows(&entry)) {
+            visit(entry.key(), value);
+        }
     }
 
     /// One of the same type and name without items.
@@ -217,10 +305,11 @@ impl Members {
     }
 
     fn copied(&self) -> Members {
-        let mut copy = self.empty_like();
+        let mut copy = Members { past: self.past, ..self.empty_like() };
+        let now_ms = self.store.wheel.reached_at();
         self.store.each_lying(|entry| {
             let key = Key { bytes: entry.key(), hash: self.store.seed().hash(entry.key()) };
-            copy.store.put_taken(0, &key, entry.to_taken(), Meta::value(None));
+            copy.store.put_taken(now_ms, &key, entry.to_taken(), Meta::value(entry.expire_at()));
         });
         copy
     }
@@ -244,12 +333,16 @@ impl Large for Members {
         size_of::<Members>() + self.store.size().held_bytes
     }
 
+    fn due_at(&self) -> Option<i64> {
+        if self.store.expiring() > 0 { self.store.wheel.earliest_at() } else { None }
+    }
+
     fn to_copy(&self) -> Box<dyn Large> {
         Box::new(self.copied())
     }
 
     fn copy_later(&mut self, steps_min: usize, lending: &Lending) -> Option<(CopyLater, usize)> {
-        let all = (self.len() > steps_min).then(|| self.lend_to_select(lending))?;
+        let all = (self.shown() > steps_min).then(|| self.lend_to_select(lending))?;
         let steps = all.len();
         let copy: CopyLater =
             Box::new(move |goes_on| Some(Box::new(all.select(|_, bytes| goes_on(bytes).then_some(true))?)));
@@ -266,21 +359,20 @@ impl Large for Members {
             count.faults.push("no items".to_owned());
         }
         let faults = count.faults.into_iter().map(|fault| format!("collection: {fault}")).collect();
-        (size_of::<Members>() + count.bytes, faults)
+        // Of the wheel only the records are counted.
+        let wheel = &self.store.wheel;
+        (size_of::<Members>() + count.bytes - wheel.counted_bytes() + wheel.bytes(), faults)
     }
 }
 
 /// Puts an item behind those of a packed value; `None` where it does not fit.
-fn append(
-    bytes: &mut Vec<u8>,
-    of_type: Type,
-    name: &[u8],
-    value: ValueRef<'_>,
-    limits: &Limits,
-) -> Option<()> {
+fn append(bytes: &mut Vec<u8>, of_type: Type, item: &Entry<'_>, limits: &Limits) -> Option<()> {
+    let (name, value) = (item.key(), item.value().ok()?.as_slice());
     loop {
         let planned = match of_type {
-            Type::Hash => packed::Hash::read(bytes).set(None, name, value.as_slice(), None, limits).map(Some),
+            Type::Hash => {
+                packed::Hash::read(bytes).set(None, name, value, item.expire_at(), limits).map(Some)
+            }
             _ => packed::Set::read(bytes).add(name, limits),
         };
         match planned {
@@ -350,7 +442,7 @@ mod tests {
             }
             if let Some(bytes) = members.to_packed(&Limits::SEARCHED) {
                 prop_assert_eq!(packed::Hash::read(&bytes).len(), model.len());
-                let back = Members::of_packed(&bytes, SEED).expect("it has room");
+                let back = Members::of_packed(0, &bytes, SEED).expect("it has room");
                 for (name, value) in &model {
                     prop_assert_eq!(back.get(name).map(ValueRef::as_slice), Some(&value[..]));
                 }
@@ -409,7 +501,7 @@ mod tests {
         );
         let found = store.find(&key).expect("it is there");
         let before = store.size().held_bytes;
-        let mut members = Members::of_packed(packed::Hash::EMPTY, SEED).expect("it has room");
+        let mut members = Members::of_packed(0, packed::Hash::EMPTY, SEED).expect("it has room");
         members.put(b"f", &NewValue::Small(b"v")).expect("it has room");
         let held = members.held_bytes();
         let found = store.put_large(found, Box::new(members));

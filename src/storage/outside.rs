@@ -69,6 +69,11 @@ pub trait Large: Any + fmt::Debug + Send + Sync {
     /// Bytes that it holds. Cost: some additions.
     fn held_bytes(&self) -> usize;
 
+    /// When the first of its items ends whose time is limited, or a little before; `None` where no item's is.
+    fn due_at(&self) -> Option<i64> {
+        None
+    }
+
     /// A collection of its own with the same items. Cost: one insertion per item.
     fn to_copy(&self) -> Box<dyn Large>;
 

@@ -3,11 +3,12 @@
 //! What an operation touches: the bucket of the key's hash, then the entry's one to three cache lines.
 //! Knows nothing of locks, databases or commands; time is an argument. docs/storage.md draws it.
 //! Invariants: every reference in the table names an entry of the arena, and every used block of the arena
-//! has one reference; `expiring` and `hidden` are what a recount gives; an entry with a deadline has a
-//! record in the wheel no later than its `sweep_at`.
+//! has one reference; `expiring`, `subexpiring` and `hidden` are what a recount gives; an entry with a deadline, its own or
+//! an item's, has a record in the wheel no later than its `sweep_at`.
 
 mod collections;
 mod recount;
+mod sweeping;
 
 use bytes::Bytes;
 
@@ -40,6 +41,8 @@ pub struct Store {
     /// What eviction needs, while there is a limit on memory.
     pub(super) eviction: Option<Box<eviction::State>>,
     pub(super) expiring: usize,
+    /// Collections with items that have a deadline.
+    subexpiring: usize,
     hidden: usize,
 }
 
@@ -72,6 +75,7 @@ impl Store {
             wheel: Wheel::default(),
             eviction: None,
             expiring: 0,
+            subexpiring: 0,
             hidden: 0,
         }
     }
@@ -93,6 +97,19 @@ impl Store {
     #[must_use]
     pub fn expiring(&self) -> usize {
         self.expiring
+    }
+
+    /// Collections with items that have a deadline.
+    #[must_use]
+    pub fn subexpiring(&self) -> usize {
+        self.subexpiring
+    }
+
+    /// Whether time matters to any entry.
+    #[inline]
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        (self.expiring | self.subexpiring) > 0
     }
 
     /// Entries that only FILL sees: stale ones, NONE and PASS.
@@ -180,10 +197,13 @@ impl Store {
             NewContent::Inline(bytes) => Content::Inline(bytes),
             NewContent::Outside(value) => Content::Outside(self.outside.add(value)),
         };
-        self.write(key, place, content, meta);
+        let block = self.write(key, place, content, meta);
         self.expiring += usize::from(meta.expire_at.is_some());
         self.hidden += usize::from(!meta.kind.is_visible());
-        self.file(now_ms, key.hash, filed_at, meta.expire_at);
+        let is_collection = meta.kind == Kind::Collection;
+        let items_due_at = if is_collection { self.read(block).items_due_at() } else { None };
+        self.subexpiring += usize::from(items_due_at.is_some());
+        self.file(now_ms, key.hash, filed_at, earlier(meta.expire_at, items_due_at));
         removed
     }
 
@@ -326,40 +346,6 @@ impl Store {
         }
     }
 
-    /// When the store next has something to sweep, wall-clock ms; in the past if it has now.
-    #[must_use]
-    pub fn sweep_next_at(&self) -> Option<i64> {
-        self.wheel.next_at()
-    }
-
-    /// The next record of an entry that may be due, for `find_record`.
-    pub fn sweep_pop(&mut self, now_ms: i64) -> Option<u32> {
-        if self.wheel.is_ahead_of(now_ms) || self.wheel.is_bloated(self.expiring) {
-            self.rebuild_wheel(now_ms);
-        }
-        self.wheel.pop(now_ms)
-    }
-
-    /// The entry of a record for which `which` holds. Records name a part of a hash, so that another entry
-    /// may answer to the same one.
-    #[must_use]
-    pub fn find_record(&self, record: u32, which: impl Fn(&Entry<'_>) -> bool) -> Option<Found> {
-        let hash = u64::from(record);
-        let is_it = |block| {
-            let entry = self.read(block);
-            entry.expire_at().is_some() && which(&entry) && record_of(self.seed.hash(entry.key())) == record
-        };
-        let (slot, block) = self.table.find(hash, is_it)?;
-        Some(Found { slot, block })
-    }
-
-    /// Files the record of an entry again that was not due, or has just become stale.
-    pub fn sweep_later(&mut self, now_ms: i64, record: u32, found: Found) {
-        if let Some(at) = sweep_at(&self.entry(found)) {
-            self.wheel.push(now_ms, at, record);
-        }
-    }
-
     /// Whether `compact` would regain enough memory to be worth its copies.
     #[must_use]
     pub fn is_scattered(&self) -> bool {
@@ -413,6 +399,9 @@ impl Store {
         };
         self.expiring -= usize::from(expire_at.is_some());
         self.hidden -= usize::from(!kind.is_visible());
+        if self.subexpiring > 0 {
+            self.subexpiring -= usize::from(self.read(found.block).items_due_at().is_some());
+        }
         Removed { kind, expire_at, outside: number.map(|number| self.outside.take(number)) }
     }
 
@@ -477,17 +466,9 @@ impl Store {
             return;
         }
         self.wheel.push(now_ms, at, record_of(hash));
-        if self.wheel.is_bloated(self.expiring) {
+        if self.is_wheel_bloated() {
             self.rebuild_wheel(now_ms);
         }
-    }
-
-    pub(super) fn rebuild_wheel(&mut self, now_ms: i64) {
-        let mut records = Vec::with_capacity(self.expiring);
-        self.each(|entry| {
-            records.extend(sweep_at(&entry).map(|at| (at, record_of(self.seed.hash(entry.key())))));
-        });
-        self.wheel.rebuild(now_ms, records.into_iter());
     }
 }
 
@@ -513,9 +494,18 @@ pub(super) fn hash_of(seed: HashSeed, arena: &Arena, block: Block) -> u64 {
     seed.hash(Entry::read(arena.bytes(block), &none).key())
 }
 
-/// When there is next something to do about an entry's time: it expires, or its grace ends.
+/// When there is next something to do about an entry's time: it expires, its grace ends, or an item of it expires.
 pub(super) fn sweep_at(entry: &Entry<'_>) -> Option<i64> {
-    if entry.kind() == Kind::Stale { entry.dies_at() } else { entry.expire_at() }
+    match entry.kind() {
+        Kind::Stale => entry.dies_at(),
+        Kind::Collection => earlier(entry.expire_at(), entry.items_due_at()),
+        Kind::Value | Kind::None | Kind::Pass => entry.expire_at(),
+    }
+}
+
+/// The earlier of two deadlines.
+fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

@@ -198,6 +198,13 @@ impl Wheel {
         self.next_slot().map(|(tick, ..)| (tick.saturating_sub(self.phase) << TICK_BITS) as i64)
     }
 
+    /// The earliest that an entry may be due: up to a tick before `next_at`, since a slot's time begins when all its deadlines
+    /// are past.
+    #[must_use]
+    pub fn earliest_at(&self) -> Option<i64> {
+        self.next_at().map(|at| at - ((1 << TICK_BITS) - 1))
+    }
+
     /// Takes a record whose slot's time has begun: its entry is due, or is to be pushed again.
     /// Cost: bounded, however many records a slot has.
     pub fn pop(&mut self, now_ms: i64) -> Option<u32> {
@@ -241,6 +248,12 @@ impl Wheel {
         };
         self.len -= 1;
         Some(((until.saturating_sub(self.phase) << TICK_BITS) as i64, record.hash))
+    }
+
+    /// The time up to which records were given out, wall-clock ms: from where another wheel may go on.
+    #[must_use]
+    pub fn reached_at(&self) -> i64 {
+        (self.cursor.saturating_sub(self.phase) << TICK_BITS) as i64
     }
 
     /// Whether the clock was set back so far that records would be given out late.

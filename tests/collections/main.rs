@@ -1,5 +1,6 @@
 //! Hashes, lists and sets and what else there is: fills, caches, events, scripts, expiry, eviction, what they take of the memory.
 
+mod deadlines;
 #[path = "../support/desk.rs"]
 mod desk;
 mod helped;

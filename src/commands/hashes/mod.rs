@@ -1,12 +1,16 @@
-//! The hash commands. Fields by name here; `number` counts in them, `random` draws them; HSCAN is `keys::member_scan`.
+//! The hash commands. Fields by name here; `number` counts in them, `random` draws them, `deadline` ends them, `until` sets and
+//! reads them with their ends; HSCAN is `keys::member_scan`.
 //!
 //! A handler sees a hash through `HashRef` and `HashMut` and never how it lies. Large values are copied out of the request
 //! before any lock is taken.
 
+mod deadline;
 mod number;
 pub mod random;
+mod terms;
+mod until;
 
-use smallvec::SmallVec;
+use terms::pairs;
 
 use crate::commands::keys::member_scan::{self, Of};
 use crate::dispatch::args::Args;
@@ -17,14 +21,14 @@ use crate::dispatch::value::write_part;
 use crate::dispatch::whole::{Show, write_whole};
 use crate::keyspace::Whole;
 use crate::protocol::reply::Reply;
-use crate::storage::NewValue;
 use crate::storage::packed::Type;
 use crate::table::KeyFlag::{Access, Delete, Insert, RO, RW, Update};
 use crate::table::arg::{block, integer, key, pattern, string};
 use crate::table::{Category, Deprecated, Flag, Group, Spec};
 
 /// The files of the family.
-pub static FAMILY: &[&[Command]] = &[COMMANDS, number::COMMANDS, random::COMMANDS];
+pub static FAMILY: &[&[Command]] =
+    &[COMMANDS, deadline::COMMANDS, number::COMMANDS, random::COMMANDS, until::COMMANDS];
 
 pub static COMMANDS: &[Command] = &[
     Command::new(
@@ -244,20 +248,6 @@ pub static COMMANDS: &[Command] = &[
         },
     ),
 ];
-
-/// Fields and values of one request.
-type Pairs<'a> = SmallVec<[(&'a [u8], NewValue<'a>); 2]>;
-
-fn pairs<'a>(args: &mut Args<'a>, command: &str) -> Result<Pairs<'a>, CommandError> {
-    if !args.left().is_multiple_of(2) {
-        return Err(CommandError::wrong_arity(command));
-    }
-    let mut pairs = Pairs::new();
-    while !args.is_done() {
-        pairs.push((args.take()?, args.value()?));
-    }
-    Ok(pairs)
-}
 
 fn hset(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let added = set_all(ctx, args, "hset")?;

@@ -1,4 +1,4 @@
-//! Fields that count: HINCRBY, HINCRBYFLOAT.
+//! Fields that count: HINCRBY, HINCRBYFLOAT. Their deadlines stay.
 
 use crate::base::int::parse_i64;
 use crate::commands::strings::number::extended::Number;
@@ -6,6 +6,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::keyspace::Expiry;
 use crate::storage::NewValue;
 use crate::table::KeyFlag::{Access, RW, Update};
 use crate::table::arg::{double, integer, key, string};
@@ -53,7 +54,7 @@ fn hincrby(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let before = hash.get(field).map_or(Some(0), |value| value.with(parse_i64));
     let before = before.ok_or_else(|| CommandError::err("hash value is not an integer"))?;
     let sum = before.checked_add(increment).ok_or(CommandError::Overflow)?;
-    hash.set(field, &NewValue::Small(itoa::Buffer::new().format(sum).as_bytes()))?;
+    hash.set_until(field, &NewValue::Small(itoa::Buffer::new().format(sum).as_bytes()), Expiry::Keep)?;
     ctx.reply.int(sum);
     Ok(())
 }
@@ -71,7 +72,7 @@ fn hincrbyfloat(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandErr
     let before = before.ok_or_else(|| CommandError::err("hash value is not a float"))?;
     let sum = before.add(increment);
     let sum = sum.ok_or_else(|| CommandError::err("increment would produce NaN or Infinity"))?.to_text();
-    hash.set(field, &NewValue::Small(sum.as_bytes()))?;
+    hash.set_until(field, &NewValue::Small(sum.as_bytes()), Expiry::Keep)?;
     ctx.reply.bulk(sum.as_bytes());
     Ok(())
 }

@@ -79,6 +79,7 @@ impl Picks {
     pub fn of(self, len: usize) -> usize {
         match self {
             Picks::Distinct(count) => count.min(len),
+            Picks::Any(_) if len == 0 => 0,
             Picks::Any(count) => count,
         }
     }
@@ -103,13 +104,13 @@ fn hrandfield(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
     let mut view = ctx.keys.view(&key);
     let (hash, reply) = (view.hash(&key)?, &mut ctx.reply);
     let Some(picks) = count else {
-        match hash {
+        match hash.filter(|hash| hash.shown() > 0) {
             Some(hash) => hash.draw(&mut |field, _| write_part(reply, field)),
             None => reply.null(),
         }
         return Ok(());
     };
-    let count = hash.map_or(0, |hash| picks.of(hash.len()));
+    let count = hash.map_or(0, |hash| picks.of(hash.shown()));
     begin(reply, count, with_values);
     if let Some(hash) = hash {
         picks.each(*hash, |field, value| {

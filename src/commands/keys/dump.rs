@@ -1,7 +1,8 @@
 //! DUMP and RESTORE: values out of this server and into it, in Redis's own format.
 //!
-//! DUMP writes plain types of an old version, which every server reads. RESTORE takes whatever servers up to Valkey 9 dump of
-//! the types that are here, and believes nothing of it. Sums and values are worked out without a lock.
+//! DUMP writes plain types of an old version, which every server reads, but of hashes whose fields have deadlines: of those
+//! a newer one. RESTORE takes whatever servers up to Valkey 9 dump of the types that are here, and believes nothing of it. Sums
+//! and values are worked out without a lock.
 
 use bytes::Bytes;
 
@@ -15,7 +16,7 @@ use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::dispatch::helped::Plan;
 use crate::keyspace::{Items, ListRef};
-use crate::rdb::{VALUES_VERSION, open, seal};
+use crate::rdb::{open, seal_value};
 use crate::storage::eviction::Use;
 use crate::storage::{Collection, Meta, ValueRef};
 use crate::table::KeyFlag::{Access, OW, RO, Update};
@@ -89,7 +90,7 @@ fn dump(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     };
     drop(view);
     let body = large.map_or_else(|body| body, |value| body_of_string(&value));
-    ctx.reply.bulk_shared(seal(body, VALUES_VERSION).into());
+    ctx.reply.bulk_shared(seal_value(body).into());
     Ok(())
 }
 
@@ -105,13 +106,13 @@ fn dump_later(ctx: &mut Ctx<'_>, key: &Key<'_>) -> Option<Plan<Vec<u8>>> {
     if let Some(list) = view.lend_list(key) {
         return Some(Plan::new(steps, move |task| {
             let body = body_of_lent_list(list, |bytes| task.goes_on(bytes))?;
-            Some(seal(body, VALUES_VERSION))
+            Some(seal_value(body))
         }));
     }
     let (items, of_type) = view.lend_items(key)?;
     Some(Plan::new(steps, move |task| {
         let body = body_of_lent(items, of_type, |bytes| task.goes_on(bytes))?;
-        Some(seal(body, VALUES_VERSION))
+        Some(seal_value(body))
     }))
 }
 

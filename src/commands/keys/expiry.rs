@@ -208,7 +208,7 @@ struct Terms {
 
 /// The conditions of EXPIRE and its kin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Conditions {
+pub struct Conditions {
     nx: bool,
     xx: bool,
     gt: bool,
@@ -286,8 +286,21 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// Whether a key with the deadline `before` may get this one. No deadline counts as the latest of all.
-    fn admit(self, before: Option<i64>, deadline: i64) -> bool {
+    /// The one of HEXPIRE and its kin, if the next word is one.
+    pub fn read_one(args: &mut Args<'_>) -> Conditions {
+        let none = Conditions::default();
+        match () {
+            () if args.skip("NX") => Conditions { nx: true, ..none },
+            () if args.skip("XX") => Conditions { xx: true, ..none },
+            () if args.skip("GT") => Conditions { gt: true, ..none },
+            () if args.skip("LT") => Conditions { lt: true, ..none },
+            () => none,
+        }
+    }
+
+    /// Whether what has the deadline `before` may get this one. No deadline counts as the latest of all.
+    #[must_use]
+    pub fn admit(self, before: Option<i64>, deadline: i64) -> bool {
         let Conditions { nx, xx, gt, lt } = self;
         !(nx && before.is_some()
             || xx && before.is_none()

@@ -4,7 +4,7 @@
 //! A source is for FILL as if deleted, a target as if written, but only where something changed.
 
 mod dump;
-mod expiry;
+pub mod expiry;
 pub mod member_scan;
 pub mod object;
 pub mod plain;

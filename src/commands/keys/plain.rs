@@ -7,7 +7,9 @@ use crate::base::limits::HELPED_LOOK_STEPS;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
 use crate::keyspace::{Forms, Fresh, FreshList, Items, Keyspace, LentItems, ListRef, Part, Scores};
-use crate::rdb::{self, Item, Malformed, write_head, write_score, write_string};
+use crate::rdb::{
+    self, Item, Malformed, write_deadline, write_head, write_head_until, write_score, write_string,
+};
 use crate::storage::list::LentList;
 use crate::storage::packed::Type;
 use crate::storage::{Collection, Entry, Full, Kind, NewValue, Taken};
@@ -31,21 +33,29 @@ pub fn body_of_string(string: &[u8]) -> Vec<u8> {
 
 fn body_of_items(items: Items<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    let of_type = match items.of_type() {
-        Type::Set => rdb::Type::Set,
-        Type::Zset => rdb::Type::Zset,
-        Type::Hash | Type::List => rdb::Type::Hash,
-    };
-    write_head(&mut out, of_type, items.len());
-    items.each(|name, value| {
+    let earliest = items.due_at();
+    write_items_head(&mut out, items.of_type(), items.shown(), earliest);
+    let is_set = items.of_type() == Type::Set;
+    items.each_until(|name, value, expire_at| {
+        earliest.into_iter().for_each(|earliest| write_deadline(&mut out, expire_at, earliest));
         name.with(|name| write_string(&mut out, name));
         match value {
             Part::Score(score) => write_score(&mut out, score),
-            _ if of_type == rdb::Type::Set => {}
+            _ if is_set => {}
             value => value.with(|value| write_string(&mut out, value)),
         }
     });
     out
+}
+
+/// The beginning of so many items, of which some have deadlines where there is an `earliest`.
+fn write_items_head(out: &mut Vec<u8>, of_type: Type, items: usize, earliest: Option<i64>) {
+    match (of_type, earliest) {
+        (_, Some(earliest)) => write_head_until(out, items, earliest),
+        (Type::Set, None) => write_head(out, rdb::Type::Set, items),
+        (Type::Zset, None) => write_head(out, rdb::Type::Zset, items),
+        (Type::Hash | Type::List, None) => write_head(out, rdb::Type::Hash, items),
+    }
 }
 
 fn body_of_list(list: ListRef<'_>) -> Vec<u8> {
@@ -58,9 +68,11 @@ fn body_of_list(list: ListRef<'_>) -> Vec<u8> {
 /// The items of a large hash or set. Cost: a copy. `None` where it does not go on, told how many bytes there are.
 pub fn body_of_lent(items: LentItems, of_type: Type, goes_on: impl Fn(usize) -> bool) -> Option<Vec<u8>> {
     let (mut out, is_set) = (Vec::new(), of_type == Type::Set);
-    write_head(&mut out, if is_set { rdb::Type::Set } else { rdb::Type::Hash }, items.len());
+    let earliest = items.due_at();
+    write_items_head(&mut out, of_type, items.len(), earliest);
     let mut seen = 0_usize;
-    let is_whole = items.read(|name, value| {
+    let is_whole = items.read_until(|name, value, expire_at| {
+        earliest.into_iter().for_each(|earliest| write_deadline(&mut out, expire_at, earliest));
         write_string(&mut out, name);
         if !is_set {
             write_string(&mut out, value);
@@ -91,7 +103,7 @@ pub fn body_of_lent_list(mut list: LentList, goes_on: impl Fn(usize) -> bool) ->
 /// Where it is none, or one with an item that is there twice, or of a type that is not known here; and where it is too large.
 pub fn value_of(ctx: &Ctx<'_>, body: &[u8]) -> Result<(Taken, Kind), CommandError> {
     let (keyspace, forms) = (ctx.keys.keyspace, &ctx.keys.scope.rules.forms);
-    let mut builder = Builder { keyspace, forms, built: None };
+    let mut builder = Builder { keyspace, forms, now_ms: ctx.now().wall_ms, built: None };
     rdb::read(body, ctx.settings.bulk_bytes_max, &mut |item| builder.put(item))?;
     let built = builder.built.and_then(|built| match built {
         Built::String(string) => Some((Taken::string(string), Kind::Value)),
@@ -106,6 +118,7 @@ pub fn value_of(ctx: &Ctx<'_>, body: &[u8]) -> Result<(Taken, Kind), CommandErro
 struct Builder<'a> {
     keyspace: &'a Keyspace,
     forms: &'a Forms,
+    now_ms: i64,
     built: Option<Built>,
 }
 
@@ -150,8 +163,8 @@ impl Builder<'_> {
                 self.built = Some(Built::String(string.into_owned()));
                 Ok(())
             }
-            Item::Member(member) => self.put_new(Type::Set, member, b""),
-            Item::Field(field, value) => self.put_new(Type::Hash, field, value),
+            Item::Member(member) => self.put_new(Type::Set, member, b"", None),
+            Item::Field(field, value, expire_at) => self.put_new(Type::Hash, field, value, expire_at),
             Item::Element(element) => self.push(element),
             Item::Scored(member, score) => self.put_scored(member, score),
         }
@@ -165,12 +178,18 @@ impl Builder<'_> {
     }
 
     /// Puts in an item that must not be there yet.
-    fn put_new(&mut self, of_type: Type, name: &[u8], value: &[u8]) -> Result<(), Refused> {
-        let keyspace = self.keyspace;
-        let built = self.built.get_or_insert_with(|| Built::Items(keyspace.fresh(of_type)));
+    fn put_new(
+        &mut self,
+        of_type: Type,
+        name: &[u8],
+        value: &[u8],
+        expire_at: Option<i64>,
+    ) -> Result<(), Refused> {
+        let (keyspace, now_ms) = (self.keyspace, self.now_ms);
+        let built = self.built.get_or_insert_with(|| Built::Items(keyspace.fresh(of_type).at(now_ms)));
         let Built::Items(items) = built else { return Err(Refused::Malformed) };
         let len = items.len();
-        items.put(name, &NewValue::copied(value), self.forms)?;
+        items.put_until(name, &NewValue::copied(value), expire_at, self.forms)?;
         if items.len() > len { Ok(()) } else { Err(Refused::Malformed) }
     }
 

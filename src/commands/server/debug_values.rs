@@ -31,7 +31,7 @@ pub fn object(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError
 pub fn listpack(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args)?;
     let encoding = ctx.keys.view(&key).entry(&key).map(|entry| encoding_of(&entry));
-    if encoding.ok_or(CommandError::NoSuchKey)? != "listpack" {
+    if !matches!(encoding.ok_or(CommandError::NoSuchKey)?, "listpack" | "listpackex") {
         return Err(CommandError::err("Not a listpack encoded object."));
     }
     ctx.reply.simple("Listpack structure printed on stdout");

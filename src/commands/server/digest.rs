@@ -84,13 +84,16 @@ impl Digest {
             Type::Hash | Type::List => HASH,
         };
         self.mix(&number.to_be_bytes());
-        items.each(|name, value| {
+        items.each_until(|name, value, expire_at| {
             if number == SET {
                 return name.with(|name| self.xor(name));
             }
             let mut field = Digest::default();
             name.with(|name| field.mix(name));
             value.with(|value| field.mix(value));
+            if expire_at.is_some() {
+                field.xor(b"!!hexpire!!");
+            }
             self.xor(&field.0);
         });
     }

@@ -30,7 +30,12 @@ pub enum Unit {
 }
 
 impl Unit {
-    fn option(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Unit; 4] = [Unit::Seconds, Unit::Milliseconds, Unit::UnixSeconds, Unit::UnixMilliseconds];
+
+    /// The word in front of the number.
+    #[must_use]
+    pub fn option(self) -> &'static str {
         match self {
             Unit::Seconds => "EX",
             Unit::Milliseconds => "PX",
@@ -39,16 +44,26 @@ impl Unit {
         }
     }
 
+    /// Milliseconds of one.
+    #[must_use]
+    pub fn ms(self) -> i64 {
+        if matches!(self, Unit::Seconds | Unit::UnixSeconds) { 1000 } else { 1 }
+    }
+
+    /// Whether it counts from now.
+    #[must_use]
+    pub fn is_relative(self) -> bool {
+        matches!(self, Unit::Seconds | Unit::Milliseconds)
+    }
+
     /// The point in time a number means, wall-clock ms since the epoch. The error for zero, negative and
     /// overflowing ones names the command.
     pub fn deadline(self, number: &[u8], now_ms: i64, command: &'static str) -> Result<i64, CommandError> {
         let number = parse_i64(number).ok_or(CommandError::NotAnInteger)?;
-        let in_seconds = matches!(self, Unit::Seconds | Unit::UnixSeconds);
-        let is_relative = matches!(self, Unit::Seconds | Unit::Milliseconds);
         Some(number)
             .filter(|number| *number > 0)
-            .and_then(|number| number.checked_mul(if in_seconds { 1000 } else { 1 }))
-            .and_then(|ms| ms.checked_add(if is_relative { now_ms } else { 0 }))
+            .and_then(|number| number.checked_mul(self.ms()))
+            .and_then(|ms| ms.checked_add(if self.is_relative() { now_ms } else { 0 }))
             .ok_or_else(|| CommandError::invalid_expire(command))
     }
 }
@@ -60,7 +75,7 @@ impl<'a> Lifetime<'a> {
         if args.skip(alone) {
             return self.become_if_same(Lifetime::Alone).map(|()| true);
         }
-        for unit in [Unit::Seconds, Unit::Milliseconds, Unit::UnixSeconds, Unit::UnixMilliseconds] {
+        for unit in Unit::ALL {
             if args.skip(unit.option()) {
                 let number = args.take()?;
                 return self.become_if_same(Lifetime::Until(unit, number)).map(|()| true);

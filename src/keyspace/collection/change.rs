@@ -4,8 +4,9 @@ use super::forms::{self, Forms};
 use super::fresh::{self, Fresh, is_to_be_named, plan_put};
 use super::items::Items;
 use super::place::Place;
+use crate::keyspace::idle::Expiry;
 use crate::storage::packed::{self, Hash, Misfit, Set, Type};
-use crate::storage::{Collection, Found, Full, Members, NewValue, Outside};
+use crate::storage::{Collection, Found, Full, Members, NewValue, Outside, Store};
 
 /// A collection under its key, or none yet.
 pub struct Change<'v, 'a> {
@@ -31,22 +32,27 @@ impl Change<'_, '_> {
         Collection::of(&self.place.view.store().entry(found)).map(Items)
     }
 
-    /// Puts an item in, or another value in place of its own; whether it is a new one.
+    /// Puts an item in, or another value in place of its own, with or without a deadline; whether it is a new one.
     ///
     /// # Errors
     /// Where it holds as much as it may; nothing changes then.
-    pub fn put(&mut self, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        let forms = &self.place.view.scope.rules.forms;
-        let Some(found) = self.place.found else { return self.put_fresh(name, value) };
+    pub fn put(&mut self, name: &[u8], value: &NewValue<'_>, expiry: Expiry) -> Result<bool, Full> {
+        let (forms, now_ms) = (&self.place.view.scope.rules.forms, self.place.view.scope.now.wall_ms);
+        let expire_at = match expiry {
+            Expiry::None => None,
+            Expiry::At(at) => Some(at),
+            Expiry::Keep => self.items().and_then(|items| items.expire_at(name)).flatten(),
+        };
+        let Some(found) = self.place.found else { return self.put_fresh(name, value, expire_at) };
         self.name(found, name, value, forms);
         loop {
-            let Some(found) = self.place.found else { return self.put_fresh(name, value) };
+            let Some(found) = self.place.found else { return self.put_fresh(name, value, expire_at) };
             let store = self.place.view.store();
             let bytes = match Collection::of(&store.entry(found)) {
                 Some(Collection::Packed(bytes)) => bytes,
-                _ => return self.put_large(found, name, value),
+                _ => return self.put_large(found, name, value, expire_at),
             };
-            match plan_put(bytes, name, value.as_slice(), forms) {
+            match plan_put(bytes, name, value.as_slice(), expire_at, forms) {
                 Ok(None) => return Ok(false),
                 Ok(Some((edit, is_new))) => {
                     self.place.found = Some(store.splice(found, &edit));
@@ -57,12 +63,43 @@ impl Change<'_, '_> {
                     let bytes = packed::rebuilt(bytes, layout);
                     self.place.found = Some(store.put_packed(found, &bytes).0);
                 }
-                Err(Misfit::Large) => {
-                    let members = Members::of_packed(bytes, store.seed())?;
-                    self.place.found = Some(store.put_large(found, Box::new(members)));
-                }
+                Err(Misfit::Large) => self.place.found = Some(enlarge(store, now_ms, found)?),
             }
         }
+    }
+
+    /// Gives a field another deadline, or takes it away; false where it is not there.
+    ///
+    /// # Errors
+    /// Where there is no room for it; nothing changes then.
+    pub fn set_deadline(&mut self, name: &[u8], expire_at: Option<i64>) -> Result<bool, Full> {
+        self.settle();
+        let (limits, now_ms) = (&self.place.view.scope.rules.forms.packed, self.place.view.scope.now.wall_ms);
+        loop {
+            let Some(found) = self.place.found else { return Ok(false) };
+            let store = self.place.view.store();
+            let Some(Collection::Packed(bytes)) = Collection::of(&store.entry(found)) else {
+                let set = |members: &mut Members| members.set_deadline(now_ms, name, expire_at);
+                let is_there = Members::change(store, found, set).unwrap_or(Ok(false))?;
+                self.place.changed += u64::from(is_there);
+                return Ok(is_there);
+            };
+            let hash = Hash::read(bytes);
+            let Some(place) = hash.find(name) else { return Ok(false) };
+            match hash.set_deadline(place, expire_at, limits) {
+                Ok(edit) => {
+                    self.place.found = Some(store.splice(found, &edit));
+                    self.place.changed += 1;
+                    return Ok(true);
+                }
+                Err(_) => self.place.found = Some(enlarge(store, now_ms, found)?),
+            }
+        }
+    }
+
+    /// Has another event told behind that of the change.
+    pub fn and_then(&mut self, event: &'static str) {
+        self.place.and_then(event);
     }
 
     /// Takes an item out; false where it is not there.
@@ -88,9 +125,8 @@ impl Change<'_, '_> {
         };
         let Some(edit) = edit else { return false };
         let found = store.splice(found, &edit);
-        self.place.found = Some(found);
         self.place.changed += 1;
-        self.lessen(found);
+        self.place.found = Some(self.place.view.lessen(found));
         true
     }
 
@@ -111,7 +147,7 @@ impl Change<'_, '_> {
         let Some(old) = old else { return };
         view.let_go_outside(Outside::Collection(Box::new(old)));
         self.place.changed += taken as u64;
-        self.lessen(found);
+        self.place.found = Some(self.place.view.lessen(found));
     }
 
     /// Tells a set that a command brings so many words: by Redis's rule their number alone may make it `hashtable`.
@@ -137,11 +173,11 @@ impl Change<'_, '_> {
     }
 
     /// Puts an item into what is to be put under the key.
-    fn put_fresh(&mut self, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        let forms = &self.place.view.scope.rules.forms;
+    fn put_fresh(&mut self, name: &[u8], value: &NewValue<'_>, expire_at: Option<i64>) -> Result<bool, Full> {
+        let (forms, now_ms) = (&self.place.view.scope.rules.forms, self.place.view.scope.now.wall_ms);
         let (family, seed, expected) = (self.place.family, self.place.view.keyspace.seed, self.expected);
-        let begin = || Fresh::new(family.of_type, seed).expecting(expected);
-        let is_new = self.fresh.get_or_insert_with(begin).put(name, value, forms)?;
+        let begin = || Fresh::new(family.of_type, seed).expecting(expected).at(now_ms);
+        let is_new = self.fresh.get_or_insert_with(begin).put_until(name, value, expire_at, forms)?;
         // Of a set nothing has changed where the member is there.
         self.place.changed += u64::from(is_new || family.of_type == Type::Hash);
         Ok(is_new)
@@ -153,13 +189,21 @@ impl Change<'_, '_> {
         taken.into_iter().for_each(|taken| self.place.put(taken));
     }
 
-    fn put_large(&mut self, found: Found, name: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
+    fn put_large(
+        &mut self,
+        found: Found,
+        name: &[u8],
+        value: &NewValue<'_>,
+        expire_at: Option<i64>,
+    ) -> Result<bool, Full> {
+        let now_ms = self.place.view.scope.now.wall_ms;
         let is_there = self.place.family.of_type == Type::Set
             && self.items().is_some_and(|items| items.get(name).is_some());
         if is_there {
             return Ok(false);
         }
-        let placed = Members::change(self.place.view.store(), found, |members| members.put(name, value));
+        let put = |members: &mut Members| members.put_until(now_ms, name, value, expire_at);
+        let placed = Members::change(self.place.view.store(), found, put);
         let placed = placed.unwrap_or(Err(Full))?;
         placed.outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
         self.place.changed += 1;
@@ -171,22 +215,8 @@ impl Change<'_, '_> {
         let Some(removed) = removed.flatten() else { return false };
         removed.outside.into_iter().for_each(|outside| self.place.view.let_go_outside(outside));
         self.place.changed += 1;
-        self.lessen(found);
+        self.place.found = Some(self.place.view.lessen(found));
         true
-    }
-
-    /// Puts what has become small into the lesser form.
-    fn lessen(&mut self, found: Found) {
-        let limits = &self.place.view.scope.rules.forms.packed;
-        let store = self.place.view.store();
-        let lesser = match Collection::of(&store.entry(found)) {
-            Some(Collection::Packed(bytes)) => {
-                packed::lesser_layout(bytes, limits).map(|layout| packed::rebuilt(bytes, layout))
-            }
-            Some(Collection::Large(members)) => members.to_packed(limits),
-            Some(Collection::Ordered(_)) | None => None,
-        };
-        lesser.into_iter().for_each(|bytes| self.place.put_packed(found, &bytes));
     }
 
     /// Gives it the name of a large one where this item makes it that.
@@ -215,6 +245,13 @@ impl Change<'_, '_> {
         self.place.take_all(found);
         true
     }
+}
+
+/// Makes a packed collection a large one; returns where its entry is.
+fn enlarge(store: &mut Store, now_ms: i64, found: Found) -> Result<Found, Full> {
+    let Some(Collection::Packed(bytes)) = Collection::of(&store.entry(found)) else { return Ok(found) };
+    let members = Members::of_packed(now_ms, bytes, store.seed())?;
+    Ok(store.put_large(found, Box::new(members)))
 }
 
 impl Drop for Change<'_, '_> {

@@ -173,6 +173,7 @@ pub fn encoding(entry: &Entry<'_>) -> Option<&'static str> {
         Some(Type::Zset) if collected.is_named() => "skiplist",
         _ if collected.is_named() => "hashtable",
         Some(Type::Set) if Collection::of(entry).map(small_name) == Some(Small::Intset) => "intset",
+        Some(Type::Hash) if entry.items_due_at().is_some() => "listpackex",
         _ => "listpack",
     })
 }

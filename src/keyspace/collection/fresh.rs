@@ -15,6 +15,8 @@ pub struct Fresh {
     seed: HashSeed,
     /// As many items as it is to get at least.
     expected: usize,
+    /// The wall clock, ms.
+    now_ms: i64,
     form: Form,
 }
 
@@ -29,13 +31,19 @@ impl Fresh {
     /// One without items.
     #[must_use]
     pub(in crate::keyspace) fn new(of_type: Type, seed: HashSeed) -> Fresh {
-        Fresh { of_type, seed, expected: 0, form: Form::Empty }
+        Fresh { of_type, seed, expected: 0, now_ms: 0, form: Form::Empty }
     }
 
     /// The same, where a command brings so many words: by Redis's rule their number alone may decide what it is called.
     #[must_use]
     pub(super) fn expecting(self, expected: usize) -> Fresh {
         Fresh { expected, ..self }
+    }
+
+    /// The same, where it is built at that time, wall-clock ms: only deadlines are filed better for it.
+    #[must_use]
+    pub fn at(self, now_ms: i64) -> Fresh {
+        Fresh { now_ms, ..self }
     }
 
     /// One of the same type without items.
@@ -95,10 +103,27 @@ impl Fresh {
     /// # Errors
     /// Where it holds as much as it may.
     pub fn put(&mut self, name: &[u8], value: &NewValue<'_>, forms: &Forms) -> Result<bool, Full> {
+        self.put_until(name, value, None, forms)
+    }
+
+    /// As `put`, for a field that may have a deadline.
+    ///
+    /// # Errors
+    /// As `put`.
+    pub fn put_until(
+        &mut self,
+        name: &[u8],
+        value: &NewValue<'_>,
+        expire_at: Option<i64>,
+        forms: &Forms,
+    ) -> Result<bool, Full> {
         self.name(name, value, forms);
         loop {
             let bytes = match &mut self.form {
-                Form::Large(members) => return members.put(name, value).map(|placed| placed.is_new),
+                Form::Large(members) => {
+                    let placed = members.put_until(self.now_ms, name, value, expire_at);
+                    return placed.map(|placed| placed.is_new);
+                }
                 Form::Packed(bytes) => bytes,
                 Form::Empty => {
                     self.begin(name, forms);
@@ -106,7 +131,7 @@ impl Fresh {
                     continue;
                 }
             };
-            match plan_put(bytes, name, value.as_slice(), forms) {
+            match plan_put(bytes, name, value.as_slice(), expire_at, forms) {
                 Ok(None) => return Ok(false),
                 Ok(Some((edit, is_new))) => {
                     edit.apply_to(bytes);
@@ -114,7 +139,7 @@ impl Fresh {
                 }
                 Err(Misfit::Layout(layout)) => *bytes = packed::rebuilt(bytes, layout),
                 Err(Misfit::Large) => {
-                    self.form = Form::Large(Box::new(Members::of_packed(bytes, self.seed)?))
+                    self.form = Form::Large(Box::new(Members::of_packed(self.now_ms, bytes, self.seed)?))
                 }
             }
         }
@@ -209,6 +234,7 @@ pub(super) fn plan_put<'e>(
     bytes: &[u8],
     name: &'e [u8],
     value: &'e [u8],
+    expire_at: Option<i64>,
     forms: &Forms,
 ) -> Result<Option<(Edit<'e>, bool)>, Misfit> {
     if packed::Form::read(bytes).is_some_and(|form| form.of_type() == Type::Set) {
@@ -216,6 +242,5 @@ pub(super) fn plan_put<'e>(
     }
     let hash = Hash::read(bytes);
     let place = hash.find(name);
-    let expire_at = place.and_then(|place| hash.at(place)).and_then(|field| field.expire_at);
     hash.set(place, name, value, expire_at, &forms.packed).map(|edit| Some((edit, place.is_none())))
 }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::base::score;
-use crate::storage::packed::{Element, Form, Hash, Set, Type, Zset};
-use crate::storage::{Collection, LentMembers, ValueRef};
+use crate::storage::packed::{self, Element, Form, Hash, Set, Type, Zset};
+use crate::storage::{Collection, Large, LentMembers, ValueRef};
 
 use super::forms::type_of;
 
@@ -51,11 +51,11 @@ pub enum Whole<'a> {
 }
 
 impl Whole<'_> {
-    /// How many there are.
+    /// How many there are to be shown.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Whole::Here(items) => items.len(),
+            Whole::Here(items) => items.shown(),
             Whole::Lent(items) => items.len(),
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Items<'a> {
         Items(collection)
     }
 
-    /// How many there are; never 0.
+    /// How many there are, those past their time among them that are not taken out yet; never 0.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -88,6 +88,15 @@ impl<'a> Items<'a> {
                 Type::Zset => Zset::read(bytes).len(),
                 _ => Hash::read(bytes).len(),
             },
+        }
+    }
+
+    /// How many there are to be shown: as many as `each` visits. Cost: as `Members::shown`.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        match self.0 {
+            Collection::Large(members) => members.shown(),
+            Collection::Ordered(_) | Collection::Packed(_) => self.len(),
         }
     }
 
@@ -112,23 +121,52 @@ impl<'a> Items<'a> {
         }
     }
 
+    /// When a field ends, wall-clock ms: `None` where there is no field, `Some(None)` where it has no deadline.
+    #[must_use]
+    pub fn expire_at(&self, name: &[u8]) -> Option<Option<i64>> {
+        match self.0 {
+            Collection::Large(members) => members.expire_at(name),
+            Collection::Packed(bytes) if packed_type(bytes) == Type::Hash => {
+                Hash::read(bytes).get(name).map(|field| field.expire_at)
+            }
+            Collection::Ordered(_) | Collection::Packed(_) => None,
+        }
+    }
+
+    /// When the first of the fields ends that has a deadline, or a little before.
+    #[must_use]
+    pub fn due_at(&self) -> Option<i64> {
+        match self.0 {
+            Collection::Large(members) => members.due_at(),
+            Collection::Ordered(_) => None,
+            Collection::Packed(bytes) => packed::earliest(bytes),
+        }
+    }
+
     /// Visits all of them: of a packed collection in its order, of a large one as they lie.
     pub fn each(&self, mut visit: impl FnMut(Part<'_>, Part<'_>)) {
+        self.each_until(|name, value, _| visit(name, value));
+    }
+
+    /// As `each`, with the deadlines of fields.
+    pub fn each_until(&self, mut visit: impl FnMut(Part<'_>, Part<'_>, Option<i64>)) {
         match self.0 {
-            Collection::Large(members) => {
-                members.each(|name, value| visit(Part::of_text(name), Part::Value(value)))
-            }
+            Collection::Large(members) => members.each_until(|name, value, expire_at| {
+                visit(Part::of_text(name), Part::Value(value), expire_at)
+            }),
             Collection::Ordered(ordered) => {
-                ordered.each(|member, score| visit(Part::of_text(member), Part::Score(score)))
+                ordered.each(|member, score| visit(Part::of_text(member), Part::Score(score), None))
             }
             Collection::Packed(bytes) => match packed_type(bytes) {
-                Type::Set => Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING)),
+                Type::Set => {
+                    Set::read(bytes).iter().for_each(|member| visit(Part::Element(member), NOTHING, None))
+                }
                 Type::Zset => Zset::read(bytes)
                     .iter_from(0)
-                    .for_each(|scored| visit(Part::Element(scored.member), Part::Score(scored.score))),
-                _ => Hash::read(bytes)
-                    .iter()
-                    .for_each(|field| visit(Part::Element(field.name), Part::Element(field.value))),
+                    .for_each(|scored| visit(Part::Element(scored.member), Part::Score(scored.score), None)),
+                _ => Hash::read(bytes).iter().for_each(|field| {
+                    visit(Part::Element(field.name), Part::Element(field.value), field.expire_at)
+                }),
             },
         }
     }
@@ -170,11 +208,10 @@ impl<'a> Items<'a> {
     /// Shows one drawn at random, each as likely as any other.
     pub fn draw(&self, visit: &mut dyn FnMut(Part<'_>, Part<'_>)) {
         match self.0 {
-            Collection::Large(members) => {
-                if let Some((name, value)) = members.draw(|n| fastrand::usize(..n)) {
-                    visit(Part::of_text(name), Part::Value(value));
-                }
-            }
+            Collection::Large(members) => match members.draw(|n| fastrand::usize(..n)) {
+                Some((name, value)) => visit(Part::of_text(name), Part::Value(value)),
+                None => self.draw_by_walk(1, visit),
+            },
             Collection::Ordered(_) | Collection::Packed(_) => {
                 self.at(fastrand::usize(..self.len().max(1)), visit);
             }
@@ -184,7 +221,7 @@ impl<'a> Items<'a> {
     /// Shows `count` different ones, all of them if there are no more, each choice as likely as any other. Cost: of a
     /// large collection that of as many draws, or a walk where a third or more is asked for.
     pub fn draw_distinct(&self, count: usize, mut visit: impl FnMut(Part<'_>, Part<'_>)) {
-        let len = self.len();
+        let len = self.shown();
         if count >= len {
             return self.each(visit);
         }
@@ -199,8 +236,12 @@ impl<'a> Items<'a> {
             }
             return;
         }
-        // Each item is taken with the probability that the rest of the choice needs.
-        let (mut left, mut wanted) = (len, count);
+        self.draw_by_walk(count, &mut visit);
+    }
+
+    /// Shows `count` different ones, each with the probability that the rest of the choice needs. Cost: a look at each.
+    fn draw_by_walk(&self, count: usize, visit: &mut dyn FnMut(Part<'_>, Part<'_>)) {
+        let (mut left, mut wanted) = (self.shown(), count);
         self.each(|name, value| {
             if wanted > 0 && fastrand::usize(..left) < wanted {
                 wanted -= 1;

@@ -58,14 +58,30 @@ impl LentItems {
         self.len() == 0
     }
 
+    /// When the first of the fields ended that have a deadline, or a little before.
+    #[must_use]
+    pub fn due_at(&self) -> Option<i64> {
+        match self {
+            LentItems::Packed(bytes) => Items(Collection::Packed(bytes)).due_at(),
+            LentItems::Large(members) => members.due_at(),
+        }
+    }
+
     /// Shows name and value of each item in turn, as long as it is answered true; whether all were.
     pub fn read(self, mut see: impl FnMut(&[u8], &[u8]) -> bool) -> bool {
+        self.read_until(|name, value, _| see(name, value))
+    }
+
+    /// As `read`, with the deadlines of fields.
+    pub fn read_until(self, mut see: impl FnMut(&[u8], &[u8], Option<i64>) -> bool) -> bool {
         match self {
-            LentItems::Large(mut members) => members.read(|name, value| see(name, value.as_slice())),
+            LentItems::Large(mut members) => {
+                members.read_until(|name, value, expire_at| see(name, value.as_slice(), expire_at))
+            }
             LentItems::Packed(bytes) => {
                 let mut goes_on = true;
-                Items(Collection::Packed(&bytes)).each(|name, value| {
-                    goes_on = goes_on && name.with(|name| value.with(|value| see(name, value)));
+                Items(Collection::Packed(&bytes)).each_until(|name, value, expire_at| {
+                    goes_on = goes_on && name.with(|name| value.with(|value| see(name, value, expire_at)));
                 });
                 goes_on
             }

@@ -6,6 +6,7 @@
 //! by the verbs of strings. Invariant: a collection is never empty; who takes the last item out removes the key.
 
 mod change;
+mod due;
 mod forms;
 mod fresh;
 mod items;
@@ -28,6 +29,7 @@ pub use list::{End, FreshList, ListMut, ListRef};
 pub use sorted::{Scores, SortedMut, SortedRef};
 
 use super::Keyspace;
+use super::idle::Expiry;
 use super::view::{View, visible};
 use crate::base::events::Classes;
 use crate::base::hash::Key;
@@ -104,7 +106,33 @@ impl HashMut<'_, '_> {
     /// Where the hash holds as much as it may.
     #[inline]
     pub fn set(&mut self, field: &[u8], value: &NewValue<'_>) -> Result<bool, Full> {
-        self.0.put(field, value)
+        self.0.put(field, value, Expiry::None)
+    }
+
+    /// As `set`, with a deadline or the one that it has.
+    ///
+    /// # Errors
+    /// As `set`.
+    pub fn set_until(&mut self, field: &[u8], value: &NewValue<'_>, expiry: Expiry) -> Result<bool, Full> {
+        self.0.put(field, value, expiry)
+    }
+
+    /// When a field ends: `None` where there is no such field, `Some(None)` where it has no deadline.
+    pub fn expire_at(&mut self, field: &[u8]) -> Option<Option<i64>> {
+        self.0.items()?.expire_at(field)
+    }
+
+    /// Gives a field another deadline, or takes it away; false where it is not there.
+    ///
+    /// # Errors
+    /// Where there is no room for it.
+    pub fn set_deadline(&mut self, field: &[u8], expire_at: Option<i64>) -> Result<bool, Full> {
+        self.0.set_deadline(field, expire_at)
+    }
+
+    /// Says what is told beside the event of a change, behind it.
+    pub fn and_then(&mut self, event: &'static str) {
+        self.0.and_then(event);
     }
 
     /// Takes a field out; false where it is not there.
@@ -129,7 +157,7 @@ impl SetMut<'_, '_> {
     /// Where the set holds as much as it may.
     #[inline]
     pub fn add(&mut self, member: &[u8]) -> Result<bool, Full> {
-        self.0.put(member, &NewValue::Small(b""))
+        self.0.put(member, &NewValue::Small(b""), Expiry::None)
     }
 
     /// Takes a member out; false where it is not there.

@@ -18,6 +18,10 @@ pub(super) struct Place<'v, 'a> {
     key: Key<'v>,
     /// What is told of a change.
     event: &'static str,
+    /// What is told of it beside, behind it.
+    and_then: Option<&'static str>,
+    /// When the entry was next to be swept, as it was found.
+    filed_at: Option<i64>,
     is_gone: bool,
     is_told: bool,
 }
@@ -44,8 +48,9 @@ impl<'a> View<'a> {
             }
             scope.note_use(store, found);
         }
-        let (key, is_gone, is_told) = (*key, false, false);
-        Ok(Place { view: self, key, family, found, event, changed: 0, is_gone, is_told })
+        let filed_at = found.and_then(|found| store.sweep_at(found));
+        let (key, and_then, is_gone, is_told) = (*key, None, false, false);
+        Ok(Place { view: self, key, family, found, event, and_then, filed_at, changed: 0, is_gone, is_told })
     }
 }
 
@@ -53,7 +58,9 @@ impl Place<'_, '_> {
     /// Puts a collection under the key, which has none.
     pub fn put(&mut self, value: Taken) {
         self.view.put_taken(&self.key, value, Meta { kind: Kind::Collection, ..Meta::value(None) });
-        self.found = self.view.store().find(&self.key);
+        let store = self.view.store();
+        self.found = store.find(&self.key);
+        self.filed_at = self.found.and_then(|found| store.sweep_at(found));
         self.is_gone = false;
     }
 
@@ -72,6 +79,11 @@ impl Place<'_, '_> {
         self.is_gone = true;
     }
 
+    /// Has another event told behind the first.
+    pub fn and_then(&mut self, event: &'static str) {
+        self.and_then = Some(event);
+    }
+
     /// Has the event told also where nothing changed.
     pub fn tell(&mut self) {
         self.is_told = true;
@@ -84,14 +96,20 @@ impl Drop for Place<'_, '_> {
             // There was no room for it: another panic would end the process.
             return;
         }
+        if let Some(found) = self.found {
+            self.view.file_fields(&self.key, found, self.filed_at);
+        }
         self.view.note_scattered();
         self.view.note_size();
         if self.changed == 0 && !self.is_told {
             return;
         }
-        let Place { view, key, family, event, changed, is_gone, .. } = self;
+        let Place { view, key, family, event, and_then, changed, is_gone, .. } = self;
         view.scope.counters.add(Counter::Changes, changed.saturating_sub(1));
         view.notify(family.class, event, key.bytes);
+        if let Some(event) = and_then {
+            view.notify(family.class, event, key.bytes);
+        }
         if *is_gone {
             view.deleted(key, Some(Kind::Collection));
             view.notify(Classes::GENERIC, "del", key.bytes);

@@ -18,14 +18,15 @@ fn items(body: &[u8]) -> Result<Vec<String>, Malformed> {
             Item::Element(element) => format!("+{}", text(element)),
             Item::Member(member) => text(member),
             Item::Scored(member, score) => format!("{}@{score}", text(member)),
-            Item::Field(field, value) => format!("{}={}", text(field), text(value)),
+            Item::Field(field, value, None) => format!("{}={}", text(field), text(value)),
+            Item::Field(field, value, Some(at)) => format!("{}={}<{at}", text(field), text(value)),
         });
         Ok(())
     })
     .map(|()| items)
 }
 
-/// Values as redis-server 7.0.15 dumps them, and older forms that it takes.
+/// Values as redis-server 7.0.15 dumps them, and older forms that it takes; those with deadlines as 8.0.6 does.
 const DUMPED: &[(&[u8], &[&str])] = &[
     (b"\x00\x05hello", &["hello"]),
     (b"\x00\xc1\xd2\x04", &["1234"]),
@@ -55,6 +56,14 @@ const DUMPED: &[(&[u8], &[&str])] = &[
     (
         b"\x12\x02\x02\x0d\x0d\x00\x00\x00\x02\x00\x81a\x02\x81b\x02\xff\x02\x0a\x0a\x00\x00\x00\x01\x00\x81c\x02\xff",
         &["+a", "+b", "+c"],
+    ),
+    (
+        b"\x18{8\xd3`\xba\x01\x00\x00\x03\x00\x01a\xc0\x01\x00\x01l\x02xx\x01\x01b\xc0\x02",
+        &["a=1", "l=xx", "b=2<1900000000123"],
+    ),
+    (
+        b"\x19{8\xd3`\xba\x01\x00\x00\x1d\x1d\x00\x00\x00\x06\x00\x81b\x02\x02\x01\xf4{8\xd3`\xba\x01\x00\x00\t\x81a\x02\x01\x01\x00\x01\xff",
+        &["b=2<1900000000123", "a=1"],
     ),
     (b"\x14\x0d\x0d\x00\x00\x00\x02\x00\x81a\x02\x81b\x02\xff", &["a", "b"]),
 ];
@@ -155,7 +164,7 @@ proptest! {
             let read = read::<Malformed>(&body, 1 << 20, &mut |item| {
                 let text = &texts[at][..];
                 let expected = match of_type {
-                    Type::Hash => Item::Field(text, text),
+                    Type::Hash => Item::Field(text, text, None),
                     Type::Zset => Item::Scored(text, scores[at]),
                     Type::Set => Item::Member(text),
                     _ => Item::Element(text),

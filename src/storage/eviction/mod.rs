@@ -128,8 +128,8 @@ impl Store {
         let victim = match order {
             _ if !has_any => None,
             Order::Adaptive => self.adaptive_victim(&mut state.adaptive),
-            Order::Lru | Order::Lfu => self.sampled_victim(&mut state.pool, state.rule, state.clock),
-            Order::Random => self.random_victim(expiring_only),
+            Order::Lru | Order::Lfu => self.sampled_victim(&mut state.pool, state.rule, state.clock, now_ms),
+            Order::Random => self.random_victim(expiring_only, now_ms),
             Order::Deadline => self.nearest_deadline(now_ms),
         };
         self.eviction = Some(state);
@@ -194,8 +194,7 @@ impl Store {
         }
         // Each turn drops a record of nobody or files one anew that was superseded.
         for _ in 0..=self.wheel.len() {
-            let (until_ms, record) = self.wheel.take_earliest()?;
-            let Some(found) = self.find_record(record, |_| true) else { continue };
+            let (until_ms, record, found) = self.take_earliest(now_ms)?;
             // Not `dies_at`: what is kept for its grace is filed by the earlier time, and would be filed there again.
             match sweep_at(&self.entry(found)) {
                 Some(at) if at > until_ms => self.sweep_later(now_ms, record, found),
@@ -203,6 +202,24 @@ impl Store {
             }
         }
         None
+    }
+
+    /// Takes the earliest record of an entry that has a deadline itself, and tells when its slot ends. Records of those of
+    /// which only items have one are filed again. Cost: a look-up for each of these that is earlier.
+    fn take_earliest(&mut self, now_ms: i64) -> Option<(i64, u32, Found)> {
+        let mut passed = Vec::new();
+        let taken = loop {
+            let Some((until_ms, record)) = self.wheel.take_earliest() else { break None };
+            match self.find_record(record, |entry| entry.expire_at().is_some()) {
+                Some(found) => break Some((until_ms, record, found)),
+                None => passed.push(record),
+            }
+        };
+        for record in passed {
+            let found = self.find_record(record, |_| true);
+            found.into_iter().for_each(|found| self.sweep_later(now_ms, record, found));
+        }
+        taken
     }
 }
 

@@ -104,7 +104,13 @@ pub fn used(stamp: u32, clock: u32, rule: LfuRule) -> u32 {
 }
 
 impl Store {
-    pub(super) fn sampled_victim(&mut self, pool: &mut Pool, rule: Eviction, clock: u32) -> Option<Found> {
+    pub(super) fn sampled_victim(
+        &mut self,
+        pool: &mut Pool,
+        rule: Eviction,
+        clock: u32,
+        now_ms: i64,
+    ) -> Option<Found> {
         self.draw_candidates(pool, rule, clock);
         while let Some(candidate) = pool.0.pop() {
             // One that was used or replaced since has another stamp.
@@ -115,7 +121,7 @@ impl Store {
                 return Some(found);
             }
         }
-        self.random_victim(rule.expiring_only)
+        self.random_victim(rule.expiring_only, now_ms)
     }
 
     fn draw_candidates(&self, pool: &mut Pool, rule: Eviction, clock: u32) {
@@ -139,7 +145,7 @@ impl Store {
         }
     }
 
-    pub(super) fn random_victim(&mut self, expiring_only: bool) -> Option<Found> {
+    pub(super) fn random_victim(&mut self, expiring_only: bool, now_ms: i64) -> Option<Found> {
         let mut hand = self.table.hand_anywhere(|n| fastrand::usize(..n));
         // Not always the first of a bucket.
         let skipped = fastrand::usize(..8);
@@ -149,7 +155,7 @@ impl Store {
                 return Some(Found { slot, block });
             }
         }
-        self.wheel.take_earliest().and_then(|(_, record)| self.find_record(record, |_| true))
+        self.take_earliest(now_ms).map(|(.., found)| found)
     }
 }
 

@@ -19,17 +19,22 @@ pub struct LentMembers {
     /// Values that lie outside of the segments.
     outside: OutsideValues,
     page_bytes: usize,
+    /// Wall-clock ms: items whose time was up then are not shown.
+    past: Option<i64>,
+    due_at: Option<i64>,
     len: usize,
 }
 
 impl Members {
     /// Lends all items as they are now, for a reader without the lock; what it keeps from its owner is counted by `lending`.
-    /// Cost: a counter, and mostly a small allocation, for each segment and each value outside.
+    /// Cost: a counter, and mostly a small allocation, for each segment and each value outside; where items are past their time
+    /// and not taken out yet, a look at each.
     #[must_use]
     pub fn lend(&mut self, lending: &Lending) -> LentMembers {
         let pages = self.store.arena.lend(lending);
         let page_bytes = pages.iter().map(Loan::held_bytes).sum();
-        LentMembers { pages, at: 0, outside: self.store.outside.to_read(), page_bytes, len: self.len() }
+        let (outside, past, due_at) = (self.store.outside.to_read(), self.past, self.due_at());
+        LentMembers { pages, at: 0, outside, page_bytes, past, due_at, len: self.shown() }
     }
 }
 
@@ -43,6 +48,12 @@ impl LentMembers {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// When the first of those ended that have a deadline, or a little before.
+    #[must_use]
+    pub fn due_at(&self) -> Option<i64> {
+        self.due_at
     }
 
     /// Bytes that are kept from their owner: not far from those of what is left to be read.
@@ -59,10 +70,17 @@ impl LentMembers {
 
     /// Shows the next items, in the order of `Members::each`, until one is answered false. Returns whether none is left.
     pub fn read(&mut self, mut see: impl FnMut(&[u8], ValueRef<'_>) -> bool) -> bool {
+        self.read_until(|name, value, _| see(name, value))
+    }
+
+    /// As `read`, with the deadlines.
+    pub fn read_until(&mut self, mut see: impl FnMut(&[u8], ValueRef<'_>, Option<i64>) -> bool) -> bool {
         while let Some(page) = self.pages.front() {
             for (next, block) in used_blocks(page, self.at, entry::bytes_of) {
                 let entry = Entry::read(block, &self.outside);
-                let goes_on = entry.value().is_ok_and(|value| see(entry.key(), value));
+                let expire_at = entry.expire_at();
+                let is_past = expire_at.is_some_and(|at| self.past.is_some_and(|past| at <= past));
+                let goes_on = is_past || entry.value().is_ok_and(|value| see(entry.key(), value, expire_at));
                 if let Content::Outside(number) = entry.content() {
                     drop(self.outside.take(number));
                 }
@@ -84,13 +102,16 @@ impl LentMembers {
 pub struct Selection {
     items: LentMembers,
     selected: Members,
+    /// Wall-clock ms: since when deadlines are filed.
+    now_ms: i64,
 }
 
 impl Members {
     /// Lends all items as they are now, to select some of them. Cost: as `lend`.
     #[must_use]
     pub fn lend_to_select(&mut self, lending: &Lending) -> Selection {
-        Selection { items: self.lend(lending), selected: self.empty_like() }
+        let now_ms = self.store.wheel.reached_at();
+        Selection { items: self.lend(lending), selected: self.empty_like(), now_ms }
     }
 }
 
@@ -109,9 +130,12 @@ impl Selection {
     /// Puts in the items of which `choose`, told their names and how many bytes the others have taken, says true. Cost: an
     /// insertion for each. `None` where it says nothing, or where there is no room.
     pub fn select(self, mut choose: impl FnMut(&[u8], usize) -> Option<bool>) -> Option<Members> {
-        let Selection { mut items, mut selected } = self;
-        let is_whole = items.read(|name, value| match choose(name, selected.held_bytes()) {
-            Some(true) => selected.put(name, &NewValue::copied(value.as_slice())).is_ok(),
+        let Selection { mut items, mut selected, now_ms } = self;
+        let is_whole = items.read_until(|name, value, expire_at| match choose(name, selected.held_bytes()) {
+            Some(true) => {
+                let value = NewValue::copied(value.as_slice());
+                selected.put_until(now_ms, name, &value, expire_at).is_ok()
+            }
             chosen => chosen.is_some(),
         });
         is_whole.then_some(selected)

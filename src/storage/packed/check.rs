@@ -62,7 +62,10 @@ fn faults_of(frame: &Frame<'_>) -> Vec<&'static str> {
         (are_tagged, "a tag is not its item's"),
         (covers, "items do not cover their bytes"),
         (earliest_is_true, "the earliest deadline is another"),
-        (deadlines.is_empty() || frame.form().has_deadlines(), "a deadline that the header does not know of"),
+        (
+            deadlines.is_empty() != frame.form().has_deadlines(),
+            "the header does not know whether there are deadlines",
+        ),
         (is_unique, "an item is there twice"),
         (ascend, "scores do not ascend"),
         (are_canonical, "an integer is kept as text"),

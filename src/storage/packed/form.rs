@@ -89,7 +89,7 @@ impl Form {
         }
     }
 
-    /// Whether the header tells the earliest deadline of a field.
+    /// Whether a field has a deadline, so that the header tells the earliest.
     #[inline]
     #[must_use]
     pub fn has_deadlines(self) -> bool {
@@ -97,8 +97,8 @@ impl Form {
     }
 
     #[must_use]
-    pub fn with_deadlines(self) -> Form {
-        Form(self.0 | DEADLINES)
+    pub fn with_deadlines(self, has_some: bool) -> Form {
+        Form(if has_some { self.0 | DEADLINES } else { self.0 & !DEADLINES })
     }
 
     /// Whether the value has got the name of a larger form.
@@ -196,10 +196,11 @@ mod tests {
         assert_eq!(known, (4 + 3 + 3 + 2) * 2);
         assert_eq!(Form::read(&[]), None);
         let form = Form::new(Type::Hash, Layout::Run);
-        let changed = form.with_deadlines().with_name(true).with_layout(Layout::Page);
+        let changed = form.with_deadlines(true).with_name(true).with_layout(Layout::Page);
         assert_eq!(Form::read(&[changed.byte()]), Some(changed));
         assert_eq!((changed.of_type(), changed.layout()), (Type::Hash, Layout::Page));
         assert!(changed.has_deadlines() && changed.is_named() && !changed.with_name(false).is_named());
+        assert!(!changed.with_deadlines(false).has_deadlines());
         assert_eq!([form.header_bytes(), changed.header_bytes()], [2, 8]);
     }
 

@@ -167,7 +167,8 @@ impl<'a> Frame<'a> {
             None => self.position(index).ok_or(Misfit::Large)?,
             Some(_) => self.items.len(),
         };
-        let mut splices = Splices::new(self, item.expire_at);
+        let earliest = self.earliest().into_iter().chain(item.expire_at).min();
+        let mut splices = Splices::new(self, earliest);
         splices.add(at, 0, Insert::Item);
         if self.directory.is_some() {
             let offsets = self.items.len();
@@ -176,14 +177,14 @@ impl<'a> Frame<'a> {
             let tag = Insert::fixed(&[item.first.hash_tag()]);
             splices.add(offsets + self.count * OFFSET_BYTES + index, 0, tag);
         }
-        let earliest = self.earliest().into_iter().chain(item.expire_at).min();
         self.planned(splices, count, earliest, item, limits)
     }
 
     /// A change that takes an item out.
     #[must_use]
     pub fn remove(&self, place: Place) -> Edit<'static> {
-        let mut splices = Splices::new(self, None);
+        let earliest = self.earliest_after(place, None);
+        let mut splices = Splices::new(self, earliest);
         splices.add(place.at, place.bytes(), Insert::Nothing);
         let mut settle = Settle::default();
         if self.directory.is_some() {
@@ -192,7 +193,6 @@ impl<'a> Frame<'a> {
             splices.add(offsets + self.count * OFFSET_BYTES + place.index, 1, Insert::Nothing);
             settle.shift = Some((place.at, -(place.bytes() as isize)));
         }
-        let earliest = self.earliest_after(place, None);
         let header = Header { form: splices.form, count: self.count - 1, earliest };
         Edit::new(self.value_bytes, header, New::Nothing, splices.all()).with_directory(settle)
     }
@@ -209,7 +209,8 @@ impl<'a> Frame<'a> {
         item: Item<'e>,
         limits: &Limits,
     ) -> Result<Edit<'e>, Misfit> {
-        let mut splices = Splices::new(self, item.expire_at);
+        let earliest = self.earliest_after(place, item.expire_at);
+        let mut splices = Splices::new(self, earliest);
         let mut settle = Settle::default();
         if self.directory.is_some() {
             splices.add(place.at, place.bytes(), Insert::Item);
@@ -225,7 +226,6 @@ impl<'a> Frame<'a> {
             splices.add(place.at, place.bytes(), Insert::Nothing);
             splices.add(self.position(to + 1).ok_or(Misfit::Large)?, 0, Insert::Item);
         }
-        let earliest = self.earliest_after(place, item.expire_at);
         Ok(self.planned(splices, self.count, earliest, item, limits)?.with_directory(settle))
     }
 
@@ -242,10 +242,10 @@ impl<'a> Frame<'a> {
         let mut bytes = [0; 1 + size_of::<i64>()];
         let new = deadline::encode(expire_at, &mut bytes);
         let old = self.items.get(place.at..).map_or(0, deadline::skip);
-        let mut splices = Splices::new(self, expire_at);
+        let earliest = self.earliest_after(place, expire_at);
+        let mut splices = Splices::new(self, earliest);
         splices.add(place.at, old, Insert::fixed(&bytes[..new]));
-        let header =
-            Header { form: splices.form, count: self.count, earliest: self.earliest_after(place, expire_at) };
+        let header = Header { form: splices.form, count: self.count, earliest };
         let shift = Some((place.at, new as isize - old as isize));
         let edit = Edit::new(self.value_bytes, header, New::Nothing, splices.all());
         limits.check(self.count, edit.new_bytes())?;
@@ -310,20 +310,19 @@ struct Splices {
 }
 
 impl Splices {
-    /// None yet, but for the header's room for deadlines where the change brings the first.
-    fn new(frame: &Frame<'_>, expire_at: Option<i64>) -> Splices {
-        let mut splices = Splices {
-            header_bytes: frame.header_bytes,
-            form: frame.form,
-            splices: [Splice::default(); 4],
-            used: 0,
+    /// None yet, but for the header's room for deadlines where the change brings the first or takes the last away.
+    fn new(frame: &Frame<'_>, earliest: Option<i64>) -> Splices {
+        let form = frame.form.with_deadlines(earliest.is_some());
+        let mut splices =
+            Splices { header_bytes: frame.header_bytes, form, splices: [Splice::default(); 4], used: 0 };
+        let at = frame.form.fixed_bytes();
+        let (remove, insert) = match (frame.form.has_deadlines(), earliest.is_some()) {
+            (false, true) => (0, Insert::fixed(&[0; deadline::SHORT_BYTES])),
+            (true, false) => (deadline::SHORT_BYTES, Insert::Nothing),
+            (false, false) | (true, true) => return splices,
         };
-        if expire_at.is_some() && !frame.form.has_deadlines() {
-            splices.form = frame.form.with_deadlines();
-            let room = Insert::fixed(&[0; deadline::SHORT_BYTES]);
-            splices.splices[0] = Splice { at: frame.header_bytes, remove: 0, insert: room };
-            splices.used = 1;
-        }
+        splices.splices[0] = Splice { at, remove, insert };
+        splices.used = 1;
         splices
     }
 

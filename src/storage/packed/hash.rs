@@ -124,6 +124,14 @@ impl<'a> Hash<'a> {
     }
 }
 
+/// The earliest deadline in a packed value of whatever type, wall-clock milliseconds. Cost: mostly a look at its header.
+#[inline]
+#[must_use]
+pub fn earliest(value: &[u8]) -> Option<i64> {
+    let has_some = Form::read(value).is_some_and(Form::has_deadlines);
+    if has_some { Hash::read(value).earliest() } else { None }
+}
+
 fn field_of(item: Item<'_>) -> Option<Field<'_>> {
     match item.second {
         Second::Value(value) => Some(Field { name: item.first, value, expire_at: item.expire_at }),

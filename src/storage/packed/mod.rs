@@ -34,7 +34,7 @@ pub use edit::Edit;
 pub use element::Element;
 pub use form::{Form, Layout, Limits, Misfit, Type};
 pub use frame::Place;
-pub use hash::{Field, Hash};
+pub use hash::{Field, Hash, earliest};
 pub use list::List;
 pub use rebuild::{lesser_layout, rebuilt, retain};
 pub use set::Set;

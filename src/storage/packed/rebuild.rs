@@ -58,7 +58,8 @@ pub fn rebuilt(value: &[u8], layout: Layout) -> Vec<u8> {
 pub fn retain(value: &mut [u8], keep: impl FnMut(usize) -> bool) -> usize {
     let Some(form) = Form::read(value) else { return value.len() };
     let of_type = form.of_type();
-    if value.len() < form.header_bytes() {
+    let header_bytes = form.header_bytes();
+    if value.len() < header_bytes {
         return value.len();
     }
     let (count, end) = match (form.layout(), of_type) {
@@ -75,8 +76,11 @@ pub fn retain(value: &mut [u8], keep: impl FnMut(usize) -> bool) -> usize {
     // A header that tells no earliest deadline makes `earliest` look at the items.
     Header { form, count, earliest: None }.write(value);
     let earliest = Frame::read(&value[..end], of_type).earliest();
+    let form = form.with_deadlines(earliest.is_some());
+    let (from, to) = (header_bytes, form.header_bytes());
+    value.copy_within(from..end, to);
     Header { form, count, earliest }.write(value);
-    end
+    end - (from - to)
 }
 
 /// The layout in which a value takes less than in its own, now that items have gone: a run where a page has half as

@@ -92,6 +92,10 @@ impl Store {
     /// Makes a change of a packed value, and returns where its entry is now. Cost: the change alone where the entry's block
     /// fits; else the new one is written once, from the old.
     pub fn splice(&mut self, found: Found, edit: &Edit<'_>) -> Found {
+        self.counting_items(found, |store| (store.spliced(found, edit), ())).0
+    }
+
+    fn spliced(&mut self, found: Found, edit: &Edit<'_>) -> Found {
         let len = edit.new_bytes();
         let block = self.arena.bytes_mut(found.block);
         if entry::splice_in_place(block, len, |value| edit.apply(value)) {
@@ -108,22 +112,27 @@ impl Store {
 
     /// Puts a packed value in place of another one, or of a large one, which is returned. Deadline and kind stay.
     pub fn put_packed(&mut self, found: Found, bytes: &[u8]) -> (Found, Option<Outside>) {
-        let Content::Outside(number) = self.entry(found).content() else {
-            return (self.edit(found, bytes.len(), |value| value.copy_from_slice(bytes)), None);
-        };
-        let (key, meta) = (self.entry(found).key().to_vec(), self.entry(found).meta());
-        let block = self.write_over(&Key { bytes: &key, hash: 0 }, found, Content::Inline(bytes), meta);
-        (Found { block, ..found }, Some(self.outside.take(number)))
+        self.counting_items(found, |store| {
+            let Content::Outside(number) = store.entry(found).content() else {
+                return (store.edit(found, bytes.len(), |value| value.copy_from_slice(bytes)), None);
+            };
+            let (key, meta) = (store.entry(found).key().to_vec(), store.entry(found).meta());
+            let block = store.write_over(&Key { bytes: &key, hash: 0 }, found, Content::Inline(bytes), meta);
+            (Found { block, ..found }, Some(store.outside.take(number)))
+        })
     }
 
     /// Puts a large collection in place of a packed one. Deadline and kind stay.
     pub fn put_large(&mut self, found: Found, large: Box<dyn Large>) -> Found {
-        let (key, meta) = (self.entry(found).key().to_vec(), self.entry(found).meta());
-        let key = Key { bytes: &key, hash: 0 };
-        let place = self.find_room(&key, Some(found), OUTSIDE, meta);
-        let number = self.outside.add(Outside::Collection(large));
-        let block = self.write(&key, place, Content::Outside(number), meta);
-        Found { block, ..found }
+        let put = |store: &mut Store| {
+            let (key, meta) = (store.entry(found).key().to_vec(), store.entry(found).meta());
+            let key = Key { bytes: &key, hash: 0 };
+            let place = store.find_room(&key, Some(found), OUTSIDE, meta);
+            let number = store.outside.add(Outside::Collection(large));
+            let block = store.write(&key, place, Content::Outside(number), meta);
+            (Found { block, ..found }, ())
+        };
+        self.counting_items(found, put).0
     }
 
     /// Changes a large collection; `None` where there is none of that type.
@@ -134,7 +143,22 @@ impl Store {
     /// As `change_large`, of whatever type.
     pub fn change_outside<R>(&mut self, found: Found, change: impl FnOnce(&mut dyn Large) -> R) -> Option<R> {
         let Content::Outside(number) = self.entry(found).content() else { return None };
-        self.outside.change(number, change)
+        self.counting_items(found, |store| (found, store.outside.change(number, change))).1
+    }
+
+    /// Makes a change of a collection, after which its entry lies where the change says, and counts anew whether items of it
+    /// have deadlines.
+    fn counting_items<R>(
+        &mut self,
+        found: Found,
+        change: impl FnOnce(&mut Store) -> (Found, R),
+    ) -> (Found, R) {
+        if self.subexpiring > 0 {
+            self.subexpiring -= usize::from(self.entry(found).items_due_at().is_some());
+        }
+        let (found, result) = change(self);
+        self.subexpiring += usize::from(self.entry(found).items_due_at().is_some());
+        (found, result)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::{Store, record_of};
+use super::{Store, record_of, sweep_at};
 use crate::base::hash::Key;
 use crate::storage::arena::rounded;
 use crate::storage::entry::Content;
@@ -49,6 +49,7 @@ impl Store {
         let records: HashSet<u32> = self.wheel.records().collect();
         let mut count = Recount::default();
         let (mut used, mut numbers, mut young, mut unfound, mut unfiled) = (0, HashSet::new(), 0, 0, 0);
+        let mut subexpiring = 0;
         self.table.each(|block| {
             let entry = self.read(block);
             let key = Key { bytes: entry.key(), hash: self.seed.hash(entry.key()) };
@@ -63,8 +64,9 @@ impl Store {
                     .faults
                     .extend(packed::faults(bytes).into_iter().map(|fault| format!("packed: {fault}")));
             }
-            if entry.expire_at().is_some() {
-                count.expiring += 1;
+            count.expiring += usize::from(entry.expire_at().is_some());
+            subexpiring += usize::from(entry.items_due_at().is_some());
+            if sweep_at(&entry).is_some() {
                 unfiled += usize::from(!records.contains(&record_of(key.hash)));
             }
             let found = self.find(&key).filter(|found| found.block == block);
@@ -74,6 +76,7 @@ impl Store {
         let (entries, expiring, hidden) = (count.entries, count.expiring, count.hidden);
         count.check("entries", self.table.len(), entries);
         count.check("entries with a deadline", self.expiring, expiring);
+        count.check("collections with items that have a deadline", self.subexpiring, subexpiring);
         count.check("hidden entries", self.hidden, hidden);
         count.check("bytes of entries", self.arena.used_bytes(), used);
         count.check("young entries", self.table.young(), young);

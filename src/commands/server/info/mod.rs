@@ -347,19 +347,22 @@ fn dead_percent(ctx: &mut Ctx<'_>) -> f64 {
 
 fn keyspace(ctx: &mut Ctx<'_>, page: &mut Page) {
     for db in 0..ctx.keys.keyspace.databases() {
-        let (mut keys, mut expires) = (0, 0);
+        let (mut keys, mut expires, mut subexpiry) = (0, 0, 0);
         let mut ttls_ms = Vec::new();
         ctx.keys.each_shard(db, |view| {
             keys += view.stored();
             let expiring = view.expiring();
             expires += expiring;
+            subexpiry += view.subexpiring();
             if expiring > 0 {
                 ttls_ms.extend((0..TTL_DRAWS).filter_map(|_| view.sample_ttl()));
             }
         });
         if keys > 0 {
             let ttl_ms = ttls_ms.iter().sum::<i64>() / (ttls_ms.len().max(1) as i64);
-            page.line(format_args!("db{db}:keys={keys},expires={expires},avg_ttl={ttl_ms}"));
+            page.line(format_args!(
+                "db{db}:keys={keys},expires={expires},avg_ttl={ttl_ms},subexpiry={subexpiry}"
+            ));
         }
     }
 }
