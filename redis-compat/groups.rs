@@ -41,6 +41,7 @@ groups! {
     set_cases_answer_as_redis => "sets",
     sorted_set_cases_answer_as_redis => "sorted_sets",
     server_cases_answer_as_redis => "server",
+    sort_cases_answer_as_redis => "sort",
     string_cases_answer_as_redis => "string",
     memory_cases_answer_as_redis => "memory",
     tracking_cases_answer_as_redis => "tracking",

@@ -53,6 +53,11 @@ impl Patterns {
         self.is_all || self.list.iter().any(|(pattern, given)| given.covers(needed) && pattern.matches(name))
     }
 
+    /// Whether whichever name may be used in this way.
+    fn admits_all(&self, needed: Access) -> bool {
+        self.is_all || self.list.iter().any(|(pattern, given)| given.covers(needed) && pattern.text() == b"*")
+    }
+
     fn has(&self, text: &[u8]) -> bool {
         self.is_all || self.list.iter().any(|(pattern, _)| pattern.text() == text)
     }
@@ -136,6 +141,12 @@ impl Selector {
             true => Ok(()),
             false => Err(Denied::Key(at)),
         }
+    }
+
+    /// Whether whichever key may be read.
+    #[must_use]
+    pub fn reads_all_keys(&self) -> bool {
+        self.keys.admits_all(Access::READ)
     }
 
     fn check_channels<'w>(

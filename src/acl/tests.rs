@@ -212,6 +212,22 @@ fn one_selector_must_admit_all_of_a_request() {
 }
 
 #[test]
+fn keys_that_a_request_does_not_name_are_for_who_may_read_all() {
+    let may = |rules: &str| {
+        let words = words("rename a b");
+        user(rules).may_read_all(TABLE.find_full(b"rename").unwrap(), words.len(), |at| words[at])
+    };
+    for rules in ["~* +@all", "~* &* +@all", "%R~* ~a ~b +rename", "%R~* %W~* +rename", "~x (~* +rename)"] {
+        assert!(may(rules), "{rules}");
+    }
+    for rules in
+        ["~a ~b +@all", "~** +@all", "~a ~b %W~* +@all", "~a ~b +rename (~* +get)", "%R~* ~a +@all", "~*"]
+    {
+        assert!(!may(rules), "{rules}");
+    }
+}
+
+#[test]
 fn only_who_may_do_everything_is_spared_the_looks() {
     assert!(user("~* &* +@all").is_unrestricted() && user("(~* &* +@all)").is_unrestricted());
     assert!(user("~* &* +@all -get +get").is_unrestricted());

@@ -101,6 +101,13 @@ impl User {
         self.any_admits(|selector| selector.check_key(row, key))
     }
 
+    /// Whether a request may be run that reads keys which it does not name: one selector must admit it, and reading all keys.
+    pub fn may_read_all<'w>(&self, row: &Row, words: usize, word: impl Fn(usize) -> &'w [u8] + Copy) -> bool {
+        let admits =
+            |selector: &Selector| selector.reads_all_keys() && selector.check(row, words, word).is_ok();
+        self.is_unrestricted || self.all_selectors().any(admits)
+    }
+
     /// What one of its selectors says, or what is told where none admits it.
     fn any_admits(&self, check: impl Fn(&Selector) -> Result<(), Denied>) -> Result<(), Denied> {
         let Err(mut denied) = check(&self.root) else { return Ok(()) };

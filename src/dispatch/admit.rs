@@ -85,6 +85,14 @@ impl Ctx<'_> {
         }
     }
 
+    /// Whether the connection's user may have this request of a command read keys that it does not name.
+    #[must_use]
+    pub fn may_read_all(&self, command: &str, args: &Args<'_>) -> bool {
+        let user = self.session.identity.user();
+        let may = |row: &Row| user.may_read_all(row, args.words(), |at| args.word(at));
+        self.session.identity.is_free() || self.shared.table.find(command.as_bytes()).is_some_and(may)
+    }
+
     fn note_denied(&self, denied: Denied, row: &Row, args: &Args<'_>, context: Context) {
         self.scene().note_denied(denied, row, |at| args.word(at), context);
     }

@@ -193,7 +193,7 @@ pub(super) fn places(table: &Table, name: &[u8]) -> KeyPlaces {
                 KeyPlaces::Range { first, last, step: step.max(1) as usize }
             }
             FindKeys::Counted { step: 0 | 1 } => KeyPlaces::Counted { at: spec.begin as usize },
-            FindKeys::Counted { .. } => KeyPlaces::Anywhere,
+            FindKeys::Counted { .. } | FindKeys::Stored => KeyPlaces::Anywhere,
         },
         [first, rest @ ..] => side_by_side(first, rest).unwrap_or(KeyPlaces::Anywhere),
     }

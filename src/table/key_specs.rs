@@ -27,6 +27,8 @@ pub enum FindKeys {
     Range { last: i64, step: i64 },
     /// The first word says how many keys follow it, `step` words apart.
     Counted { step: i64 },
+    /// The word behind STORE, wherever that stands among SORT's options; the last one counts.
+    Stored,
 }
 
 /// Where the keys of a command stand in the eyes of old clients: `first`, `last` (negative: from the end), `step`;
@@ -61,6 +63,10 @@ impl KeySpec {
                 let needed = count.checked_mul(step).filter(|needed| begin + needed < words);
                 (begin + 1, begin + 1 + needed.unwrap_or(0), step)
             }
+            FindKeys::Stored => {
+                let at = stored_at(begin, words, word);
+                (at.unwrap_or(words), at.map_or(words, |at| at + 1), 1)
+            }
         };
         (first..end.max(first)).step_by(step)
     }
@@ -92,6 +98,12 @@ impl KeySpecs {
         for (place, arg) in args.iter().enumerate() {
             let width = arg.width_min() as i64;
             if let Some(flags) = leading_key(arg) {
+                if arg.token.is_some() {
+                    let required = args.iter().filter(|arg| !arg.optional).map(Arg::width_min).sum::<usize>();
+                    let begin = (name_words + required) as i64;
+                    found.add(KeySpec { flags, begin, find: FindKeys::Stored });
+                    continue;
+                }
                 match count_at.take().filter(|_| arg.multiple) {
                     Some(begin) => {
                         found.add(KeySpec { flags, begin, find: FindKeys::Counted { step: width.max(1) } });
@@ -158,6 +170,23 @@ impl KeySpecs {
             }
         }
     }
+}
+
+/// Where SORT's target stands, among options of which some take words of their own.
+fn stored_at<'w>(begin: usize, words: usize, word: impl Fn(usize) -> &'w [u8]) -> Option<usize> {
+    let (mut at, mut stored) = (begin, None);
+    while at < words {
+        let is = |name: &[u8]| word(at).eq_ignore_ascii_case(name);
+        if is(b"store") && at + 1 < words {
+            stored = Some(at + 1);
+        }
+        at += match () {
+            () if is(b"limit") => 3,
+            () if is(b"get") || is(b"by") || is(b"store") => 2,
+            () => 1,
+        };
+    }
+    stored
 }
 
 /// The flags of the key that this argument is or begins with.
@@ -254,6 +283,24 @@ mod tests {
         assert_eq!(positions(range(&[], 1, -1, 2), 5), [1, 3]);
         assert_eq!(positions(range(&[], 1, 1, 1), 6), [1, 2]);
         assert!(positions(range(&[], 3, -1, 1), 2).is_empty());
+    }
+
+    #[test]
+    fn target_of_sort_is_behind_the_last_store_that_is_no_word_of_another_option() {
+        const TARGET: Arg = key("destination", &[OW]).token("STORE").optional();
+        let specs = of(const { &[key("key", &[RO]), string("pattern").token("BY").optional(), TARGET] });
+        assert_eq!(specs.range, KeyRange { first: 1, last: 1, step: 1 });
+        assert!(specs.are_movable && specs.may_be_several());
+        let stored = |request: &str| {
+            let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+            specs.specs[1].positions(words.len(), |at| words[at]).collect::<Vec<_>>()
+        };
+        assert_eq!(stored("SORT k STORE a"), [3]);
+        assert_eq!(stored("SORT k BY store GET store LIMIT store store store b"), [10]);
+        assert_eq!(stored("SORT k store a ALPHA STORE b"), [6]);
+        for none in ["SORT k", "SORT k STORE", "SORT k GET STORE", "SORT store x"] {
+            assert!(stored(none).is_empty(), "{none}");
+        }
     }
 
     #[test]

@@ -125,6 +125,34 @@ fn scripts_do_what_their_caller_may_do() {
 }
 
 #[test]
+fn sort_looks_at_keys_that_it_does_not_name_for_who_may_read_all() {
+    let server = TestServer::start();
+    server.control().say("RPUSH l 2 1");
+    let mut conn = log_in(&server, "ann", "~l %W~* +@all");
+    let denied =
+        |option: &str| format!("{option} option of SORT denied due to insufficient ACL permissions.");
+    let script =
+        |eval: &str| [eval, "return redis.call('SORT', KEYS[1], 'BY', 'w_*')", "1", "l"].map(str::to_owned);
+    for (line, option) in
+        [("SORT l BY w_*", "BY"), ("SORT_RO l GET #", "GET"), ("SORT l GET w_* BY w_*", "GET")]
+    {
+        assert_eq!(conn.error(line), format!("ERR {}", denied(option)), "{line}");
+    }
+    assert!(conn.call(&script("EVAL")).text().contains(&denied("BY")));
+    assert_eq!(conn.say("SORT l BY nosort STORE d"), "2");
+    // A right of another selector does not help.
+    server.control().say("ACL SETUSER ann (%R~* +sort_ro)");
+    assert_eq!(conn.error("SORT l BY w_* STORE d"), format!("ERR {}", denied("BY")));
+    assert_eq!(conn.say("SORT_RO l BY w_*"), "1 2");
+    server.control().say("ACL SETUSER ann %R~*");
+    assert_eq!(conn.call(&script("EVAL")).text(), "1 2");
+    conn.say("MULTI");
+    assert_eq!(conn.say("SORT l BY w_* GET #"), "QUEUED");
+    server.control().say("ACL SETUSER ann resetkeys clearselectors ~l");
+    assert!(conn.say("EXEC").contains(&denied("BY")));
+}
+
+#[test]
 fn functions_do_what_their_caller_may_do() {
     let server = TestServer::start();
     let library =

@@ -60,6 +60,23 @@ fn each_form_takes_what_it_asked_for() {
 }
 
 #[test]
+fn stored_sort_serves_who_waits_for_its_list_and_who_waits_behind() {
+    let server = start();
+    let [mut conn, mut other, mut writer] = server.connect_many();
+    writer.say("RPUSH from 3 1 2");
+    block(&server, &mut conn, "BLPOP l 0");
+    assert_eq!(writer.say("SORT from STORE l"), "3");
+    expect_popped(&mut conn, "l", "1");
+    assert_eq!(writer.say("LRANGE l 0 -1"), "2 3");
+    block(&server, &mut conn, "BLPOP n 0");
+    block(&server, &mut other, "BLMOVE m n LEFT LEFT 0");
+    assert_eq!(writer.say("SORT from BY w_* GET # STORE m"), "3");
+    assert_eq!(other.reply().text(), "1");
+    expect_popped(&mut conn, "n", "1");
+    expect_sound(&server);
+}
+
+#[test]
 fn waiter_takes_from_the_first_of_its_own_keys_whatever_was_pushed_first() {
     let server = start();
     let [mut conn, mut writer] = server.connect_many();

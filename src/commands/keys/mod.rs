@@ -9,6 +9,7 @@ pub mod member_scan;
 pub mod object;
 pub mod plain;
 mod scan;
+mod sort;
 
 use crate::base::events::Classes;
 use crate::base::hash::Key;
@@ -25,7 +26,7 @@ use crate::table::{Category, Flag, Group, Locking, Spec, Touch};
 
 /// The files of the family.
 pub static FAMILY: &[&[Command]] =
-    &[COMMANDS, dump::COMMANDS, expiry::COMMANDS, object::COMMANDS, scan::COMMANDS];
+    &[COMMANDS, dump::COMMANDS, expiry::COMMANDS, object::COMMANDS, scan::COMMANDS, sort::COMMANDS];
 
 pub static COMMANDS: &[Command] = &[
     Command::new(

@@ -54,7 +54,11 @@ fn write_key_specs(reply: &mut Reply<'_>, row: &Row) {
         }
         reply.bulk(b"flags");
         write_words(reply, flags.iter().map(|flag| flag.name()));
-        write_search(reply, "begin_search", "index", &[("index", begin)]);
+        if find == FindKeys::Stored {
+            write_search(reply, "begin_search", "unknown", &[]);
+        } else {
+            write_search(reply, "begin_search", "index", &[("index", begin)]);
+        }
         match find {
             FindKeys::Range { last, step } => {
                 write_search(
@@ -68,6 +72,7 @@ fn write_key_specs(reply: &mut Reply<'_>, row: &Row) {
                 let figures = [("keynumidx", 0), ("firstkey", 1), ("keystep", step)];
                 write_search(reply, "find_keys", "keynum", &figures);
             }
+            FindKeys::Stored => write_search(reply, "find_keys", "unknown", &[]),
         }
     }
 }

@@ -1,6 +1,9 @@
-//! A list that no key has yet, as RESTORE builds one. Its name and form follow at the end from all that it has.
+//! A list that no key has yet, as RESTORE and SORT build one. Its name and form follow at the end from all that it has.
 
+use crate::base::hash::Key;
 use crate::keyspace::Forms;
+use crate::keyspace::collection::LIST;
+use crate::keyspace::view::View;
 use crate::storage::list::{List, New};
 use crate::storage::packed::listpack;
 use crate::storage::{NewValue, Outside, Taken};
@@ -31,5 +34,13 @@ impl FreshList {
             Some(bytes) => Taken::Small(bytes.into()),
             None => Taken::Outside(Outside::Collection(Box::new(list))),
         })
+    }
+}
+
+impl View<'_> {
+    /// Puts a list under a key in place of whatever is there, told as `event`; an empty one removes the key.
+    pub fn store_list(&mut self, key: &Key<'_>, list: FreshList, event: &'static str) {
+        let taken = list.into_taken(&self.scope.rules.forms);
+        self.store_taken(key, taken, LIST, event);
     }
 }

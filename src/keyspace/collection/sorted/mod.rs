@@ -18,7 +18,7 @@ use super::{SORTED_SET, forms};
 use crate::base::hash::Key;
 use crate::keyspace::view::{View, visible};
 use crate::storage::packed::{Element, Type, Zset};
-use crate::storage::{Collection, WrongType};
+use crate::storage::{Collection, Entry, WrongType};
 
 /// A sorted set to read. As `Items` it is members with their scores.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,15 @@ impl<'a> Deref for SortedRef<'a> {
 
     fn deref(&self) -> &Items<'a> {
         &self.0
+    }
+}
+
+impl<'a> SortedRef<'a> {
+    /// What an entry holds, where that is a sorted set.
+    #[must_use]
+    pub fn of(entry: &Entry<'a>) -> Option<SortedRef<'a>> {
+        let collection = Collection::of(entry)?;
+        (forms::type_of(collection) == Some(Type::Zset)).then_some(SortedRef(Items(collection)))
     }
 }
 
