@@ -1,6 +1,10 @@
 //! What becomes of connections when the rights of their users change.
 
-use crate::support::{TestServer, Value, wait_until};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Instant;
+
+use crate::support::{PATIENCE, TestServer, Value, wait_until};
 use crate::{NO_KEY, WRONG_PASSWORD, log_in};
 
 #[test]
@@ -110,8 +114,20 @@ fn running_script_meets_a_taken_right_at_its_next_call() {
     let server = TestServer::start();
     let mut conn = log_in(&server, "ann", "~* +eval +get");
     conn.send(&["EVAL", "while true do redis.call('get', KEYS[1]) end", "1", "k"]);
-    server.control().say("ACL SETUSER ann -get");
-    let reply = conn.reply().text();
+    let (is_answered, begun) = (AtomicBool::new(false), Instant::now());
+    let reply = thread::scope(|scope| {
+        // The script's turn ends by the clock, which the test holds.
+        scope.spawn(|| {
+            while !is_answered.load(Relaxed) && begun.elapsed() < PATIENCE {
+                server.advance_ms(10);
+                thread::yield_now();
+            }
+        });
+        server.control().say("ACL SETUSER ann -get");
+        let reply = conn.reply().text();
+        is_answered.store(true, Relaxed);
+        reply
+    });
     assert!(reply.contains("ACL failure in script: User ann has no permissions to run the 'get'"), "{reply}");
 }
 
