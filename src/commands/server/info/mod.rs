@@ -360,9 +360,9 @@ fn keyspace(ctx: &mut Ctx<'_>, page: &mut Page) {
         });
         if keys > 0 {
             let ttl_ms = ttls_ms.iter().sum::<i64>() / (ttls_ms.len().max(1) as i64);
-            page.line(format_args!(
-                "db{db}:keys={keys},expires={expires},avg_ttl={ttl_ms},subexpiry={subexpiry}"
-            ));
+            // Redis 8 always says it, 7 never.
+            let hashes = if subexpiry > 0 { format!(",subexpiry={subexpiry}") } else { String::new() };
+            page.line(format_args!("db{db}:keys={keys},expires={expires},avg_ttl={ttl_ms}{hashes}"));
         }
     }
 }
