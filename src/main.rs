@@ -11,7 +11,7 @@ use onefill::base::memory;
 use onefill::config::{Launch, Loaded, Settings, launch};
 use onefill::dispatch::live::Unapplied;
 use onefill::log::Log;
-use onefill::ops::check;
+use onefill::ops::{check, tell_manager};
 use onefill::server::{Running, Server, Surroundings, workers_of};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -74,7 +74,7 @@ fn serve(mut loaded: Loaded) -> io::Result<()> {
     let signals = runtime.block_on(async { Signals::listen() })?;
     let running = Server::start_in(loaded.settings, surroundings)?;
     greet(&running);
-    notify(&[NotifyState::Ready]);
+    tell_manager(&[NotifyState::Ready]);
     if runtime.block_on(until_stopped(running, signals, &log)) {
         Ok(())
     } else {
@@ -149,13 +149,6 @@ fn greet(running: &Running) {
     tracing::info!("Ready to accept connections");
 }
 
-/// Says to a service manager how far it is, if there is one.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!("the service manager does not listen: {error}");
-    }
-}
-
 /// The signals that the program answers.
 struct Signals {
     terminate: Signal,
@@ -203,7 +196,7 @@ async fn until_stopped(mut running: Running, signals: Signals, log: &Log) -> boo
                     None => {
                         stopping = Some(Instant::now());
                         tracing::info!("signal received, stopping: answering what was received");
-                        notify(&[NotifyState::Stopping]);
+                        tell_manager(&[NotifyState::Stopping]);
                         running.begin_stop();
                     }
                 }

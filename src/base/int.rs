@@ -43,10 +43,36 @@ pub fn parse_i64(bytes: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// Reads a decimal exponent with an optional sign and any number of digits, held within `most`, which is far below
+/// `i64::MAX / 10`.
+///
+/// Returns `None` for anything else.
+pub fn parse_exponent(text: &[u8], most: i64) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let step = |sum: i64, digit: &u8| (sum * 10 + i64::from(digit - b'0')).min(most);
+    let exponent = digits.iter().fold(0, step);
+    Some(if negative { -exponent } else { exponent })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_i64;
+    use super::{parse_exponent, parse_i64};
     use proptest::prelude::*;
+
+    #[test]
+    fn exponents_are_held_within_bounds() {
+        let read = |text: &str| parse_exponent(text.as_bytes(), 1_000);
+        assert_eq!(["7", "+007", "-12", "0"].map(read), [Some(7), Some(7), Some(-12), Some(0)]);
+        assert_eq!(["1001", "-99999999999999999999"].map(read), [Some(1_000), Some(-1_000)]);
+        assert_eq!(["", "+", "-", "1.", "1 ", "--1", "a"].map(read), [None; 7]);
+    }
 
     #[test]
     fn numbers_in_their_one_spelling_are_read() {

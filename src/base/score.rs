@@ -5,6 +5,8 @@
 
 use std::ops::Deref;
 
+use super::int::parse_exponent;
+
 /// The longest text: 17 digits, a sign, a point, six zeros in front; an integer has 20 at most.
 const TEXT_BYTES_MAX: usize = 32;
 /// Integers beyond that are printed as other numbers are.
@@ -13,6 +15,8 @@ const INTEGER_MAX: f64 = (1i64 << 62) as f64;
 const MANTISSA_BITS: i64 = 53;
 const EXPONENT_MAX: i64 = 1023;
 const EXPONENT_MIN: i64 = -1022;
+/// Written exponents are read up to this size; far below it all mean the same.
+const EXPONENT_READ_MAX: i64 = 1_000_000_000_000;
 
 /// The text of a score.
 #[derive(Clone, Copy, Debug)]
@@ -107,26 +111,10 @@ fn parse_hexadecimal(text: &[u8]) -> Option<f64> {
     }
     exponent += match &text[at..] {
         [] => 0,
-        [b'p' | b'P', written @ ..] => parse_exponent(written)?,
+        [b'p' | b'P', written @ ..] => parse_exponent(written, EXPONENT_READ_MAX)?,
         _ => return None,
     };
     scaled(mantissa, exponent)
-}
-
-/// A decimal exponent with an optional sign; beyond a million all mean the same.
-fn parse_exponent(text: &[u8]) -> Option<i64> {
-    const EXPONENT_READ_MAX: i64 = 1_000_000_000_000;
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let step = |sum: i64, digit: &u8| (sum * 10 + i64::from(digit - b'0')).min(EXPONENT_READ_MAX);
-    let exponent = digits.iter().fold(0, step);
-    Some(if negative { -exponent } else { exponent })
 }
 
 /// The double nearest to `mantissa * 2^exponent`; `None` where that is out of range.

@@ -30,7 +30,8 @@ There are three ways to look: the page, for people; `/metrics`, for Prometheus; 
 It runs on a thread of its own and waits for no command: it answers, and says so, while all workers are stuck. Nothing can be
 changed there, and no value is shown. By default it listens on this machine alone; other addresses in `metrics-bind` need
 `metrics-token` (`Authorization: Bearer TOKEN`; the page asks for it), or `metrics-open yes`, which shows everybody figures, and
-keys, slow commands and addresses of clients to this machine alone. The probes ask for no token. Browsers and scrapers must ask
+keys, slow commands and addresses of clients to this machine alone. Behind a proxy on the same machine everybody is this machine:
+set a token there. The probes ask for no token. Browsers and scrapers must ask
 under an IP address, `localhost`, or a name of `metrics-hosts`.
 
 Prometheus, the alarms and a dashboard for Grafana: [contrib/prometheus](../contrib/prometheus). Logs as JSON: `log-format json`,

@@ -21,3 +21,4 @@ mod warnings;
 
 pub use check::check;
 pub use door::{Door, Ops};
+pub use service::tell_manager;

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::base::metrics::Counter;
 use crate::figures::calls::CallFigures;
 
-/// Looks that are kept, one a second: rates are of the last ten seconds or so.
-pub const LOOKS_MAX: usize = 10;
+/// Rates are of this time, or of less: older looks are dropped.
+pub const RATES_OF_MS: u64 = 10_000;
 
 /// What was shown last, and the looks that rates are made from.
 #[derive(Default)]
@@ -38,13 +38,12 @@ impl Rates {
 }
 
 impl Look {
-    /// How quickly counters grew from this look to a later one.
+    /// How quickly counters grew from this look to a later one, at which they stand at `counts`.
     #[must_use]
-    pub fn rates(&self, later: &Look) -> Rates {
-        let seconds = later.at_ms.saturating_sub(self.at_ms).max(1) as f64 / 1000.0;
+    pub fn rates(&self, at_ms: u64, counts: &[u64]) -> Rates {
+        let seconds = at_ms.saturating_sub(self.at_ms).max(1) as f64 / 1000.0;
         // After CONFIG RESETSTAT all begin anew.
-        let grown =
-            later.counts.iter().zip(&self.counts).map(|(later, earlier)| later.saturating_sub(*earlier));
+        let grown = counts.iter().zip(&self.counts).map(|(later, earlier)| later.saturating_sub(*earlier));
         Rates(grown.map(|count| count as f64 / seconds).collect())
     }
 }

@@ -15,7 +15,7 @@ pub async fn give_signs(shared: &Shared) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     loop {
         if health::sickness(shared).is_none() {
-            tell(&[NotifyState::Watchdog]);
+            tell_manager(&[NotifyState::Watchdog]);
         }
         sleep(period(limit)).await;
     }
@@ -26,8 +26,9 @@ fn period(limit: Duration) -> Duration {
     (limit / 3).max(Duration::from_millis(1))
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    // Who asked for signs and does not listen has ended.
+/// Says to the service manager how far the server is, if there is one.
+pub fn tell_manager(state: &[NotifyState<'_>]) {
+    // Who asked for it and does not listen has ended.
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!("the service manager does not listen: {error}");
     }

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde_json::{Map, Value, json};
 
 use super::guard::Sight;
-use super::recent::{LOOKS_MAX, Look, Rates, Recent};
+use super::recent::{Look, RATES_OF_MS, Rates, Recent};
 use super::seen::{Desk, Seen};
-use super::{health, warnings};
-use crate::base::metrics::{Counter, GAUGES, METRICS};
+use super::warnings;
+use crate::base::metrics::{Counter, METRICS};
 use crate::clients::Client;
 use crate::config::SETTINGS;
 use crate::figures::calls::CallFigures;
@@ -56,16 +56,17 @@ pub fn whole(desk: &Desk, sight: Sight) -> Value {
 /// Looks at everything, and notes it for the rates to come.
 fn look(recent: &mut Recent, desk: &Desk, now_ms: u64) -> Map<String, Value> {
     let seen = desk.look();
-    let counts = Counter::ALL.iter().map(|counter| seen.counted(*counter)).collect();
-    let look = Look { at_ms: now_ms, counts, calls: seen.calls.clone() };
+    let counts: Vec<u64> = Counter::ALL.iter().map(|counter| seen.counted(*counter)).collect();
+    // While nobody looked, the last look grew old.
+    recent.looks.retain(|look| now_ms.saturating_sub(look.at_ms) <= RATES_OF_MS);
     let before = recent.looks.front();
-    let rates = before.map_or_else(Rates::default, |before| before.rates(&look));
+    let rates = before.map_or_else(Rates::default, |before| before.rates(now_ms, &counts));
     let commands = busiest(&seen, before);
     let sections = [
         ("server", server(&seen)),
         ("warnings", Value::Array(warnings::all(&seen, &rates))),
         ("commands", commands),
-        ("counters", counters(&look.counts)),
+        ("counters", counters(&counts)),
         ("errors", errors(&seen)),
         ("fills", fills(&seen)),
         ("memory", memory(&seen)),
@@ -75,10 +76,7 @@ fn look(recent: &mut Recent, desk: &Desk, now_ms: u64) -> Map<String, Value> {
         ("slow", slow(&seen)),
         ("settings", settings(&seen)),
     ];
-    recent.looks.push_back(look);
-    if recent.looks.len() > LOOKS_MAX {
-        recent.looks.pop_front();
-    }
+    recent.looks.push_back(Look { at_ms: now_ms, counts, calls: seen.calls });
     sections.into_iter().map(|(name, section)| (name.to_owned(), section)).collect()
 }
 
@@ -91,8 +89,6 @@ fn server(seen: &Seen<'_>) -> Value {
         "now_ms": seen.now.wall_ms,
         "port": identity.tcp_port.load(Relaxed),
         "workers": identity.workers,
-        "unready": health::unready(seen.shared),
-        "healthy": health::stuck(seen.shared).is_empty(),
         "dbs": seen.used_dbs().map(|(number, db)| json!([number, db.keys, db.expiring])).collect::<Vec<_>>(),
     })
 }
@@ -151,7 +147,6 @@ fn fills(seen: &Seen<'_>) -> Value {
         "oldest_ms": seen.flights.first().map_or(0, |flight| flight.age_ms),
         "fill_ms": summary(times.fill_ms.summary()),
         "wait_ms": summary(times.wait_ms.summary()),
-        "help": GAUGES.iter().map(|gauge| (gauge.name.to_owned(), json!(gauge.help))).collect::<Map<_, _>>(),
     })
 }
 

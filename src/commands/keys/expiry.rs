@@ -7,6 +7,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::gate::as_c_string;
 use crate::keyspace::Ends;
 use crate::table::KeyFlag::{Access, RO, RW, Update};
 use crate::table::arg::{integer, key, one_of, token, unix_time};
@@ -310,9 +311,7 @@ impl Conditions {
 }
 
 fn unsupported(option: &[u8]) -> CommandError {
-    // Redis prints it as a C string.
-    let end = memchr::memchr(0, option).unwrap_or(option.len());
-    CommandError::text([b"ERR Unsupported option ", &option[..end]].concat())
+    CommandError::text([b"ERR Unsupported option ", as_c_string(option, usize::MAX)].concat())
 }
 
 fn persist(ctx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), CommandError> {

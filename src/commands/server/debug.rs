@@ -17,6 +17,7 @@ use crate::dispatch::args::Args;
 use crate::dispatch::command::Command;
 use crate::dispatch::ctx::Ctx;
 use crate::dispatch::error::CommandError;
+use crate::dispatch::gate::as_c_string;
 use crate::keyspace::Expiry;
 use crate::protocol::reply::{Proto, Reply};
 use crate::storage::NewValue;
@@ -166,9 +167,8 @@ fn not_allowed() -> CommandError {
 
 /// Redis's text for a command that reads its subcommands itself.
 fn unknown_subcommand(name: &[u8]) -> CommandError {
-    let end = memchr::memchr(0, name).unwrap_or(name.len()).min(128);
-    let text =
-        [b"ERR unknown subcommand or wrong number of arguments for '", &name[..end], b"'. Try DEBUG HELP."];
+    let name = as_c_string(name, 128);
+    let text = [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try DEBUG HELP."];
     CommandError::text(text.concat())
 }
 

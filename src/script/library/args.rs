@@ -7,10 +7,14 @@
 use mlua::{Error, Lua, MultiValue, Result, Value};
 
 use super::number::write_number;
+use crate::base::int::parse_exponent;
 use crate::base::limits::SCRIPT_TEXT_BYTES_MAX;
 
 /// How many stack slots Lua 5.1 lets one library function use.
 pub const MAX_STACK_SLOTS: usize = 8000;
+
+/// Written exponents are read up to this size; far below it all mean the same.
+const EXPONENT_READ_MAX: i64 = 1_000_000_000;
 
 /// The longest text that a library makes, bytes: a longer one would find no room in the machine, and is built outside of it.
 pub const MAX_TEXT_LEN: usize = SCRIPT_TEXT_BYTES_MAX;
@@ -220,23 +224,8 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
             exponent = exponent.saturating_add(if after_point { 0 } else { 4 });
         }
     }
-    let extra = if tail.is_empty() { 0 } else { parse_exponent(&tail[1..])? };
+    let extra = if tail.is_empty() { 0 } else { parse_exponent(&tail[1..], EXPONENT_READ_MAX)? as i32 };
     seen_digit.then(|| scale(mantissa as f64, exponent.saturating_add(extra)))
-}
-
-fn parse_exponent(text: &[u8]) -> Option<i32> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let size = digits.iter().fold(0_i32, |size, byte| {
-        size.saturating_mul(10).saturating_add(i32::from(byte - b'0')).min(1_000_000_000)
-    });
-    Some(if negative { -size } else { size })
 }
 
 /// Multiplies by a power of two in steps that stay in range, so that no step overflows early.

@@ -7,6 +7,8 @@
 
 use num_bigint::{BigInt, BigUint, Sign};
 
+use crate::base::int::parse_exponent;
+
 /// Bits of a mantissa.
 const MANTISSA_BITS: i64 = 64;
 /// Exponent of the last bit of the smallest number.
@@ -198,7 +200,7 @@ impl Written {
     fn split(text: &[u8], is_digit: fn(&u8) -> bool, mark: u8) -> Option<Written> {
         let mark_at = text.iter().position(|byte| byte.to_ascii_lowercase() == mark);
         let (number, exponent) = match mark_at {
-            Some(at) => (&text[..at], parse_exponent(&text[at + 1..])?),
+            Some(at) => (&text[..at], parse_exponent(&text[at + 1..], WRITTEN_EXPONENT_MAX)?),
             None => (text, 0),
         };
         let point_at = number.iter().position(|byte| *byte == b'.');
@@ -213,21 +215,6 @@ impl Written {
         let digits = all().copied().skip_while(|byte| *byte == b'0').collect();
         Some(Written { digits, fraction_digits: fraction.len() as i64, exponent })
     }
-}
-
-/// A decimal exponent with an optional sign, held within `WRITTEN_EXPONENT_MAX`.
-fn parse_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let step = |sum: i64, digit: &u8| (sum * 10 + i64::from(digit - b'0')).min(WRITTEN_EXPONENT_MAX);
-    let exponent = digits.iter().fold(0, step);
-    Some(if negative { -exponent } else { exponent })
 }
 
 #[cfg(test)]
